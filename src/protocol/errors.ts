@@ -1,0 +1,75 @@
+/**
+ * RFC 6749 §5.2 and §4.1.2.1, RFC 6750 §3.1: the errors a client can be told. The description is safe to
+ * show; the cause goes to log and span only.
+ */
+
+/** Error codes by endpoint: what each may answer, and the label values of `authgate.oauth.errors`. */
+export const oauthErrors = {
+  '/oauth/authorize': [
+    'invalid_request',
+    'invalid_client',
+    'invalid_redirect_uri',
+    'unauthorized_client',
+    'unsupported_response_type',
+    'invalid_scope',
+    'access_denied',
+    'server_error',
+    'temporarily_unavailable',
+  ],
+  '/oauth/token': [
+    'invalid_request',
+    'invalid_client',
+    'invalid_grant',
+    'invalid_scope',
+    'unauthorized_client',
+    'unsupported_grant_type',
+    'server_error',
+  ],
+  '/oauth/userinfo': ['invalid_request', 'invalid_token', 'insufficient_scope', 'server_error'],
+} as const
+
+export type OAuthEndpoint = keyof typeof oauthErrors
+export type OAuthErrorCode = (typeof oauthErrors)[OAuthEndpoint][number]
+
+const defaultStatus: Partial<Record<OAuthErrorCode, 401 | 403 | 500 | 503>> = {
+  invalid_client: 401,
+  invalid_token: 401,
+  insufficient_scope: 403,
+  server_error: 500,
+  temporarily_unavailable: 503,
+}
+
+export type ErrorStatus = 400 | 401 | 403 | 404 | 405 | 413 | 415 | 500 | 503
+
+/** An error answered as the RFC says: JSON at the back-channel endpoints, a page in the browser. */
+export class OAuthError extends Error {
+  override readonly name = 'OAuthError'
+  readonly code: OAuthErrorCode
+  readonly status: ErrorStatus
+
+  constructor(
+    code: OAuthErrorCode,
+    description: string,
+    options: { status?: ErrorStatus; cause?: unknown } = {},
+  ) {
+    super(description, { cause: options.cause })
+    this.code = code
+    this.status = options.status ?? defaultStatus[code] ?? 400
+  }
+}
+
+/** An error that goes back to the client by redirect: its redirect URI has been validated (RFC 6749 §4.1.2.1). */
+export class AuthorizationError extends OAuthError {
+  readonly redirectUri: string
+  readonly state: string | undefined
+
+  constructor(
+    code: OAuthErrorCode,
+    description: string,
+    target: { redirectUri: string; state?: string | undefined },
+  ) {
+    super(code, description)
+    this.redirectUri = target.redirectUri
+    this.state = target.state
+  }
+}

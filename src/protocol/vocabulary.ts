@@ -1,0 +1,131 @@
+/**
+ * The closed lists that rows and metric labels share. A value outside its list compiles nowhere, so no
+ * column and no label can hold a word that a dashboard does not know.
+ */
+
+/** Why a browser session ended. Each ended row carries exactly one. */
+export const sessionEndReasons = [
+  'logout',
+  'idle_timeout',
+  'timeout',
+  'fingerprint_mismatch',
+  'account_inactive',
+  'revoked',
+  'replaced',
+  'password_changed',
+] as const
+export type SessionEndReason = (typeof sessionEndReasons)[number]
+
+/** Where an account came from; the only values `users.auth_source` can hold. */
+export const userAuthSources = ['local', 'http_api', 'oauth'] as const
+export type UserAuthSource = (typeof userAuthSources)[number]
+
+/** The ways to sign in, by name. */
+export const loginSources = [
+  'local',
+  'http_api',
+  'github',
+  'gitea',
+  'gitlab',
+  'microsoft',
+  'oidc',
+] as const
+export type LoginSource = (typeof loginSources)[number]
+
+/** What proved who someone is: our password table, an HTTP API, or an upstream OAuth provider. */
+export const loginMethods = ['local', 'http_api', 'oauth'] as const
+export type LoginMethod = (typeof loginMethods)[number]
+
+/** Why a sign-in did not succeed. */
+export const loginFailureReasons = [
+  'unknown_user',
+  'wrong_password',
+  'account_inactive',
+  'rate_limited',
+  'overloaded',
+  'error',
+] as const
+export type LoginFailureReason = (typeof loginFailureReasons)[number]
+
+/** `pending` clients await an operator's approval; only `active` ones may do anything. */
+export const clientStatuses = ['pending', 'active', 'inactive'] as const
+export type ClientStatus = (typeof clientStatuses)[number]
+
+/** RFC 6749 §2.1. */
+export const clientTypes = ['confidential', 'public'] as const
+export type ClientType = (typeof clientTypes)[number]
+
+/** RFC 7591 §2: how a client proves who it is at the token endpoint. */
+export const clientAuthenticationMethods = [
+  'client_secret_basic',
+  'client_secret_post',
+  'none',
+] as const
+export type ClientAuthenticationMethod = (typeof clientAuthenticationMethods)[number]
+
+/** The flows in which a user is asked for consent. */
+export const consentFlows = ['authorization_code', 'device_code'] as const
+export type ConsentFlow = (typeof consentFlows)[number]
+
+/** Who took a consent back. */
+export const consentRevokers = ['user', 'admin', 'system'] as const
+export type ConsentRevoker = (typeof consentRevokers)[number]
+
+/** How an authorization request that needed consent was answered. */
+export const consentDecisions = ['approved', 'remembered', 'denied'] as const
+export type ConsentDecision = (typeof consentDecisions)[number]
+
+/** What a row of `tokens` can be. ID tokens are signed and handed out, never stored. */
+export const storedTokenTypes = ['access', 'refresh'] as const
+export type StoredTokenType = (typeof storedTokenTypes)[number]
+export type TokenType = StoredTokenType | 'id'
+
+/** Why live tokens ended before their time. */
+export const tokenRevocationReasons = [
+  'rotation',
+  'reuse',
+  'code_replay',
+  'consent_revoked',
+  'account_inactive',
+  'password_changed',
+  'client_inactive',
+] as const
+export type TokenRevocationReason = (typeof tokenRevocationReasons)[number]
+
+/** The outcome of a refresh request that named a refresh token. `grace` is a retry, not a theft. */
+export const refreshResults = [
+  'success',
+  'grace',
+  'reuse',
+  'invalid',
+  'expired',
+  'revoked',
+  'client_mismatch',
+  'scope',
+  'error',
+] as const
+export type RefreshResult = (typeof refreshResults)[number]
+
+/** In-process caches. */
+export const cacheNames = ['client', 'signing_keys', 'population'] as const
+export type CacheName = (typeof cacheNames)[number]
+
+/** The COUNTs behind the population gauges. */
+export const populationGroups = ['users', 'clients', 'sessions', 'tokens', 'consents'] as const
+export type PopulationGroup = (typeof populationGroups)[number]
+
+/** Names of rate limiters: the routes they guard. */
+export const rateLimitedEndpoints = ['/login', '/oauth/authorize', '/oauth/token'] as const
+export type RateLimitedEndpoint = (typeof rateLimitedEndpoints)[number]
+
+/** What the background sweeper cleans. */
+export const sweeperTasks = [
+  'sessions_idle',
+  'sessions_timeout',
+  'sessions_retention',
+  'authorization_requests',
+  'authorization_codes',
+  'tokens',
+  'audit_events',
+] as const
+export type SweeperTask = (typeof sweeperTasks)[number]
