@@ -1,0 +1,128 @@
+/** The composition root: every endpoint, the order of the middleware, the one error handler. */
+import { Hono } from 'hono'
+import { bodyLimit } from 'hono/body-limit'
+import type { Redis } from 'ioredis'
+import type { Config } from './config.ts'
+import type { Database } from '#/database/client.ts'
+import { ping } from '#/database/ping.ts'
+import type { Client } from '#/domain/clients/clients.ts'
+import type { KeySet } from '#/domain/keys/keys.ts'
+import { createPasswords } from '#/domain/users/passwords.ts'
+import type { ReadCache } from '#/database/read-cache.ts'
+import { accountRoutes } from '#/endpoints/account/routes.ts'
+import { adminRoutes } from '#/endpoints/admin/routes.ts'
+import { authorizeRoutes } from '#/endpoints/authorize/routes.ts'
+import { discoveryRoutes } from '#/endpoints/discovery/routes.ts'
+import { healthRoutes } from '#/endpoints/health/routes.ts'
+import { loginLimits } from '#/endpoints/login/limits.ts'
+import { loginRoutes } from '#/endpoints/login/routes.ts'
+import { logoutRoutes } from '#/endpoints/logout/routes.ts'
+import { tokenRoutes } from '#/endpoints/token/routes.ts'
+import { userinfoRoutes } from '#/endpoints/userinfo/routes.ts'
+import type { Log } from '#/telemetry/log.ts'
+import type { Recorder } from '#/telemetry/recorder.ts'
+import { assetRoutes } from '#/web/assets.ts'
+import { createSessionCookies } from '#/web/browser-session.ts'
+import { clientAddress, isFromTrustedProxy } from '#/web/client-address.ts'
+import type { AppContext, AppEnv } from '#/web/context.ts'
+import { createCsrf } from '#/web/csrf.ts'
+import { createSessionAccess } from '#/web/current-user.ts'
+import { createErrorHandler, notFound } from '#/web/error-handler.ts'
+import { createKnownBrowsers } from '#/web/known-browsers.ts'
+import { methodNotAllowed } from '#/web/method-not-allowed.ts'
+import { PageError } from '#/web/page-error.ts'
+import { createRateLimits, type RateLimits } from '#/web/rate-limit.ts'
+import { requestTelemetry } from '#/web/request-telemetry.ts'
+import { securityHeaders } from '#/web/security-headers.ts'
+import { sessionPolicy } from '#/web/session-policy.ts'
+
+export interface AppParts {
+  readonly config: Config
+  readonly secrets: readonly string[]
+  readonly db: Database
+  readonly recorder: Recorder
+  readonly log: Log
+  readonly clients: ReadCache<Client>
+  readonly keys: () => Promise<KeySet>
+  readonly redis: Redis | undefined
+  /** Tests turn it. */
+  readonly clock: () => Date
+  readonly draining: () => boolean
+}
+
+/** No honest form or query of ours comes near it. */
+const largestBody = 64 * 1024
+
+export function createApp(parts: AppParts): Hono<AppEnv> {
+  const { config, recorder, db, draining } = parts
+  const app = new Hono<AppEnv>()
+  app.use(
+    requestTelemetry({
+      recorder,
+      scheme: config.secure ? 'https' : 'http',
+      trustTraceparent: (c) => isFromTrustedProxy(c, config.TRUSTED_PROXIES),
+    }),
+  )
+  app.use(requestContext(parts))
+  app.use(securityHeaders({ secure: config.secure }))
+  app.use(bodyLimit({ maxSize: largestBody, onError: refuseBody }))
+  mountEndpoints(app, parts)
+  app.route('/', assetRoutes())
+  app.route('/', healthRoutes({ databaseAnswers: () => ping(db, 2000), draining }))
+  app.get('/', (c) => c.redirect('/account/devices', 303))
+  app.get('/account/sessions', (c) => c.redirect('/account/tokens', 303))
+  app.use(methodNotAllowed(app))
+  app.onError(createErrorHandler({ issuer: config.BASE_URL }))
+  app.notFound(notFound)
+  return app
+}
+
+function mountEndpoints(app: Hono<AppEnv>, parts: AppParts) {
+  const { config, secrets, db, clients, keys, redis } = parts
+  const issuer = config.BASE_URL
+  const sealing = { secrets, secure: config.secure }
+  const cookies = createSessionCookies(sealing)
+  const csrf = createCsrf(sealing)
+  const policy = sessionPolicy(config)
+  const sessions = createSessionAccess({ db, cookies, policy })
+  const passwords = createPasswords()
+  const limits = createRateLimits({ enabled: config.ENABLE_RATE_LIMIT, redis })
+  app.route('/', loginRoutes({ db, cookies, policy, passwords, clients, sessions, csrf, limits: loginLimits(limits, config), knownBrowsers: createKnownBrowsers(sealing) }))
+  app.route('/', logoutRoutes({ db, cookies, sessions, csrf }))
+  app.route('/', authorizeRoutes({ db, issuer, clients, sessions, csrf, limiter: limits.limiter({ name: 'authorize', endpoint: '/oauth/authorize', perMinute: config.AUTHORIZE_RATE_LIMIT }), codeLifetimeMs: config.AUTH_CODE_EXPIRATION, rememberConsent: config.CONSENT_REMEMBER }))
+  app.route('/', tokenRoutes({ db, issuer, clients, keys, secrets, ...tokenPolicy(config, limits) }))
+  app.route('/', userinfoRoutes({ db, issuer, keys }))
+  app.route('/', discoveryRoutes({ issuer, keys }))
+  app.route('/', accountRoutes({ db, cookies, sessions, csrf, passwords }))
+  app.route('/', adminRoutes({ db, clients, sessions, csrf, passwords }))
+}
+
+const tokenPolicy = (config: Config, limits: RateLimits) => ({
+  lifetimes: { accessMs: config.JWT_EXPIRATION, refreshMs: config.REFRESH_TOKEN_EXPIRATION },
+  refreshTokens: config.ENABLE_REFRESH_TOKENS,
+  rotation: config.ENABLE_TOKEN_ROTATION,
+  addressLimiter: limits.limiter({ name: 'token', endpoint: '/oauth/token', perMinute: config.TOKEN_RATE_LIMIT }),
+  clientLimiter: limits.limiter({ name: 'token-client', endpoint: '/oauth/token', perMinute: config.CLIENT_RATE_LIMIT }),
+})
+
+/** What handlers read of the request besides itself. */
+function requestContext({ config, log, clock }: AppParts) {
+  return async (c: AppContext, next: () => Promise<void>) => {
+    const address = clientAddress(c, config.TRUSTED_PROXIES)
+    const userAgent = c.req.header('user-agent')
+    c.set('log', log)
+    c.set('now', clock())
+    c.set('address', address)
+    c.set('origin', {
+      enabled: config.ENABLE_AUDIT_LOGGING,
+      ip: address,
+      traceId: c.var.traceId,
+      ...(userAgent !== undefined && { userAgent }),
+    })
+    await next()
+  }
+}
+
+function refuseBody(): never {
+  throw new PageError(413, 'That is too large', 'The request body is larger than 64 KiB.')
+}

@@ -1,0 +1,56 @@
+/** What a newcomer sees: where to sign in, where the metrics are, what is missing for production. */
+import type { BuildInfo } from './build-info.ts'
+import type { Config } from './config.ts'
+import type { FirstCredentials } from './first-start.ts'
+
+interface Banner {
+  readonly config: Config
+  readonly build: BuildInfo
+  readonly first: FirstCredentials | undefined
+  readonly embedded: boolean
+}
+
+export function printBanner({ config, build, first, embedded }: Banner): void {
+  const lines = [
+    '',
+    `  AuthGate ${build.version}`,
+    '',
+    `  Sign in    ${config.BASE_URL}/login`,
+    `  Discovery  ${config.BASE_URL}/.well-known/openid-configuration`,
+    `  Metrics    ${metricsPlace(config)}`,
+    ...(first ? firstStart(first) : []),
+    ...productionGaps(config, embedded),
+    '',
+  ]
+  process.stdout.write(`${lines.join('\n')}\n`)
+}
+
+function metricsPlace(config: Config): string {
+  if (!config.metricsEnabled) return 'off (METRICS_ENABLED=false)'
+  const places = [
+    ...(config.OTEL_METRICS_EXPORTER.includes('prometheus')
+      ? [`http://${config.OTEL_EXPORTER_PROMETHEUS_HOST}:${config.OTEL_EXPORTER_PROMETHEUS_PORT}/metrics`]
+      : []),
+    ...(config.metricsUrl ? [`pushed to ${config.metricsUrl}`] : []),
+  ]
+  return places.join(', ') || 'recorded, but no way out (OTEL_METRICS_EXPORTER)'
+}
+
+const firstStart = ({ username, password, clientId, file }: FirstCredentials) => [
+  '',
+  '  First start. This is shown once:',
+  `    username   ${username}`,
+  `    password   ${password}`,
+  `    client_id  ${clientId}  (public; http://127.0.0.1/callback on any port)`,
+  `  Kept in ${file}; delete it once you have signed in.`,
+]
+
+function productionGaps(config: Config, embedded: boolean): string[] {
+  const gaps = [
+    ...(embedded ? ['DATABASE_URL      a Postgres; the embedded database serves one process and is not fsynced'] : []),
+    ...(config.secure ? [] : ['BASE_URL          an https:// address; cookies are not Secure without']),
+    ...(config.SESSION_SECRET ? [] : ['SESSION_SECRET    a secret of your own, the same for all replicas']),
+    ...(config.metricsEnabled && !config.METRICS_TOKEN ? ['METRICS_TOKEN     a token that scrapes must show'] : []),
+  ]
+  return gaps.length === 0 ? [] : ['', '  Before production, set:', ...gaps.map((gap) => `    ${gap}`)]
+}

@@ -1,0 +1,485 @@
+/**
+ * The only reader of the environment. Each setting is written once, with its schema, default and meaning;
+ * docs/CONFIGURATION.md and `.env.example` follow from this list. Every problem is reported at once.
+ */
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { BlockList, isIP } from 'node:net'
+import { join } from 'node:path'
+import { z } from 'zod'
+import { randomSecret } from '#/protocol/secrets.ts'
+
+const duration = z.string().transform((text, context) => {
+  const match = /^(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?(?:(\d+)ms)?$/.exec(text)
+  if (!match || text === '') return problem(context, 'write a duration such as 15s, 10m or 1h30m')
+  const [h = 0, m = 0, s = 0, ms = 0] = match.slice(1).map((part) => Number(part ?? 0))
+  return ((h * 60 + m) * 60 + s) * 1000 + ms
+})
+const positiveDuration = duration.refine((ms) => ms > 0, 'write a duration longer than zero')
+
+const flag = z.string().transform((text, context) => {
+  if (['true', '1'].includes(text.toLowerCase())) return true
+  if (['false', '0'].includes(text.toLowerCase())) return false
+  return problem(context, 'write true or false')
+})
+
+const whole = (min: number, max = Number.MAX_SAFE_INTEGER) =>
+  z.string().transform((text, context) => {
+    const value = Number(text)
+    if (/^\d+$/.test(text) && value >= min && value <= max) return value
+    const bounds = max === Number.MAX_SAFE_INTEGER ? `at least ${min}` : `from ${min} to ${max}`
+    return problem(context, `write a whole number ${bounds}`)
+  })
+const secondsAsMs = (min: number, max?: number) =>
+  whole(min, max).transform((seconds) => seconds * 1000)
+
+const list = z.string().transform((text) =>
+  text
+    .split(',')
+    .map((item) => item.trim())
+    .filter((item) => item !== ''),
+)
+
+const httpUrl = z.string().transform((text, context) => {
+  const url = URL.canParse(text) ? new URL(text) : undefined
+  if (url && ['http:', 'https:'].includes(url.protocol) && !url.search && !url.hash)
+    return text.replace(/\/+$/, '')
+  return problem(context, 'write an http:// or https:// URL without query or fragment')
+})
+
+const databaseUrl = z
+  .string()
+  .refine(
+    (text) => /^postgres(ql)?:\/\//.test(text) && URL.canParse(text),
+    'write postgres://user:password@host:5432/name',
+  )
+
+const redisUrl = z
+  .string()
+  .refine(
+    (text) => /^rediss?:\/\//.test(text) && URL.canParse(text),
+    'write redis://host:6379 or rediss://…',
+  )
+
+const secrets = list.refine(
+  (items) => items.length > 0 && items.every((item) => item.length >= 32),
+  'write one or more secrets of at least 32 characters, newest first, separated by commas (openssl rand -base64 48)',
+)
+
+const proxies = list.transform((items, context) => {
+  const addresses = new BlockList()
+  for (const item of items) {
+    const [address = '', prefix] = item.split('/')
+    const family = isIP(address) === 6 ? 'ipv6' : 'ipv4'
+    const bits = Number(prefix ?? (family === 'ipv6' ? 128 : 32))
+    if (
+      isIP(address) === 0 ||
+      !Number.isInteger(bits) ||
+      bits < 0 ||
+      bits > (family === 'ipv6' ? 128 : 32)
+    ) {
+      return problem(context, 'write addresses or networks such as 10.0.0.0/8, separated by commas')
+    }
+    addresses.addSubnet(address, bits, family)
+  }
+  return addresses
+})
+
+const rate = whole(1, 1_000_000)
+
+interface Setting<S extends z.ZodType = z.ZodType> {
+  readonly group: string
+  readonly schema: S
+  /** As a user would write it; undefined where the setting is optional and has none. */
+  readonly default: string | undefined
+  readonly about: string
+  /** Never printed, also not in a problem. */
+  readonly secret?: true
+}
+
+const inGroup =
+  (group: string) =>
+  <S extends z.ZodType, D extends string | undefined = undefined>(
+    schema: S,
+    fallback: D,
+    about: string,
+    more: { secret?: true } = {},
+  ) => ({ group, schema, default: fallback, about, ...more })
+
+const server = inGroup('Server')
+const data = inGroup('Data')
+const sessions = inGroup('Sessions and sign-in')
+const tokens = inGroup('Tokens and consent')
+const limits = inGroup('Rate limits')
+const metrics = inGroup('Metrics and traces')
+const logs = inGroup('Log and audit')
+
+/** Every setting, in the order of the documentation. */
+export const settings = {
+  HOST: server(
+    z.string(),
+    '127.0.0.1',
+    'Address to listen on. `0.0.0.0` or `::` for all interfaces.',
+  ),
+  PORT: server(whole(1, 65_535), '8080', 'Port to listen on.'),
+  BASE_URL: server(
+    httpUrl,
+    undefined,
+    'Where people and clients reach this server; also the issuer. Default: `http://localhost:PORT`. With `https://` cookies are `Secure` and HSTS is sent.',
+  ),
+  TRUSTED_PROXIES: server(
+    proxies,
+    '',
+    'Addresses or networks of reverse proxies whose `X-Forwarded-For` and `traceparent` are believed, separated by commas. Empty: nobody.',
+  ),
+  SERVER_SHUTDOWN_TIMEOUT: server(
+    positiveDuration,
+    '10s',
+    'How long requests under way may take to finish after SIGTERM.',
+  ),
+
+  DATA_DIR: data(
+    z.string(),
+    './data',
+    'Directory of the embedded database, its generated secret and the first credentials.',
+  ),
+  DATABASE_URL: data(
+    databaseUrl,
+    undefined,
+    'A real Postgres (`postgres://…`). Unset: the embedded database in `DATA_DIR`, for one process.',
+    { secret: true },
+  ),
+  DB_MAX_OPEN_CONNS: data(
+    whole(1, 1000),
+    '25',
+    'Most connections of one process to Postgres; one more serves the population counts and one listens.',
+  ),
+  REDIS_URL: data(
+    redisUrl,
+    undefined,
+    'Redis for rate limits shared by all replicas. Unset: each process counts for itself.',
+    { secret: true },
+  ),
+  DEFAULT_ADMIN_PASSWORD: data(
+    z.string().min(8, 'write at least 8 characters'),
+    undefined,
+    'Password of the `admin` account made at the first start. Unset: a random one, printed once.',
+    { secret: true },
+  ),
+  CLIENT_CACHE_TTL: data(
+    duration,
+    '5s',
+    'How long clients and signing keys are kept in memory; changes reach every replica at once through Postgres.',
+  ),
+
+  SESSION_SECRET: sessions(
+    secrets,
+    undefined,
+    'Seals cookies and wraps the signing keys. At least 32 characters; to rotate, write `new,old` and drop the old one after `SESSION_REMEMBER_ME_MAX_AGE`. Required with `DATABASE_URL`; generated beside the embedded database.',
+    { secret: true },
+  ),
+  SESSION_MAX_AGE: sessions(secondsAsMs(60), '43200', 'Seconds a session lives at most.'),
+  SESSION_IDLE_TIMEOUT: sessions(
+    secondsAsMs(0),
+    '1800',
+    'Seconds without a request after which a session ends; 0 for no limit. Not for remembered sessions.',
+  ),
+  SESSION_REMEMBER_ME_ENABLED: sessions(flag, 'true', 'Offer "keep me signed in".'),
+  SESSION_REMEMBER_ME_MAX_AGE: sessions(
+    secondsAsMs(60),
+    '2592000',
+    'Seconds a remembered session lives at most.',
+  ),
+  SESSION_FINGERPRINT: sessions(
+    flag,
+    'true',
+    'End a session whose cookie comes back from another browser or platform.',
+  ),
+  SESSION_FINGERPRINT_IP: sessions(
+    flag,
+    'false',
+    'Make the address part of the fingerprint. Signs out people whose address changes.',
+  ),
+  SESSION_RETENTION: sessions(positiveDuration, '720h', 'How long ended sessions are kept.'),
+  SESSION_SWEEP_INTERVAL: sessions(
+    positiveDuration,
+    '30s',
+    'How often lapsed sessions are ended and expired rows deleted.',
+  ),
+
+  AUTH_CODE_EXPIRATION: tokens(
+    positiveDuration,
+    '1m',
+    'Life of an authorization code (RFC 6749 advises 10 minutes at most).',
+  ),
+  JWT_EXPIRATION: tokens(positiveDuration, '1h', 'Life of access and ID tokens.'),
+  REFRESH_TOKEN_EXPIRATION: tokens(
+    positiveDuration,
+    '720h',
+    'Life of a refresh token; each rotation starts it anew.',
+  ),
+  ENABLE_REFRESH_TOKENS: tokens(
+    flag,
+    'true',
+    'Issue refresh tokens to clients that ask for `offline_access`.',
+  ),
+  ENABLE_TOKEN_ROTATION: tokens(
+    flag,
+    'true',
+    'Replace the refresh token at each use. Public clients always rotate (RFC 9700 §2.2.2).',
+  ),
+  CONSENT_REMEMBER: tokens(flag, 'true', 'Do not ask again for what a user has already approved.'),
+
+  ENABLE_RATE_LIMIT: limits(flag, 'true', 'Limit requests.'),
+  LOGIN_RATE_LIMIT: limits(
+    rate,
+    '5',
+    'Sign-in attempts per minute for one account from one address (or one browser that the account knows).',
+  ),
+  LOGIN_ADDRESS_RATE_LIMIT: limits(
+    rate,
+    '60',
+    'Sign-in attempts per minute from one address, whatever the accounts.',
+  ),
+  LOGIN_ACCOUNT_RATE_LIMIT: limits(
+    rate,
+    '100',
+    'Sign-in attempts per minute for one account from all unknown browsers together. A browser that signed in to the account before is not held up by it.',
+  ),
+  AUTHORIZE_RATE_LIMIT: limits(
+    rate,
+    '60',
+    'Requests per minute and address to `/oauth/authorize`.',
+  ),
+  TOKEN_RATE_LIMIT: limits(
+    rate,
+    '20',
+    'Requests per minute and address to `/oauth/token` without a valid client secret.',
+  ),
+  CLIENT_RATE_LIMIT: limits(
+    rate,
+    '600',
+    'Requests per minute of one authenticated client, whatever its addresses.',
+  ),
+
+  METRICS_ENABLED: metrics(
+    flag,
+    'true',
+    'Record metrics, serve them and push them. `false`: no listener, no push, no cost.',
+  ),
+  METRICS_TOKEN: metrics(
+    z.string().min(16, 'write at least 16 characters'),
+    undefined,
+    'Bearer token that a scrape must show. Required when the exporter listens beyond this machine.',
+    { secret: true },
+  ),
+  METRICS_POPULATION_TTL: metrics(
+    duration,
+    '15s',
+    'How old the counts behind the population gauges may be; `0s` counts at every scrape.',
+  ),
+  OTEL_EXPORTER_PROMETHEUS_HOST: metrics(z.string(), '127.0.0.1', 'Address of the exporter port.'),
+  OTEL_EXPORTER_PROMETHEUS_PORT: metrics(
+    whole(1, 65_535),
+    '9464',
+    'The exporter port; `GET /metrics` there, never on the public port.',
+  ),
+  OTEL_EXPORTER_OTLP_ENDPOINT: metrics(
+    httpUrl,
+    undefined,
+    'OTLP/HTTP collector to push metrics and traces to. Unset: no push.',
+  ),
+  OTEL_EXPORTER_OTLP_METRICS_ENDPOINT: metrics(httpUrl, undefined, 'Full URL for metrics alone.'),
+  OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: metrics(httpUrl, undefined, 'Full URL for traces alone.'),
+  OTEL_EXPORTER_OTLP_PROTOCOL: metrics(
+    z.enum(['http/protobuf', 'http/json'], 'write http/protobuf or http/json'),
+    'http/protobuf',
+    'Encoding of the push.',
+  ),
+  OTEL_METRICS_EXPORTER: metrics(
+    list.refine(
+      (items) => items.every((item) => ['prometheus', 'otlp', 'none'].includes(item)),
+      'write prometheus, otlp, both separated by a comma, or none',
+    ),
+    'prometheus,otlp',
+    'Ways out for metrics.',
+  ),
+  OTEL_TRACES_EXPORTER: metrics(
+    z.enum(['otlp', 'none'], 'write otlp or none'),
+    'otlp',
+    'Way out for traces; needs an endpoint.',
+  ),
+  OTEL_TRACES_SAMPLER_ARG: metrics(
+    z.string().transform((text, context) => {
+      const ratio = Number(text)
+      return ratio >= 0 && ratio <= 1 ? ratio : problem(context, 'write a number from 0 to 1')
+    }),
+    '1',
+    'Share of traces that are kept.',
+  ),
+  OTEL_METRIC_EXPORT_INTERVAL: metrics(whole(100), '60000', 'Milliseconds between pushes.'),
+  OTEL_METRIC_EXPORT_TIMEOUT: metrics(whole(100), '30000', 'Milliseconds a push may take.'),
+  OTEL_SERVICE_NAME: metrics(z.string(), 'authgate', '`service.name` of everything exported.'),
+  OTEL_RESOURCE_ATTRIBUTES: metrics(
+    list,
+    '',
+    'Further resource attributes, `key=value` separated by commas.',
+  ),
+  OTEL_SDK_DISABLED: metrics(flag, 'false', '`true` switches metrics and traces off.'),
+  AUTHGATE_COMMIT: metrics(
+    z.string(),
+    undefined,
+    'Commit shown by `authgate_build_info`; the image sets it. Default: what git says.',
+  ),
+
+  LOG_LEVEL: logs(
+    z.enum(
+      ['trace', 'debug', 'info', 'warn', 'error', 'silent'],
+      'write trace, debug, info, warn, error or silent',
+    ),
+    'info',
+    'Least severity that is logged.',
+  ),
+  ENABLE_AUDIT_LOGGING: logs(flag, 'true', 'Write audit events.'),
+  AUDIT_LOG_RETENTION: logs(positiveDuration, '2160h', 'How long audit events are kept.'),
+} satisfies Record<string, Setting>
+
+type Settings = typeof settings
+type Values = {
+  readonly [K in keyof Settings]:
+    | z.output<Settings[K]['schema']>
+    | (Settings[K]['default'] extends string ? never : undefined)
+}
+
+/** Settings of the product we grew out of, and where their meaning went. */
+const renamed: Readonly<Record<string, string>> = {
+  SERVER_ADDR: 'write HOST and PORT instead',
+  DATABASE_DSN: 'write DATABASE_URL instead',
+  DATABASE_DRIVER: 'remove it: DATABASE_URL decides',
+  DATABASE_PATH: 'write DATA_DIR instead',
+  REDIS_ADDR: 'write REDIS_URL instead',
+  LOGIN_SESSION_TRACKING_ENABLED: 'remove it: sessions are always tracked',
+  METRICS_GAUGE_UPDATE_ENABLED: 'remove it: gauges are counted when they are scraped',
+  METRICS_GAUGE_UPDATE_INTERVAL: 'write METRICS_POPULATION_TTL instead',
+  PKCE_REQUIRED: 'remove it: PKCE is always required',
+}
+
+/** Every problem of a configuration, each naming the setting and what to write. */
+export class ConfigError extends Error {
+  override readonly name = 'ConfigError'
+  readonly problems: readonly string[]
+
+  constructor(problems: readonly string[]) {
+    super(
+      `The configuration has ${problems.length === 1 ? 'a problem' : `${problems.length} problems`}:\n${problems.map((text) => `  ${text}`).join('\n')}`,
+    )
+    this.problems = problems
+  }
+}
+
+export type Config = ReturnType<typeof parseConfig>
+
+/** Parses and freezes the configuration, or throws a `ConfigError` that lists everything wrong with it. */
+export function parseConfig(environment: Readonly<Record<string, string | undefined>>) {
+  const problems = Object.entries(renamed).flatMap(([name, advice]) =>
+    environment[name] ? [`${name}: is no longer known; ${advice}.`] : [],
+  )
+  const values = parseValues(environment, problems)
+  problems.push(...crossProblems(values, environment))
+  if (problems.length > 0) throw new ConfigError(problems)
+  const v = values as Values
+  const baseUrl = v.BASE_URL ?? `http://localhost:${v.PORT}`
+  return Object.freeze({
+    ...v,
+    BASE_URL: baseUrl,
+    secure: baseUrl.startsWith('https:'),
+    metricsEnabled: v.METRICS_ENABLED && !v.OTEL_SDK_DISABLED,
+    tracesUrl:
+      v.OTEL_SDK_DISABLED || v.OTEL_TRACES_EXPORTER === 'none'
+        ? undefined
+        : signalUrl(v.OTEL_EXPORTER_OTLP_TRACES_ENDPOINT, v.OTEL_EXPORTER_OTLP_ENDPOINT, 'traces'),
+    metricsUrl: v.OTEL_METRICS_EXPORTER.includes('otlp')
+      ? signalUrl(v.OTEL_EXPORTER_OTLP_METRICS_ENDPOINT, v.OTEL_EXPORTER_OTLP_ENDPOINT, 'metrics')
+      : undefined,
+    resourceAttributes: Object.fromEntries(
+      v.OTEL_RESOURCE_ATTRIBUTES.map((pair) => splitPair(pair)),
+    ),
+  })
+}
+
+/** The session secrets, newest first; for the embedded database one is made at the first start and kept beside it. */
+export function sessionSecrets(config: Config): readonly string[] {
+  if (config.SESSION_SECRET) return config.SESSION_SECRET
+  const file = join(config.DATA_DIR, 'session-secret')
+  if (!existsSync(file)) {
+    mkdirSync(config.DATA_DIR, { recursive: true, mode: 0o700 })
+    writeFileSync(file, `${randomSecret()}\n`, { mode: 0o600, flag: 'wx' })
+  }
+  return [readFileSync(file, 'utf8').trim()]
+}
+
+function parseValues(
+  environment: Readonly<Record<string, string | undefined>>,
+  problems: string[],
+): Partial<Values> {
+  const values: Record<string, unknown> = {}
+  for (const [name, setting] of Object.entries(settings) as [string, Setting][]) {
+    // An empty value means "not set", as in a .env file whose lines were left blank.
+    const text = environment[name]?.trim() || setting.default
+    const parsed = text === undefined ? undefined : setting.schema.safeParse(text)
+    if (parsed?.success) values[name] = parsed.data
+    else if (parsed)
+      problems.push(
+        `${name}: ${parsed.error.issues[0]?.message}${setting.secret ? '' : ` (it is "${text}")`}.`,
+      )
+  }
+  return values as Partial<Values>
+}
+
+/** What no single setting can know. */
+function crossProblems(
+  v: Partial<Values>,
+  environment: Readonly<Record<string, string | undefined>>,
+): string[] {
+  const problems: string[] = []
+  if (v.DATABASE_URL && !v.SESSION_SECRET && !environment['SESSION_SECRET']) {
+    problems.push(
+      'SESSION_SECRET: is required with DATABASE_URL, so that all replicas agree; write a random text of at least 32 characters (openssl rand -base64 48).',
+    )
+  }
+  const exporterHost = v.OTEL_EXPORTER_PROMETHEUS_HOST ?? ''
+  const scraped =
+    v.METRICS_ENABLED && !v.OTEL_SDK_DISABLED && v.OTEL_METRICS_EXPORTER?.includes('prometheus')
+  if (scraped && !isLoopback(exporterHost) && !environment['METRICS_TOKEN']) {
+    problems.push(
+      `METRICS_TOKEN: is required when the exporter listens beyond this machine (OTEL_EXPORTER_PROMETHEUS_HOST is "${exporterHost}"); write a random text of at least 16 characters.`,
+    )
+  }
+  for (const pair of v.OTEL_RESOURCE_ATTRIBUTES ?? []) {
+    if (!/^[^=\s]+=(?:[^%]|%[0-9a-fA-F]{2})+$/.test(pair))
+      problems.push(
+        `OTEL_RESOURCE_ATTRIBUTES: write key=value pairs separated by commas (it has "${pair}").`,
+      )
+  }
+  if (v.PORT !== undefined && v.PORT === v.OTEL_EXPORTER_PROMETHEUS_PORT && scraped) {
+    problems.push(
+      'OTEL_EXPORTER_PROMETHEUS_PORT: must differ from PORT; metrics are never served on the public port.',
+    )
+  }
+  return problems
+}
+
+const isLoopback = (host: string) =>
+  host === 'localhost' || host === '::1' || host.startsWith('127.')
+
+const signalUrl = (own: string | undefined, base: string | undefined, signal: string) =>
+  own ?? (base === undefined ? undefined : `${base}/v1/${signal}`)
+
+function splitPair(pair: string): [string, string] {
+  const at = pair.indexOf('=')
+  return [pair.slice(0, at), decodeURIComponent(pair.slice(at + 1))]
+}
+
+function problem(context: z.RefinementCtx, message: string): never {
+  context.addIssue({ code: 'custom', message })
+  return z.NEVER
+}

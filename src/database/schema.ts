@@ -1,0 +1,22 @@
+/** Every table, for Drizzle's handle and for `npm run db:generate`. */
+import { auditEvents } from './schema/audit-events.ts'
+import { authorizationCodes } from './schema/authorization-codes.ts'
+import { authorizationRequests } from './schema/authorization-requests.ts'
+import { clients } from './schema/clients.ts'
+import { consents } from './schema/consents.ts'
+import { sessions } from './schema/sessions.ts'
+import { signingKeys } from './schema/signing-keys.ts'
+import { tokens } from './schema/tokens.ts'
+import { users } from './schema/users.ts'
+
+export const schema = {
+  auditEvents,
+  authorizationCodes,
+  authorizationRequests,
+  clients,
+  consents,
+  sessions,
+  signingKeys,
+  tokens,
+  users,
+}

@@ -1,0 +1,49 @@
+import { sql } from 'drizzle-orm'
+import { check, index, pgTable, text, timestamp, uniqueIndex, uuid } from 'drizzle-orm/pg-core'
+import { storedTokenTypes, tokenRevocationReasons } from '#/protocol/vocabulary.ts'
+import { clients } from './clients.ts'
+import { oneOf } from './one-of.ts'
+import { users } from './users.ts'
+
+/**
+ * Access tokens (known by their `jti`) and refresh tokens (known by their hash). Live: not revoked, not expired.
+ * A rotated refresh token is revoked with reason `rotation`.
+ */
+export const tokens = pgTable(
+  'tokens',
+  {
+    /** `jti` of an access token. */
+    id: uuid().primaryKey(),
+    type: text({ enum: storedTokenTypes }).notNull(),
+    /** SHA-256 of a refresh token; access tokens are known by `id` and their signature. */
+    secretHash: text('secret_hash'),
+    familyId: uuid('family_id').notNull(),
+    clientId: text('client_id')
+      .notNull()
+      .references(() => clients.clientId, { onDelete: 'cascade' }),
+    userId: uuid('user_id').references(() => users.id, { onDelete: 'cascade' }),
+    sessionId: uuid('session_id'),
+    scope: text().notNull(),
+    authTime: timestamp('auth_time', { withTimezone: true }),
+    createdAt: timestamp('created_at', { withTimezone: true }).notNull(),
+    expiresAt: timestamp('expires_at', { withTimezone: true }).notNull(),
+    revokedAt: timestamp('revoked_at', { withTimezone: true }),
+    revocationReason: text('revocation_reason', { enum: tokenRevocationReasons }),
+  },
+  (t) => [
+    uniqueIndex('tokens_secret').on(t.secretHash).where(sql`${t.secretHash} is not null`),
+    index('tokens_live').on(t.expiresAt, t.type).where(sql`${t.revokedAt} is null`),
+    index('tokens_user_client').on(t.userId, t.clientId),
+    index('tokens_client').on(t.clientId).where(sql`${t.revokedAt} is null`),
+    index('tokens_family').on(t.familyId),
+    index('tokens_revoked').on(t.revokedAt).where(sql`${t.revokedAt} is not null`),
+    check('tokens_type', oneOf(t.type, storedTokenTypes)),
+    check('tokens_revocation_reason', oneOf(t.revocationReason, tokenRevocationReasons)),
+    check(
+      'tokens_revoked_with_reason',
+      sql`(${t.revokedAt} is null) = (${t.revocationReason} is null)`,
+    ),
+  ],
+)
+
+export type Token = typeof tokens.$inferSelect

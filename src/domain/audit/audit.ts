@@ -1,0 +1,82 @@
+/**
+ * The audit log: what happened, written in the transaction of the change it describes, so that neither can
+ * exist without the other. Details hold identifiers and words of ours; never a token, code, secret or password.
+ */
+import type { Database } from '#/database/client.ts'
+import { auditEvents } from '#/database/schema/audit-events.ts'
+
+const severities = {
+  AUTHENTICATION_SUCCESS: 'info',
+  AUTHENTICATION_FAILURE: 'warning',
+  LOGOUT: 'info',
+  SESSION_REVOKED: 'warning',
+  USER_AUTHORIZATION_GRANTED: 'info',
+  USER_AUTHORIZATION_REVOKED: 'info',
+  AUTHORIZATION_CODE_GENERATED: 'info',
+  AUTHORIZATION_CODE_DENIED: 'info',
+  AUTHORIZATION_CODE_EXCHANGED: 'info',
+  TOKEN_REFRESHED: 'info',
+  SUSPICIOUS_ACTIVITY: 'critical',
+  RATE_LIMIT_EXCEEDED: 'warning',
+  CLIENT_CREATED: 'info',
+  CLIENT_UPDATED: 'info',
+  CLIENT_SECRET_REGENERATED: 'warning',
+  USER_CREATED: 'info',
+  USER_ENABLED: 'info',
+  USER_DISABLED: 'warning',
+  USER_DELETED: 'warning',
+  USER_PASSWORD_CHANGED: 'warning',
+  USER_PASSWORD_RESET: 'warning',
+} as const
+
+export type AuditEventType = keyof typeof severities
+
+/** Where a request came from. `enabled` is false when audit logging is switched off. */
+export interface AuditOrigin {
+  readonly enabled: boolean
+  readonly ip?: string
+  readonly userAgent?: string
+  readonly traceId?: string
+}
+
+/** For what the server does by itself. */
+export const systemOrigin: AuditOrigin = { enabled: true }
+
+export interface AuditEvent {
+  readonly type: AuditEventType
+  readonly at: Date
+  readonly success?: boolean
+  readonly actor?: { readonly id: string; readonly username?: string } | undefined
+  readonly clientId?: string
+  readonly resource?: {
+    readonly type: 'user' | 'session' | 'client' | 'consent' | 'token_family' | 'limiter'
+    readonly id: string
+  }
+  readonly details?: Readonly<Record<string, string | number | boolean>>
+}
+
+/** Writes events on the given handle; inside a transaction they stand or fall with it. */
+export async function writeAudit(
+  db: Database,
+  origin: AuditOrigin,
+  ...events: AuditEvent[]
+): Promise<void> {
+  if (!origin.enabled || events.length === 0) return
+  await db.insert(auditEvents).values(
+    events.map((event) => ({
+      at: event.at,
+      type: event.type,
+      severity: severities[event.type],
+      success: event.success ?? true,
+      actorUserId: event.actor?.id ?? null,
+      actorName: event.actor?.username ?? null,
+      clientId: event.clientId ?? null,
+      resourceType: event.resource?.type ?? null,
+      resourceId: event.resource?.id ?? null,
+      ip: origin.ip ?? null,
+      userAgent: origin.userAgent?.slice(0, 500) ?? null,
+      traceId: origin.traceId ?? null,
+      details: { ...event.details },
+    })),
+  )
+}

@@ -1,0 +1,111 @@
+/** Authorization codes: issued once, consumed once by one atomic statement, remembered for a while to notice replays. */
+import { and, eq, inArray, isNull, lt } from 'drizzle-orm'
+import type { Database } from '#/database/client.ts'
+import {
+  type AuthorizationCode,
+  authorizationCodes,
+} from '#/database/schema/authorization-codes.ts'
+import { type AuditOrigin, writeAudit } from '#/domain/audit/audit.ts'
+import type { RequestedAuthorization } from '#/domain/authorization-requests/authorization-requests.ts'
+import { randomSecret, sha256 } from '#/protocol/secrets.ts'
+
+export type { AuthorizationCode } from '#/database/schema/authorization-codes.ts'
+
+export interface CodeGrant {
+  readonly request: RequestedAuthorization
+  readonly user: { readonly id: string; readonly username: string }
+  readonly sessionId: string
+  /** When the user really signed in. */
+  readonly authTime: Date
+  readonly lifetimeMs: number
+  readonly now: Date
+}
+
+/** Issues a code for a request that its user has approved; answers the code itself, which is stored as a digest only. */
+export async function issueAuthorizationCode(
+  tx: Database,
+  grant: CodeGrant,
+  origin: AuditOrigin,
+): Promise<string> {
+  const { request, user, now } = grant
+  const code = randomSecret()
+  await tx.insert(authorizationCodes).values({
+    codeHash: sha256(code),
+    clientId: request.clientId,
+    userId: user.id,
+    sessionId: grant.sessionId,
+    familyId: crypto.randomUUID(),
+    redirectUri: request.redirectUri,
+    scope: request.scope,
+    nonce: request.nonce,
+    codeChallenge: request.codeChallenge,
+    authTime: grant.authTime,
+    expiresAt: new Date(now.getTime() + grant.lifetimeMs),
+  })
+  await writeAudit(tx, origin, {
+    type: 'AUTHORIZATION_CODE_GENERATED',
+    at: now,
+    actor: user,
+    clientId: request.clientId,
+    details: { scope: request.scope },
+  })
+  return code
+}
+
+/** The code, if this call is the one that consumed it. A code of another client is not touched. */
+export async function consumeAuthorizationCode(
+  tx: Database,
+  { code, clientId, now }: { code: string; clientId: string; now: Date },
+): Promise<AuthorizationCode | undefined> {
+  const rows = await tx
+    .update(authorizationCodes)
+    .set({ consumedAt: now })
+    .where(and(ofClient(code, clientId), isNull(authorizationCodes.consumedAt)))
+    .returning()
+  return rows[0]
+}
+
+export async function findAuthorizationCode(
+  tx: Database,
+  { code, clientId }: { code: string; clientId: string },
+): Promise<AuthorizationCode | undefined> {
+  return (await tx.select().from(authorizationCodes).where(ofClient(code, clientId)))[0]
+}
+
+/** Makes codes that were not redeemed yet worthless: of a user, or of what a user approved for one client. */
+export async function discardAuthorizationCodes(
+  tx: Database,
+  { userId, clientId }: { userId: string; clientId?: string },
+): Promise<void> {
+  await tx
+    .delete(authorizationCodes)
+    .where(
+      and(
+        eq(authorizationCodes.userId, userId),
+        clientId === undefined ? undefined : eq(authorizationCodes.clientId, clientId),
+        isNull(authorizationCodes.consumedAt),
+      ),
+    )
+}
+
+/** Deletes up to `limit` codes that expired before the given moment. */
+export async function deleteExpiredCodes(
+  db: Database,
+  before: Date,
+  limit: number,
+): Promise<number> {
+  const expired = db
+    .select({ hash: authorizationCodes.codeHash })
+    .from(authorizationCodes)
+    .where(lt(authorizationCodes.expiresAt, before))
+    .limit(limit)
+    .for('update', { skipLocked: true })
+  const rows = await db
+    .delete(authorizationCodes)
+    .where(inArray(authorizationCodes.codeHash, expired))
+    .returning({ hash: authorizationCodes.codeHash })
+  return rows.length
+}
+
+const ofClient = (code: string, clientId: string) =>
+  and(eq(authorizationCodes.codeHash, sha256(code)), eq(authorizationCodes.clientId, clientId))

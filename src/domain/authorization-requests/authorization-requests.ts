@@ -1,0 +1,71 @@
+/** Validated authorization requests that wait while their user signs in or consents. They expire by themselves. */
+import { and, eq, gt, inArray, lte } from 'drizzle-orm'
+import type { Database } from '#/database/client.ts'
+import {
+  type AuthorizationRequest,
+  authorizationRequests,
+} from '#/database/schema/authorization-requests.ts'
+import { randomSecret } from '#/protocol/secrets.ts'
+
+export type { AuthorizationRequest } from '#/database/schema/authorization-requests.ts'
+
+/** What a request asks for, before or without being stored. */
+export type RequestedAuthorization = Omit<AuthorizationRequest, 'id' | 'expiresAt'>
+
+const lifetimeMs = 10 * 60 * 1000
+
+/** Stores a request for ten minutes; answers its id. */
+export async function storeAuthorizationRequest(
+  db: Database,
+  request: RequestedAuthorization,
+  now: Date,
+): Promise<string> {
+  const id = randomSecret()
+  await db
+    .insert(authorizationRequests)
+    .values({ ...request, id, expiresAt: new Date(now.getTime() + lifetimeMs) })
+  return id
+}
+
+export async function findAuthorizationRequest(
+  db: Database,
+  id: string,
+  now: Date,
+): Promise<AuthorizationRequest | undefined> {
+  const rows = await db
+    .select()
+    .from(authorizationRequests)
+    .where(and(eq(authorizationRequests.id, id), gt(authorizationRequests.expiresAt, now)))
+  return rows[0]
+}
+
+/** Single use: of two answers to one request, one gets it. */
+export async function consumeAuthorizationRequest(
+  db: Database,
+  id: string,
+  now: Date,
+): Promise<AuthorizationRequest | undefined> {
+  const rows = await db
+    .delete(authorizationRequests)
+    .where(and(eq(authorizationRequests.id, id), gt(authorizationRequests.expiresAt, now)))
+    .returning()
+  return rows[0]
+}
+
+export async function deleteExpiredRequests(
+  db: Database,
+  now: Date,
+  limit: number,
+): Promise<number> {
+  const expired = db
+    .select({ id: authorizationRequests.id })
+    .from(authorizationRequests)
+    .where(lte(authorizationRequests.expiresAt, now))
+    .limit(limit)
+    .for('update', { skipLocked: true })
+  const rows = await db
+    .delete(authorizationRequests)
+    .where(inArray(authorizationRequests.id, expired))
+    .returning({ id: authorizationRequests.id })
+  return rows.length
+}

@@ -1,0 +1,134 @@
+/** OAuth clients. Every change is announced in its own transaction, so that no replica keeps the old row in its cache. */
+import { and, asc, eq, ne } from 'drizzle-orm'
+import { type Database, notify } from '#/database/client.ts'
+import { type Client, clients } from '#/database/schema/clients.ts'
+import { type AuditOrigin, writeAudit } from '#/domain/audit/audit.ts'
+import { type RevokedTokens, revokeTokensOfClient } from '#/domain/tokens/revoke-tokens.ts'
+import { constantTimeEqual, randomSecret, sha256 } from '#/protocol/secrets.ts'
+
+export type { Client } from '#/database/schema/clients.ts'
+
+/** The channel on which changed clients and signing keys are announced. */
+export const cacheChannel = 'authgate_cache'
+
+export async function findClient(db: Database, clientId: string): Promise<Client | undefined> {
+  return (await db.select().from(clients).where(eq(clients.clientId, clientId)))[0]
+}
+
+export interface NewClient {
+  readonly name: string
+  readonly uri?: string | null
+  readonly type: Client['type']
+  readonly status: Client['status']
+  readonly redirectUris: string[]
+  readonly grantTypes: string[]
+  readonly scope: string
+  readonly ownerId?: string | null
+  readonly tokenEndpointAuthMethod?: Client['tokenEndpointAuthMethod']
+}
+
+export interface By {
+  readonly actor?: { readonly id: string; readonly username: string }
+  readonly origin: AuditOrigin
+  readonly now: Date
+}
+
+export interface CreatedClient {
+  readonly client: Client
+  /** Shown once, never stored; undefined for public clients. */
+  readonly secret: string | undefined
+}
+
+export function createClient(db: Database, client: NewClient, by: By): Promise<CreatedClient> {
+  const secret = client.type === 'confidential' ? randomSecret() : undefined
+  return db.transaction(async (tx) => {
+    const [created] = await tx
+      .insert(clients)
+      .values({
+        ...client,
+        clientId: crypto.randomUUID(),
+        secretHash: secret === undefined ? null : sha256(secret),
+        tokenEndpointAuthMethod:
+          client.tokenEndpointAuthMethod ?? (secret === undefined ? 'none' : 'client_secret_basic'),
+        createdAt: by.now,
+        updatedAt: by.now,
+      })
+      .returning()
+    if (!created) throw new Error('the client was not inserted')
+    await announce(tx, created.clientId, 'CLIENT_CREATED', by)
+    return { client: created, secret }
+  })
+}
+
+/** Whether the presented secret is the client's; both are 256-bit random values, so a plain digest is compared. */
+export const isClientSecret = (client: Client, secret: string): boolean =>
+  client.secretHash !== null && constantTimeEqual(sha256(secret), client.secretHash)
+
+/** Replaces the secret of a confidential client; undefined when there is no such client. */
+export function regenerateClientSecret(
+  db: Database,
+  clientId: string,
+  by: By,
+): Promise<CreatedClient | undefined> {
+  const secret = randomSecret()
+  return db.transaction(async (tx) => {
+    const [client] = await tx
+      .update(clients)
+      .set({ secretHash: sha256(secret), updatedAt: by.now })
+      .where(and(eq(clients.clientId, clientId), eq(clients.type, 'confidential')))
+      .returning()
+    if (!client) return undefined
+    await announce(tx, clientId, 'CLIENT_SECRET_REGENERATED', by)
+    return { client, secret }
+  })
+}
+
+/** Activates or deactivates a client; its tokens end with its access. Undefined when nothing changed. */
+export function setClientStatus(
+  db: Database,
+  { clientId, status }: { clientId: string; status: Client['status'] },
+  by: By,
+): Promise<{ client: Client; tokens: RevokedTokens } | undefined> {
+  return db.transaction(async (tx) => {
+    // Waits for tokens under way: their foreign keys hold this row until they commit.
+    await tx
+      .select({ id: clients.clientId })
+      .from(clients)
+      .where(eq(clients.clientId, clientId))
+      .for('update')
+    const [client] = await tx
+      .update(clients)
+      .set({ status, updatedAt: by.now })
+      .where(and(eq(clients.clientId, clientId), ne(clients.status, status)))
+      .returning()
+    if (!client) return undefined
+    const reason = 'client_inactive'
+    const tokens =
+      status === 'active'
+        ? ({ reason, access: 0, refresh: 0 } as const)
+        : await revokeTokensOfClient(tx, clientId, { reason, now: by.now })
+    await announce(tx, clientId, 'CLIENT_UPDATED', by, { status })
+    return { client, tokens }
+  })
+}
+
+export const listClients = (db: Database): Promise<Client[]> =>
+  db.select().from(clients).orderBy(asc(clients.name), asc(clients.clientId)).limit(500)
+
+async function announce(
+  tx: Database,
+  clientId: string,
+  type: 'CLIENT_CREATED' | 'CLIENT_UPDATED' | 'CLIENT_SECRET_REGENERATED',
+  { actor, origin, now }: By,
+  details: Record<string, string> = {},
+) {
+  await writeAudit(tx, origin, {
+    type,
+    at: now,
+    actor,
+    clientId,
+    resource: { type: 'client', id: clientId },
+    details,
+  })
+  await notify(tx, cacheChannel, `client:${clientId}`)
+}

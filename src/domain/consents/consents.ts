@@ -1,0 +1,133 @@
+/** Consents: what a user approved for a client, at most one in force for each pair. */
+import { and, desc, eq, isNull } from 'drizzle-orm'
+import type { Database } from '#/database/client.ts'
+import { clients } from '#/database/schema/clients.ts'
+import { consents } from '#/database/schema/consents.ts'
+import { type AuditOrigin, writeAudit } from '#/domain/audit/audit.ts'
+import { discardAuthorizationCodes } from '#/domain/authorization-codes/authorization-codes.ts'
+import { type RevokedTokens, revokeTokensOfConsent } from '#/domain/tokens/revoke-tokens.ts'
+import { lockUser } from '#/domain/users/lock-user.ts'
+import { isScopeWithin, mergeScopes, scopeWords } from '#/protocol/scopes.ts'
+
+/** The scope in force, or undefined when the user has not consented (any more). */
+export async function findConsentedScope(
+  db: Database,
+  userId: string,
+  clientId: string,
+): Promise<string | undefined> {
+  const [row] = await db
+    .select({ scope: consents.scope })
+    .from(consents)
+    .where(inForce(userId, clientId))
+  return row?.scope
+}
+
+export interface Approval {
+  readonly user: { readonly id: string; readonly username: string }
+  readonly clientId: string
+  readonly scope: string
+  readonly now: Date
+}
+
+/**
+ * Saves an approval on the caller's transaction. True when the state changed: a first consent, or more scopes than
+ * before. Narrower requests never shrink what is in force.
+ */
+export async function grantConsent(
+  tx: Database,
+  approval: Approval,
+  origin: AuditOrigin,
+): Promise<boolean> {
+  const { user, clientId, scope, now } = approval
+  const inserted = await tx
+    .insert(consents)
+    .values({ userId: user.id, clientId, scope, grantedAt: now })
+    .onConflictDoNothing()
+    .returning({ id: consents.id })
+  if (inserted.length === 0 && !(await widen(tx, approval))) return false
+  await writeAudit(tx, origin, {
+    type: 'USER_AUTHORIZATION_GRANTED',
+    at: now,
+    actor: user,
+    clientId,
+    details: { scope },
+  })
+  return true
+}
+
+async function widen(tx: Database, { user, clientId, scope, now }: Approval): Promise<boolean> {
+  const [current] = await tx.select().from(consents).where(inForce(user.id, clientId)).for('update')
+  if (!current || isScopeWithin(scopeWords(scope), current.scope)) return false
+  await tx
+    .update(consents)
+    .set({ scope: mergeScopes(current.scope, scope), grantedAt: now })
+    .where(eq(consents.id, current.id))
+  return true
+}
+
+export interface RevokedConsent {
+  readonly clientId: string
+  readonly tokens: RevokedTokens
+}
+
+/** Takes back a user's own consent, and with it the client's tokens; undefined when there was none in force. */
+export function revokeConsent(
+  db: Database,
+  { id, user, now }: { id: string; user: { id: string; username: string }; now: Date },
+  origin: AuditOrigin,
+): Promise<RevokedConsent | undefined> {
+  return db.transaction(async (tx) => {
+    await lockUser(tx, user.id)
+    const [revoked] = await tx
+      .update(consents)
+      .set({ revokedAt: now })
+      .where(and(eq(consents.id, id), eq(consents.userId, user.id), isNull(consents.revokedAt)))
+      .returning({ clientId: consents.clientId })
+    if (!revoked) return undefined
+    const of = { userId: user.id, clientId: revoked.clientId }
+    const tokens = await revokeTokensOfConsent(tx, of, now)
+    await discardAuthorizationCodes(tx, of)
+    await writeAudit(tx, origin, {
+      type: 'USER_AUTHORIZATION_REVOKED',
+      at: now,
+      actor: user,
+      clientId: revoked.clientId,
+      resource: { type: 'consent', id },
+      details: { access_ended: tokens.access, refresh_ended: tokens.refresh },
+    })
+    return { clientId: revoked.clientId, tokens }
+  })
+}
+
+/** Takes back all consents of a user; answers how many were in force. */
+export async function revokeConsentsOfUser(
+  tx: Database,
+  userId: string,
+  now: Date,
+): Promise<number> {
+  const revoked = await tx
+    .update(consents)
+    .set({ revokedAt: now })
+    .where(and(eq(consents.userId, userId), isNull(consents.revokedAt)))
+    .returning({ id: consents.id })
+  return revoked.length
+}
+
+/** A user's consents in force, latest first. */
+export const listConsents = (db: Database, userId: string) =>
+  db
+    .select({
+      id: consents.id,
+      clientName: clients.name,
+      clientUri: clients.uri,
+      scope: consents.scope,
+      grantedAt: consents.grantedAt,
+    })
+    .from(consents)
+    .innerJoin(clients, eq(clients.clientId, consents.clientId))
+    .where(and(eq(consents.userId, userId), isNull(consents.revokedAt)))
+    .orderBy(desc(consents.grantedAt))
+    .limit(500)
+
+const inForce = (userId: string, clientId: string) =>
+  and(eq(consents.userId, userId), eq(consents.clientId, clientId), isNull(consents.revokedAt))

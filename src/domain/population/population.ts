@@ -1,0 +1,109 @@
+/**
+ * The COUNTs behind the population gauges. Each is one statement that an index answers, and each counts exactly what
+ * a request would find: a live session is one that the middleware would accept.
+ */
+import { and, count, eq, gt, isNotNull, isNull, ne, notExists, sql } from 'drizzle-orm'
+import type { Database } from '#/database/client.ts'
+import { clients } from '#/database/schema/clients.ts'
+import { consents } from '#/database/schema/consents.ts'
+import { sessions } from '#/database/schema/sessions.ts'
+import { tokens } from '#/database/schema/tokens.ts'
+import { users } from '#/database/schema/users.ts'
+import { isLive } from '#/domain/sessions/sessions.ts'
+import {
+  type ClientStatus,
+  clientStatuses,
+  type StoredTokenType,
+  storedTokenTypes,
+  type UserAuthSource,
+  userAuthSources,
+} from '#/protocol/vocabulary.ts'
+
+export interface UserCounts {
+  readonly registered: number
+  readonly active: Readonly<Record<UserAuthSource, number>>
+}
+
+/** One grouped count gives both: all accounts, and the active ones by source. */
+export async function countUsers(db: Database): Promise<UserCounts> {
+  const rows = await db
+    .select({ isActive: users.isActive, key: users.authSource, rows: count() })
+    .from(users)
+    .groupBy(users.isActive, users.authSource)
+  return {
+    registered: rows.reduce((sum, row) => sum + row.rows, 0),
+    active: tally(
+      userAuthSources,
+      rows.filter((row) => row.isActive),
+    ),
+  }
+}
+
+export async function countClients(db: Database): Promise<Readonly<Record<ClientStatus, number>>> {
+  const rows = await db
+    .select({ key: clients.status, rows: count() })
+    .from(clients)
+    .groupBy(clients.status)
+  return tally(clientStatuses, rows)
+}
+
+export async function countSessions(db: Database, now: Date): Promise<number> {
+  return (await sessionsQuery(db, now))[0]?.rows ?? 0
+}
+
+export async function countTokens(
+  db: Database,
+  now: Date,
+): Promise<Readonly<Record<StoredTokenType, number>>> {
+  return tally(storedTokenTypes, await tokensQuery(db, now))
+}
+
+export async function countConsents(db: Database): Promise<number> {
+  return (await consentsQuery(db))[0]?.rows ?? 0
+}
+
+/** Disabled users are few and have an index of their own, so leaving theirs out costs almost nothing. */
+export const sessionsQuery = (db: Database, now: Date) =>
+  db
+    .select({ rows: count() })
+    .from(sessions)
+    .where(
+      and(isLive(now), isNotNull(sessions.userId), notExists(inactiveUser(db, sessions.userId))),
+    )
+
+export const tokensQuery = (db: Database, now: Date) =>
+  db
+    .select({ key: tokens.type, rows: count() })
+    .from(tokens)
+    .where(
+      and(
+        isNull(tokens.revokedAt),
+        gt(tokens.expiresAt, now),
+        notExists(inactiveUser(db, tokens.userId)),
+        notExists(
+          db
+            .select({ one: sql`1` })
+            .from(clients)
+            .where(and(eq(clients.clientId, tokens.clientId), ne(clients.status, 'active'))),
+        ),
+      ),
+    )
+    .groupBy(tokens.type)
+
+export const consentsQuery = (db: Database) =>
+  db.select({ rows: count() }).from(consents).where(isNull(consents.revokedAt))
+
+const inactiveUser = (db: Database, userId: typeof sessions.userId | typeof tokens.userId) =>
+  db
+    .select({ one: sql`1` })
+    .from(users)
+    .where(and(eq(users.id, userId), sql`not ${users.isActive}`))
+
+/** Every value of the closed list, 0 where no row has it. */
+const tally = <K extends string>(
+  keys: readonly K[],
+  rows: readonly { key: K; rows: number }[],
+): Record<K, number> =>
+  Object.fromEntries(
+    keys.map((key) => [key, rows.find((row) => row.key === key)?.rows ?? 0]),
+  ) as Record<K, number>

@@ -1,0 +1,187 @@
+/**
+ * The session ledger. A browser session is a row; it starts with a committed INSERT and ends once, by a guarded
+ * UPDATE. Whoever gets the ended row back records the end, and nobody else does: so parallel requests, replayed
+ * cookies, replicas and repeated sign-outs count once. Rows created = accepted + lapsed but not yet swept + ended.
+ */
+import {
+  and,
+  desc,
+  eq,
+  gt,
+  inArray,
+  isNotNull,
+  isNull,
+  lt,
+  lte,
+  ne,
+  or,
+  type SQL,
+  sql,
+} from 'drizzle-orm'
+import type { Database } from '#/database/client.ts'
+import { type Session, sessions } from '#/database/schema/sessions.ts'
+import { type User, users } from '#/database/schema/users.ts'
+import type { SessionEndReason } from '#/protocol/vocabulary.ts'
+
+export type { Session } from '#/database/schema/sessions.ts'
+
+/** What an ended row tells: one recording each. */
+export interface EndedSession {
+  readonly id: string
+  readonly userId: string | null
+  readonly reason: SessionEndReason
+  /** Life of the session, in seconds. */
+  readonly seconds: number
+}
+
+/** A session that was found, with its user as the same statement saw it. */
+export interface FoundSession {
+  readonly session: Session
+  readonly user: User | null
+}
+
+/** One indexed join: never cached, so that a sign-out or a disabled user takes effect at the very next request. */
+export async function findSession(db: Database, id: string): Promise<FoundSession | undefined> {
+  const rows = await db
+    .select({ session: sessions, user: users })
+    .from(sessions)
+    .leftJoin(users, eq(users.id, sessions.userId))
+    .where(eq(sessions.id, id))
+  return rows[0]
+}
+
+/** The rows that `judgeSession` accepts, as a condition; the fingerprint is the one thing only a request can know. */
+export const isLive = (now: Date): SQL =>
+  sql`${isNull(sessions.endedAt)} and ${gt(sessions.expiresAt, now)} and ${or(isNull(sessions.idleExpiresAt), gt(sessions.idleExpiresAt, now))}`
+
+export type Judgement = 'accepted' | 'already_ended' | SessionEndReason
+
+/** Whether a found session may be used. Deadlines come before the fingerprint: a lapsed session ended by itself. */
+export function judgeSession(
+  found: FoundSession,
+  fingerprint: string | null,
+  now: Date,
+): Judgement {
+  const { session, user } = found
+  if (session.endedAt) return 'already_ended'
+  if (session.expiresAt <= now) return 'timeout'
+  if (session.idleExpiresAt && session.idleExpiresAt <= now) return 'idle_timeout'
+  if (!user?.isActive) return 'account_inactive'
+  if (session.fingerprint !== null && fingerprint !== null && session.fingerprint !== fingerprint) {
+    return 'fingerprint_mismatch'
+  }
+  return 'accepted'
+}
+
+/**
+ * Ends the live rows that match. A row whose deadline has already passed ended then and for that reason, whoever
+ * finds it. The guard makes it happen once: only the caller that gets a row back may record its end.
+ */
+export async function endSessions(
+  db: Database,
+  which: SQL | undefined,
+  { reason, now }: { reason: SessionEndReason; now: Date },
+): Promise<EndedSession[]> {
+  const moment = sql`${now.toISOString()}::timestamptz`
+  const idle = sql`coalesce(${sessions.idleExpiresAt}, 'infinity')`
+  const rows = await db
+    .update(sessions)
+    .set({
+      endedAt: sql`least(${moment}, ${sessions.expiresAt}, ${idle})`,
+      endReason: sql`case
+        when ${sessions.expiresAt} <= ${moment} and ${sessions.expiresAt} <= ${idle} then 'timeout'
+        when ${sessions.idleExpiresAt} <= ${moment} then 'idle_timeout'
+        else ${reason}::text end`,
+    })
+    .where(and(which, isNull(sessions.endedAt)))
+    .returning()
+  return rows.map(({ id, userId, endReason, endedAt, createdAt }) => ({
+    id,
+    userId,
+    reason: endReason ?? reason,
+    seconds: Math.max(0, ((endedAt ?? now).getTime() - createdAt.getTime()) / 1000),
+  }))
+}
+
+export const endSession = async (
+  db: Database,
+  id: string,
+  end: { reason: SessionEndReason; now: Date },
+): Promise<EndedSession | undefined> => (await endSessions(db, eq(sessions.id, id), end))[0]
+
+/** Ends what a user has: everything, or all but one session. */
+export const endSessionsOfUser = (
+  db: Database,
+  userId: string,
+  end: { reason: SessionEndReason; now: Date; except?: string | undefined },
+): Promise<EndedSession[]> =>
+  endSessions(
+    db,
+    and(eq(sessions.userId, userId), end.except ? ne(sessions.id, end.except) : undefined),
+    end,
+  )
+
+/** Ends one session of a user; undefined when it is not theirs or not live. */
+export const endOwnSession = async (
+  db: Database,
+  { userId, id }: { userId: string; id: string },
+  end: { reason: SessionEndReason; now: Date },
+): Promise<EndedSession | undefined> =>
+  (await endSessions(db, and(eq(sessions.id, id), eq(sessions.userId, userId)), end))[0]
+
+/** Ends up to `limit` lapsed rows, at the deadline that passed. Replicas skip each other's rows. */
+export async function endLapsedSessions(
+  db: Database,
+  deadline: 'idle' | 'absolute',
+  { now, limit }: { now: Date; limit: number },
+): Promise<EndedSession[]> {
+  const column = deadline === 'idle' ? sessions.idleExpiresAt : sessions.expiresAt
+  const lapsed = db
+    .select({ id: sessions.id })
+    .from(sessions)
+    .where(and(isNull(sessions.endedAt), lte(column, now)))
+    .limit(limit)
+    .for('update', { skipLocked: true })
+  return endSessions(db, inArray(sessions.id, lapsed), { reason: 'timeout', now })
+}
+
+/** Deletes up to `limit` rows that ended before the given moment; answers how many. */
+export async function deleteEndedSessions(
+  db: Database,
+  before: Date,
+  limit: number,
+): Promise<number> {
+  const old = db
+    .select({ id: sessions.id })
+    .from(sessions)
+    .where(and(isNotNull(sessions.endedAt), lt(sessions.endedAt, before)))
+    .limit(limit)
+    .for('update', { skipLocked: true })
+  return (await db.delete(sessions).where(inArray(sessions.id, old)).returning({ id: sessions.id }))
+    .length
+}
+
+/** Moves the idle deadline; written at most once per `everyMs`, and never for a session that has lapsed. */
+export async function touchSession(
+  db: Database,
+  session: Session,
+  { now, idleMs, everyMs }: { now: Date; idleMs: number; everyMs: number },
+): Promise<void> {
+  if (now.getTime() - session.lastSeenAt.getTime() < everyMs) return
+  await db
+    .update(sessions)
+    .set({
+      lastSeenAt: now,
+      idleExpiresAt: session.idleExpiresAt === null ? null : new Date(now.getTime() + idleMs),
+    })
+    .where(and(eq(sessions.id, session.id), isLive(now), lt(sessions.lastSeenAt, now)))
+}
+
+/** A user's live sessions, latest first. */
+export const listLiveSessions = (db: Database, userId: string, now: Date): Promise<Session[]> =>
+  db
+    .select()
+    .from(sessions)
+    .where(and(eq(sessions.userId, userId), isLive(now)))
+    .orderBy(desc(sessions.lastSeenAt))
+    .limit(200)

@@ -1,0 +1,103 @@
+/**
+ * The sweeper ends what the browser never told us about (a closed laptop, cleared cookies) and deletes what is past
+ * use, in batches that replicas share without waiting for each other.
+ */
+import type { Database } from '#/database/client.ts'
+import { deleteOldAuditEvents } from '#/domain/audit/delete-old.ts'
+import { deleteExpiredCodes } from '#/domain/authorization-codes/authorization-codes.ts'
+import { deleteExpiredRequests } from '#/domain/authorization-requests/authorization-requests.ts'
+import { deleteEndedSessions, endLapsedSessions } from '#/domain/sessions/sessions.ts'
+import { deleteDeadTokens } from '#/domain/tokens/tokens.ts'
+import { type SweeperTask, sweeperTasks } from '#/protocol/vocabulary.ts'
+import type { Recorder } from '#/telemetry/recorder.ts'
+
+const batch = 500
+const hours = 60 * 60 * 1000
+
+export interface Retention {
+  readonly sessionsMs: number
+  readonly auditMs: number
+}
+
+/** Used codes are remembered for a day, to end the family of a replayed one. */
+const codeMemoryMs = 24 * hours
+/** Rotated refresh tokens are remembered for 30 days, to end the family of a reused one. */
+const tokenMemoryMs = 30 * 24 * hours
+
+type Task = (db: Database, recorder: Recorder, now: Date) => Promise<number>
+
+const tasksFor = (retention: Retention): Record<SweeperTask, Task> => ({
+  sessions_idle: (db, recorder, now) => endLapsed(db, recorder, 'idle', now),
+  sessions_timeout: (db, recorder, now) => endLapsed(db, recorder, 'absolute', now),
+  sessions_retention: (db, _, now) =>
+    deleteEndedSessions(db, earlier(now, retention.sessionsMs), batch),
+  authorization_requests: (db, _, now) => deleteExpiredRequests(db, now, batch),
+  authorization_codes: (db, _, now) => deleteExpiredCodes(db, earlier(now, codeMemoryMs), batch),
+  tokens: (db, _, now) => deleteDeadTokens(db, earlier(now, tokenMemoryMs), batch),
+  audit_events: (db, _, now) => deleteOldAuditEvents(db, earlier(now, retention.auditMs), batch),
+})
+
+/** One turn over all tasks, each until its work is done. A task that fails is counted and waits for the next turn. */
+export async function sweep(
+  db: Database,
+  recorder: Recorder,
+  {
+    retention,
+    clock,
+    stopped,
+  }: { retention: Retention; clock: () => Date; stopped: () => boolean },
+): Promise<void> {
+  const start = performance.now()
+  const tasks = tasksFor(retention)
+  for (const name of sweeperTasks) {
+    try {
+      await drain(name, () => tasks[name](db, recorder, clock()))
+    } catch {
+      recorder.sweeperFailed(name)
+    }
+  }
+  recorder.sweeperTurn((performance.now() - start) / 1000)
+
+  async function drain(name: SweeperTask, run: () => Promise<number>) {
+    let rows = batch
+    while (rows === batch && !stopped()) {
+      rows = await run()
+      if (rows > 0) recorder.sweeperSwept(name, rows)
+    }
+  }
+}
+
+/** Sweeps at once and then at every interval; the answer stops it and waits for a turn under way. */
+export function startSweeper(
+  db: Database,
+  recorder: Recorder,
+  { retention, intervalMs, clock }: { retention: Retention; intervalMs: number; clock: () => Date },
+): () => Promise<void> {
+  let stopping = false
+  let timer: NodeJS.Timeout | undefined
+  let turn = Promise.resolve()
+  const run = () => {
+    turn = sweep(db, recorder, { retention, clock, stopped: () => stopping }).then(() => {
+      if (!stopping) timer = setTimeout(run, intervalMs)
+    })
+  }
+  run()
+  return () => {
+    stopping = true
+    clearTimeout(timer)
+    return turn
+  }
+}
+
+async function endLapsed(
+  db: Database,
+  recorder: Recorder,
+  deadline: 'idle' | 'absolute',
+  now: Date,
+) {
+  const ended = await endLapsedSessions(db, deadline, { now, limit: batch })
+  for (const { reason, seconds } of ended) recorder.sessionEnded(reason, seconds)
+  return ended.length
+}
+
+const earlier = (now: Date, ms: number) => new Date(now.getTime() - ms)

@@ -1,0 +1,164 @@
+/**
+ * Refreshing (RFC 6749 §6) with rotation (RFC 9700 §4.14.2). The successor of a refresh token is an HMAC of it, so a
+ * client that lost our answer and tries again is handed the very same one: for a short while, and only as long as the
+ * successor is unused. Everything else that presents a used token is reuse, and ends the family.
+ */
+import type { Database } from '#/database/client.ts'
+import type { User } from '#/database/schema/users.ts'
+import { type AuditOrigin, writeAudit } from '#/domain/audit/audit.ts'
+import { OAuthError } from '#/protocol/errors.ts'
+import { isScopeWithin } from '#/protocol/scopes.ts'
+import { deriveKey, hmac } from '#/protocol/secrets.ts'
+import { type RevokedTokens, revokeFamily } from './revoke-tokens.ts'
+import {
+  findRefreshToken,
+  insertTokens,
+  rotateRefreshToken,
+  type Token,
+  type TokenGrant,
+  type TokenLifetimes,
+} from './tokens.ts'
+
+/** How long a retry of a used refresh token is answered with its successor. */
+export const graceMs = 10_000
+
+export interface PresentedRefreshToken {
+  readonly token: string
+  readonly clientId: string
+  /** What the client asks for; undefined for all that was granted. */
+  readonly scope: readonly string[] | undefined
+  readonly rotate: boolean
+  readonly lifetimes: TokenLifetimes
+  /** Newest first; the newest derives, all recognise. */
+  readonly secrets: readonly string[]
+  readonly now: Date
+}
+
+export type Refreshed =
+  | {
+      readonly result: 'success' | 'grace'
+      readonly access: Token
+      readonly user: User
+      readonly refreshToken: string
+      readonly rotated: boolean
+    }
+  | { readonly result: 'reuse'; readonly revoked: RevokedTokens }
+  | { readonly result: 'invalid' | 'expired' | 'revoked' | 'client_mismatch' }
+
+/** Throws `invalid_scope`, or `invalid_grant` when the grant was withdrawn: both roll back and change nothing. */
+export function refreshTokens(
+  db: Database,
+  presented: PresentedRefreshToken,
+  origin: AuditOrigin,
+): Promise<Refreshed> {
+  return db.transaction(async (tx) => {
+    const current = presented.rotate
+      ? await rotateRefreshToken(tx, presented)
+      : await findUsable(tx, presented)
+    if (!current) return explainUnusable(tx, presented, origin)
+    const successor = presented.rotate ? successors(presented)[0] : undefined
+    const { access, user } = await insertTokens(tx, {
+      grant: grantOf(current),
+      scope: narrow(current.scope, presented.scope),
+      refresh: successor === undefined ? undefined : { token: successor, scope: current.scope },
+      lifetimes: presented.lifetimes,
+      now: presented.now,
+    })
+    await writeAudit(tx, origin, {
+      type: 'TOKEN_REFRESHED',
+      at: presented.now,
+      actor: user,
+      clientId: current.clientId,
+      resource: { type: 'token_family', id: current.familyId },
+      details: { scope: access.scope, rotated: presented.rotate },
+    })
+    return {
+      result: 'success',
+      access,
+      user,
+      refreshToken: successor ?? presented.token,
+      rotated: presented.rotate,
+    }
+  })
+}
+
+async function findUsable(
+  tx: Database,
+  { token, clientId, now }: PresentedRefreshToken,
+): Promise<Token | undefined> {
+  const row = await findRefreshToken(tx, token)
+  return row && row.clientId === clientId && !row.revokedAt && row.expiresAt > now ? row : undefined
+}
+
+/** Why a token could not be used: a retry within the grace period, a theft, or something harmless. */
+async function explainUnusable(
+  tx: Database,
+  presented: PresentedRefreshToken,
+  origin: AuditOrigin,
+): Promise<Refreshed> {
+  const row = await findRefreshToken(tx, presented.token)
+  if (!row) return { result: 'invalid' }
+  if (row.clientId !== presented.clientId) return { result: 'client_mismatch' }
+  if (!row.revokedAt) return { result: 'expired' }
+  if (row.revocationReason !== 'rotation') return { result: 'revoked' }
+  const age = presented.now.getTime() - row.revokedAt.getTime()
+  const successor = age < graceMs ? await findUnusedSuccessor(tx, presented) : undefined
+  if (!successor) return endFamily(tx, row, presented, origin)
+  const { access, user } = await insertTokens(tx, {
+    grant: grantOf(row),
+    scope: narrow(row.scope, presented.scope),
+    lifetimes: presented.lifetimes,
+    now: presented.now,
+  })
+  return { result: 'grace', access, user, refreshToken: successor, rotated: false }
+}
+
+async function findUnusedSuccessor(
+  tx: Database,
+  presented: PresentedRefreshToken,
+): Promise<string | undefined> {
+  for (const candidate of successors(presented)) {
+    const row = await findRefreshToken(tx, candidate)
+    if (row) return row.revokedAt ? undefined : candidate
+  }
+  return undefined
+}
+
+async function endFamily(
+  tx: Database,
+  row: Token,
+  { now }: PresentedRefreshToken,
+  origin: AuditOrigin,
+): Promise<Refreshed> {
+  const revoked = await revokeFamily(tx, row.familyId, { reason: 'reuse', now })
+  await writeAudit(tx, origin, {
+    type: 'SUSPICIOUS_ACTIVITY',
+    at: now,
+    success: false,
+    clientId: row.clientId,
+    resource: { type: 'token_family', id: row.familyId },
+    details: {
+      what: 'refresh token reused',
+      access_ended: revoked.access,
+      refresh_ended: revoked.refresh,
+    },
+  })
+  return { result: 'reuse', revoked }
+}
+
+const successors = ({ secrets, token }: PresentedRefreshToken): string[] =>
+  secrets.map((secret) => hmac(deriveKey(secret, 'refresh token successor'), token))
+
+/** RFC 6749 §6: at most what was granted. */
+function narrow(granted: string, asked: readonly string[] | undefined): string {
+  if (asked === undefined) return granted
+  if (!isScopeWithin(asked, granted))
+    throw new OAuthError('invalid_scope', 'the scope exceeds what was granted')
+  return asked.join(' ')
+}
+
+function grantOf({ familyId, clientId, userId, sessionId, authTime }: Token): TokenGrant {
+  if (userId === null || authTime === null)
+    throw new OAuthError('invalid_grant', 'the grant has no user')
+  return { familyId, clientId, userId, sessionId, authTime }
+}

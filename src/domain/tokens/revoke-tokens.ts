@@ -1,0 +1,59 @@
+/** Ending tokens before their time. Every way in is one guarded UPDATE whose returned rows are what is counted. */
+import { and, eq, gt, isNull, type SQL } from 'drizzle-orm'
+import type { Database } from '#/database/client.ts'
+import { tokens } from '#/database/schema/tokens.ts'
+import type { StoredTokenType, TokenRevocationReason } from '#/protocol/vocabulary.ts'
+
+/** How many live tokens of each type ended. */
+export type RevokedTokens = Readonly<Record<StoredTokenType, number>> & {
+  readonly reason: TokenRevocationReason
+}
+
+interface Revocation {
+  readonly reason: TokenRevocationReason
+  readonly now: Date
+}
+
+export const revokeTokensOfUser = (
+  tx: Database,
+  userId: string,
+  end: Revocation,
+): Promise<RevokedTokens> => revokeTokens(tx, eq(tokens.userId, userId), end)
+
+export const revokeTokensOfClient = (
+  tx: Database,
+  clientId: string,
+  end: Revocation,
+): Promise<RevokedTokens> => revokeTokens(tx, eq(tokens.clientId, clientId), end)
+
+export const revokeTokensOfConsent = (
+  tx: Database,
+  { userId, clientId }: { userId: string; clientId: string },
+  now: Date,
+): Promise<RevokedTokens> =>
+  revokeTokens(tx, and(eq(tokens.userId, userId), eq(tokens.clientId, clientId)), {
+    reason: 'consent_revoked',
+    now,
+  })
+
+/** RFC 9700 §4.14.2: what a replayed code or refresh token has led to. */
+export const revokeFamily = (
+  tx: Database,
+  familyId: string,
+  end: Revocation,
+): Promise<RevokedTokens> => revokeTokens(tx, eq(tokens.familyId, familyId), end)
+
+/** Expired rows are left alone: they had ended by themselves. */
+async function revokeTokens(
+  tx: Database,
+  which: SQL | undefined,
+  { reason, now }: Revocation,
+): Promise<RevokedTokens> {
+  const rows = await tx
+    .update(tokens)
+    .set({ revokedAt: now, revocationReason: reason })
+    .where(and(which, isNull(tokens.revokedAt), gt(tokens.expiresAt, now)))
+    .returning({ type: tokens.type })
+  const access = rows.filter((row) => row.type === 'access').length
+  return { reason, access, refresh: rows.length - access }
+}

@@ -1,0 +1,163 @@
+/**
+ * Taking access away: disabling, deleting, changing a password. The account's row is locked first (see lockUser);
+ * then its sessions, tokens and unredeemed codes end in the same transaction, so that no gauge and no request ever
+ * sees one without the other.
+ */
+import { and, eq, sql } from 'drizzle-orm'
+import type { Database } from '#/database/client.ts'
+import { type User, users } from '#/database/schema/users.ts'
+import { type AuditEventType, type AuditOrigin, writeAudit } from '#/domain/audit/audit.ts'
+import { discardAuthorizationCodes } from '#/domain/authorization-codes/authorization-codes.ts'
+import { revokeConsentsOfUser } from '#/domain/consents/consents.ts'
+import { type EndedSession, endSessionsOfUser } from '#/domain/sessions/sessions.ts'
+import { type RevokedTokens, revokeTokensOfUser } from '#/domain/tokens/revoke-tokens.ts'
+import { lockUser } from './lock-user.ts'
+
+/** What ended, for the caller to record after the commit. */
+export interface EndedAccess {
+  readonly user: User
+  readonly sessions: readonly EndedSession[]
+  readonly tokens: RevokedTokens
+  /** Consents that were in force. */
+  readonly consents: number
+}
+
+export interface By {
+  readonly actor: { readonly id: string; readonly username: string }
+  readonly origin: AuditOrigin
+  readonly now: Date
+}
+
+/** The last active admin can neither be disabled nor deleted; nobody can do it to themselves. */
+export type Refusal = 'unknown_user' | 'self' | 'last_admin' | 'no_change'
+
+/** Disables an account: its sessions and tokens end with it. */
+export function disableUser(db: Database, id: string, by: By): Promise<EndedAccess | Refusal> {
+  return db.transaction(async (tx) => {
+    const refusal = await refuse(tx, id, by)
+    if (refusal) return refusal
+    const [user] = await tx
+      .update(users)
+      .set({ isActive: false, updatedAt: by.now })
+      .where(and(eq(users.id, id), eq(users.isActive, true)))
+      .returning()
+    if (!user) return 'no_change'
+    const ended = await endAll(tx, user, by)
+    await audit(tx, 'USER_DISABLED', ended, by)
+    return ended
+  })
+}
+
+/** Enables an account again. What had ended stays ended. */
+export function enableUser(db: Database, id: string, by: By): Promise<User | 'no_change'> {
+  return db.transaction(async (tx) => {
+    const [user] = await tx
+      .update(users)
+      .set({ isActive: true, updatedAt: by.now })
+      .where(and(eq(users.id, id), eq(users.isActive, false)))
+      .returning()
+    if (!user) return 'no_change'
+    await writeAudit(tx, by.origin, {
+      type: 'USER_ENABLED',
+      at: by.now,
+      actor: by.actor,
+      resource: { type: 'user', id },
+    })
+    return user
+  })
+}
+
+/** Deletes an account with its consents and tokens; the rows of its sessions stay in the ledger, without a name. */
+export function deleteUser(db: Database, id: string, by: By): Promise<EndedAccess | Refusal> {
+  return db.transaction(async (tx) => {
+    const refusal = await refuse(tx, id, by)
+    if (refusal) return refusal
+    const [user] = await tx
+      .update(users)
+      .set({ isActive: false, updatedAt: by.now })
+      .where(eq(users.id, id))
+      .returning()
+    if (!user) return 'unknown_user'
+    const ended = await endAll(tx, user, by)
+    const consents = await revokeConsentsOfUser(tx, id, by.now)
+    await tx.delete(users).where(eq(users.id, id))
+    await audit(tx, 'USER_DELETED', ended, by)
+    return { ...ended, consents }
+  })
+}
+
+/**
+ * Sets a new password. All tokens end, and all sessions but `keepSession`. `verified` is the hash that the old
+ * password was checked against: if it is no longer the current one, nothing changes.
+ */
+export function changePassword(
+  db: Database,
+  change: { id: string; passwordHash: string; verified?: string | null; keepSession?: string },
+  by: By,
+): Promise<EndedAccess | 'no_change'> {
+  const { id, passwordHash, verified, keepSession } = change
+  return db.transaction(async (tx) => {
+    await lockUser(tx, id)
+    const [user] = await tx
+      .update(users)
+      .set({ passwordHash, updatedAt: by.now })
+      .where(
+        and(
+          eq(users.id, id),
+          eq(users.authSource, 'local'),
+          verified === undefined
+            ? undefined
+            : sql`${users.passwordHash} is not distinct from ${verified}`,
+        ),
+      )
+      .returning()
+    if (!user) return 'no_change'
+    const reason = 'password_changed'
+    const sessions = await endSessionsOfUser(tx, id, { reason, now: by.now, except: keepSession })
+    const tokens = await revokeTokensOfUser(tx, id, { reason, now: by.now })
+    await discardAuthorizationCodes(tx, { userId: id })
+    const ended = { user, sessions, tokens, consents: 0 }
+    await audit(tx, by.actor.id === id ? 'USER_PASSWORD_CHANGED' : 'USER_PASSWORD_RESET', ended, by)
+    return ended
+  })
+}
+
+async function endAll(tx: Database, user: User, { now }: By): Promise<EndedAccess> {
+  const end = { reason: 'account_inactive', now } as const
+  const sessions = await endSessionsOfUser(tx, user.id, end)
+  const tokens = await revokeTokensOfUser(tx, user.id, end)
+  await discardAuthorizationCodes(tx, { userId: user.id })
+  return { user, sessions, tokens, consents: 0 }
+}
+
+/** Locks every active admin, in one order, so that two admins cannot disable each other at the same moment. */
+async function refuse(tx: Database, id: string, { actor }: By): Promise<Refusal | undefined> {
+  if (actor.id === id) return 'self'
+  const others = await tx
+    .select({ id: users.id })
+    .from(users)
+    .where(and(eq(users.role, 'admin'), eq(users.isActive, true)))
+    .orderBy(users.id)
+    .for('update')
+  await lockUser(tx, id)
+  return others.some((admin) => admin.id !== id) ? undefined : 'last_admin'
+}
+
+const audit = (
+  tx: Database,
+  type: AuditEventType,
+  { user, sessions, tokens }: EndedAccess,
+  { actor, origin, now }: By,
+) =>
+  writeAudit(tx, origin, {
+    type,
+    at: now,
+    actor,
+    resource: { type: 'user', id: user.id },
+    details: {
+      username: user.username,
+      sessions_ended: sessions.length,
+      access_ended: tokens.access,
+      refresh_ended: tokens.refresh,
+    },
+  })

@@ -1,0 +1,122 @@
+/** Accounts: finding, creating, listing, and checking their passwords. */
+import { and, asc, eq, gt, like, max, or, sql } from 'drizzle-orm'
+import type { Database } from '#/database/client.ts'
+import { isUniqueViolation } from '#/database/errors.ts'
+import { sessions } from '#/database/schema/sessions.ts'
+import { type User, users } from '#/database/schema/users.ts'
+import { type AuditOrigin, writeAudit } from '#/domain/audit/audit.ts'
+import type { LoginFailureReason } from '#/protocol/vocabulary.ts'
+import type { Passwords } from './passwords.ts'
+
+export type { User } from '#/database/schema/users.ts'
+
+export const normalizeUsername = (username: string): string => username.trim().toLowerCase()
+
+/** Starts with a letter or digit; 1 to 64 of letters, digits and `_.@+-`. */
+export const isUsername = (username: string): boolean =>
+  /^[a-z0-9][a-z0-9_.@+-]{0,63}$/.test(username)
+
+export async function findUser(db: Database, id: string): Promise<User | undefined> {
+  return (await db.select().from(users).where(eq(users.id, id)))[0]
+}
+
+export async function findUserByUsername(
+  db: Database,
+  username: string,
+): Promise<User | undefined> {
+  return (await db.select().from(users).where(eq(users.username, username)))[0]
+}
+
+export type Verdict =
+  | { readonly ok: true; readonly user: User }
+  | { readonly ok: false; readonly reason: LoginFailureReason; readonly user: User | undefined }
+
+/**
+ * Checks a username and password. Unknown account, wrong password and disabled account take the same time; the
+ * reason is for our own eyes, not for the answer. Throws `OverloadedError`.
+ */
+export async function verifyCredentials(
+  db: Database,
+  passwords: Passwords,
+  { username, password }: { username: string; password: string },
+): Promise<Verdict> {
+  const user = isUsername(username) ? await findUserByUsername(db, username) : undefined
+  const matches = await passwords.verify(user?.passwordHash, password)
+  if (!user) return { ok: false, reason: 'unknown_user', user }
+  if (!matches) return { ok: false, reason: 'wrong_password', user }
+  if (!user.isActive) return { ok: false, reason: 'account_inactive', user }
+  return { ok: true, user }
+}
+
+export interface NewUser {
+  readonly username: string
+  readonly email: string
+  readonly fullName?: string
+  readonly role?: User['role']
+  readonly passwordHash: string | null
+  readonly authSource?: User['authSource']
+  readonly now: Date
+}
+
+/** Creates an account; undefined when the username or e-mail address is taken. */
+export async function createUser(
+  db: Database,
+  user: NewUser,
+  { origin, actor }: { origin: AuditOrigin; actor?: { id: string; username: string } },
+): Promise<User | undefined> {
+  const { now, ...columns } = user
+  try {
+    return await db.transaction(async (tx) => {
+      const [created] = await tx
+        .insert(users)
+        .values({ ...columns, createdAt: now, updatedAt: now })
+        .returning()
+      if (!created) return undefined
+      await writeAudit(tx, origin, {
+        type: 'USER_CREATED',
+        at: now,
+        actor,
+        resource: { type: 'user', id: created.id },
+        details: { username: created.username, role: created.role },
+      })
+      return created
+    })
+  } catch (error) {
+    if (isUniqueViolation(error)) return undefined
+    throw error
+  }
+}
+
+export interface ListedUser extends User {
+  readonly lastSeenAt: Date | null
+}
+
+/** A page of accounts by name, those after `after`. */
+export function listUsers(
+  db: Database,
+  {
+    after,
+    search,
+    limit,
+  }: { after?: string | undefined; search?: string | undefined; limit: number },
+): Promise<ListedUser[]> {
+  const prefix = search ? `${search.toLowerCase().replaceAll(/[\\%_]/g, '\\$&')}%` : undefined
+  const seen = db
+    .select({ at: max(sessions.lastSeenAt) })
+    .from(sessions)
+    .where(eq(sessions.userId, users.id))
+  return db
+    .select({ user: users, lastSeenAt: sql<Date | null>`(${seen})`.mapWith(sessions.lastSeenAt) })
+    .from(users)
+    .where(
+      and(
+        after ? gt(users.username, after) : undefined,
+        prefix
+          ? or(like(users.username, prefix), like(sql`lower(${users.email})`, prefix))
+          : undefined,
+      ),
+    )
+    .orderBy(asc(users.username))
+    .limit(limit)
+    .then((rows) => rows.map(({ user, lastSeenAt }) => ({ ...user, lastSeenAt })))
+}

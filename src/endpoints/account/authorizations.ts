@@ -1,0 +1,40 @@
+/** /account/authorizations: the apps a user has let in, and showing them out. */
+import { listConsents, revokeConsent } from '#/domain/consents/consents.ts'
+import type { AppContext } from '#/web/context.ts'
+import { signedInUser } from '#/web/current-user.ts'
+import { recordRevokedTokens } from '#/web/record-ended.ts'
+import { describeScopes } from '#/web/scope-words.ts'
+import { uuidParameter, viewer } from '#/web/viewer.ts'
+import { renderAuthorizationsPage } from './pages.ts'
+import type { AccountOptions } from './routes.ts'
+
+const path = '/account/authorizations'
+
+export async function getAuthorizations(c: AppContext, { db, csrf }: AccountOptions) {
+  const consents = await listConsents(db, signedInUser(c).user.id)
+  const page = await renderAuthorizationsPage({
+    user: viewer(c),
+    csrfToken: csrf.token(c),
+    consents: consents.map(({ scope, clientUri, ...consent }) => ({
+      ...consent,
+      scopes: describeScopes(scope),
+      ...(clientUri !== null && { clientUri }),
+    })),
+    ...(c.req.query('success') === 'revoked' && { notice: 'That app no longer has access.' }),
+  })
+  return c.html(page)
+}
+
+/** Takes the consent back; the app's tokens end in the same transaction. A second time changes nothing. */
+export async function postRevokeConsent(c: AppContext, { db }: AccountOptions) {
+  const { user } = signedInUser(c)
+  const id = uuidParameter(c, 'id')
+  const revoked =
+    id === undefined
+      ? undefined
+      : await revokeConsent(db, { id, user, now: c.var.now }, c.var.origin)
+  if (!revoked) return c.redirect(path, 303)
+  c.var.recorder.consentRevoked('user')
+  recordRevokedTokens(c.var.recorder, revoked.tokens)
+  return c.redirect(`${path}?success=revoked`, 303)
+}

@@ -1,0 +1,82 @@
+/** /account/devices: a user's live sessions, and ending them from afar. */
+
+import type { Database } from '#/database/client.ts'
+import { type AuditEventType, writeAudit } from '#/domain/audit/audit.ts'
+import {
+  type EndedSession,
+  endOwnSession,
+  endSessionsOfUser,
+  listLiveSessions,
+} from '#/domain/sessions/sessions.ts'
+import type { AppContext } from '#/web/context.ts'
+import { signedInUser } from '#/web/current-user.ts'
+import { recordEndedSessions } from '#/web/record-ended.ts'
+import { uuidParameter, viewer } from '#/web/viewer.ts'
+import { renderDevicesPage } from './pages.ts'
+import type { AccountOptions } from './routes.ts'
+
+const path = '/account/devices'
+
+const notices: Readonly<Record<string, string>> = {
+  ended: 'That device has been signed out.',
+  others_ended: 'All other devices have been signed out.',
+}
+
+export async function getDevices(c: AppContext, { db, csrf }: AccountOptions) {
+  const { session, user } = signedInUser(c)
+  const live = await listLiveSessions(db, user.id, c.var.now)
+  const notice = notices[c.req.query('notice') ?? '']
+  const page = await renderDevicesPage({
+    user: viewer(c),
+    csrfToken: csrf.token(c),
+    sessions: live.map((row) => ({ ...row, current: row.id === session.id })),
+    ...(notice && { notice }),
+  })
+  return c.html(page)
+}
+
+/** Ends one session of the user's own, this browser's included. Somebody else's id is as good as none. */
+export async function postRevokeDevice(c: AppContext, options: AccountOptions) {
+  const { session, user } = signedInUser(c)
+  const id = uuidParameter(c, 'id')
+  const end = { reason: 'revoked', now: c.var.now } as const
+  const ended = await endAndAudit(c, options.db, async (tx) => {
+    const one = id === undefined ? undefined : await endOwnSession(tx, { userId: user.id, id }, end)
+    return one ? [one] : []
+  })
+  if (id === session.id) {
+    options.cookies.clear(c)
+    return c.redirect('/login', 303)
+  }
+  return c.redirect(ended.length > 0 ? `${path}?notice=ended` : path, 303)
+}
+
+/** Ends all sessions of the user but this one. */
+export async function postRevokeOtherDevices(c: AppContext, { db }: AccountOptions) {
+  const { session, user } = signedInUser(c)
+  const end = { reason: 'revoked', now: c.var.now, except: session.id } as const
+  await endAndAudit(c, db, (tx) => endSessionsOfUser(tx, user.id, end))
+  return c.redirect(`${path}?notice=others_ended`, 303)
+}
+
+async function endAndAudit(
+  c: AppContext,
+  db: Database,
+  end: (tx: Database) => Promise<EndedSession[]>,
+) {
+  const { user } = signedInUser(c)
+  const type: AuditEventType = 'SESSION_REVOKED'
+  const ended = await db.transaction(async (tx) => {
+    const ended = await end(tx)
+    const events = ended.map(({ id }) => ({
+      type,
+      at: c.var.now,
+      actor: user,
+      resource: { type: 'session', id } as const,
+    }))
+    await writeAudit(tx, c.var.origin, ...events)
+    return ended
+  })
+  recordEndedSessions(c.var.recorder, ended)
+  return ended
+}

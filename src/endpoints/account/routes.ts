@@ -1,0 +1,41 @@
+/** Self-service pages: signed-in devices, apps with access, password. */
+import { Hono } from 'hono'
+import type { Database } from '#/database/client.ts'
+import type { Passwords } from '#/domain/users/passwords.ts'
+import type { SessionCookies } from '#/web/browser-session.ts'
+import type { AppEnv } from '#/web/context.ts'
+import type { Csrf } from '#/web/csrf.ts'
+import type { SessionAccess } from '#/web/current-user.ts'
+import { getAuthorizations, postRevokeConsent } from './authorizations.ts'
+import { getDevices, postRevokeDevice, postRevokeOtherDevices } from './devices.ts'
+import { getTokens } from './tokens.ts'
+import { getSecurity, postPassword } from './security.ts'
+
+export interface AccountOptions {
+  readonly db: Database
+  readonly cookies: SessionCookies
+  readonly sessions: SessionAccess
+  readonly csrf: Csrf
+  readonly passwords: Passwords
+}
+
+export function accountRoutes(options: AccountOptions): Hono<AppEnv> {
+  const { sessions, csrf } = options
+  return new Hono<AppEnv>()
+    .get('/account/devices', sessions.requireUser, (c) => getDevices(c, options))
+    .post('/account/devices/revoke-others', sessions.requireUser, csrf.require, (c) =>
+      postRevokeOtherDevices(c, options),
+    )
+    .post('/account/devices/:id/revoke', sessions.requireUser, csrf.require, (c) =>
+      postRevokeDevice(c, options),
+    )
+    .get('/account/authorizations', sessions.requireUser, (c) => getAuthorizations(c, options))
+    .post('/account/authorizations/:id/revoke', sessions.requireUser, csrf.require, (c) =>
+      postRevokeConsent(c, options),
+    )
+    .get('/account/tokens', sessions.requireUser, (c) => getTokens(c, options))
+    .get('/account/security', sessions.requireUser, (c) => getSecurity(c, options))
+    .post('/account/security/password', sessions.requireUser, csrf.require, (c) =>
+      postPassword(c, options),
+    )
+}

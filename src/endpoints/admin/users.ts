@@ -1,0 +1,169 @@
+/** /admin/users: who has an account, and taking or giving it back. */
+import { z } from 'zod'
+import {
+  changePassword,
+  deleteUser,
+  disableUser,
+  type EndedAccess,
+  enableUser,
+  type Refusal,
+} from '#/domain/users/end-access.ts'
+import { isAcceptablePassword } from '#/domain/users/passwords.ts'
+import {
+  createUser,
+  findUser,
+  isUsername,
+  listUsers,
+  normalizeUsername,
+} from '#/domain/users/users.ts'
+import { randomSecret } from '#/protocol/secrets.ts'
+import type { AppContext } from '#/web/context.ts'
+import { signedInUser } from '#/web/current-user.ts'
+import { readForm } from '#/web/forms.ts'
+import { PageError } from '#/web/page-error.ts'
+import { recordEndedSessions, recordRevokedTokens } from '#/web/record-ended.ts'
+import { uuidParameter, viewer } from '#/web/viewer.ts'
+import { renderUserPasswordPage, renderUsersPage } from './pages.ts'
+import type { AdminOptions } from './routes.ts'
+
+const path = '/admin/users'
+const pageSize = 50
+
+const notices: Readonly<Record<string, string>> = {
+  disabled: 'The account is disabled. Its sessions and tokens have ended.',
+  enabled: 'The account is enabled.',
+  deleted: 'The account is deleted.',
+}
+
+export async function getUsers(c: AppContext, { db, csrf }: AdminOptions) {
+  const search = c.req.query('search')?.trim().slice(0, 100)
+  const users = await listUsers(db, { after: c.req.query('after'), search, limit: pageSize + 1 })
+  const last = users.length > pageSize ? users[pageSize - 1] : undefined
+  const notice = notices[c.req.query('notice') ?? '']
+  const page = await renderUsersPage({
+    user: viewer(c),
+    csrfToken: csrf.token(c),
+    users: users
+      .slice(0, pageSize)
+      .map(({ lastSeenAt, ...user }) => ({ ...user, ...(lastSeenAt && { lastSeenAt }) })),
+    ...(last && {
+      next: `${path}?${new URLSearchParams({ after: last.username, ...(search && { search }) })}`,
+    }),
+    ...(search && { search }),
+    ...(notice && { notice }),
+  })
+  return c.html(page)
+}
+
+const newUser = z.object({
+  username: z
+    .string('Give a username.')
+    .transform(normalizeUsername)
+    .refine(isUsername, 'Use letters, digits and _ . @ + - in the username.'),
+  email: z.email('Give a valid e-mail address.').max(320),
+  full_name: z.string().max(200).default(''),
+  role: z.enum(['user', 'admin']).default('user'),
+  password: z
+    .string()
+    .refine(isAcceptablePassword, 'The password needs at least 8 characters.')
+    .optional(),
+})
+
+export async function postUser(c: AppContext, { db, csrf, passwords }: AdminOptions) {
+  const parsed = newUser.safeParse(Object.fromEntries(await readForm(c)))
+  if (!parsed.success)
+    throw new PageError(400, 'The account was not created', parsed.error.issues[0]?.message ?? '')
+  const { username, email, role, full_name: fullName } = parsed.data
+  const password = parsed.data.password ?? randomSecret().slice(0, 20)
+  const created = await createUser(
+    db,
+    {
+      username,
+      email,
+      role,
+      fullName,
+      passwordHash: await passwords.hash(password),
+      now: c.var.now,
+    },
+    { origin: c.var.origin, actor: signedInUser(c).user },
+  )
+  if (!created)
+    throw new PageError(
+      409,
+      'The account was not created',
+      'The username or e-mail address is taken.',
+    )
+  return c.html(
+    await renderUserPasswordPage({ user: viewer(c), csrfToken: csrf.token(c), username, password }),
+  )
+}
+
+export async function postUserDisable(c: AppContext, { db }: AdminOptions) {
+  recordEnded(c, await disableUser(db, requireId(c), by(c)))
+  return c.redirect(`${path}?notice=disabled`, 303)
+}
+
+export async function postUserEnable(c: AppContext, { db }: AdminOptions) {
+  await enableUser(db, requireId(c), by(c))
+  return c.redirect(`${path}?notice=enabled`, 303)
+}
+
+export async function postUserDelete(c: AppContext, { db }: AdminOptions) {
+  recordEnded(c, await deleteUser(db, requireId(c), by(c)))
+  return c.redirect(`${path}?notice=deleted`, 303)
+}
+
+/** A random password, shown once. */
+export async function postUserPassword(c: AppContext, { db, csrf, passwords }: AdminOptions) {
+  const id = requireId(c)
+  const user = await findUser(db, id)
+  if (user?.authSource !== 'local')
+    throw new PageError(
+      404,
+      'No such account',
+      'There is no account with a password of ours at this address.',
+    )
+  const password = randomSecret().slice(0, 20)
+  const ended = await changePassword(
+    db,
+    { id, passwordHash: await passwords.hash(password) },
+    by(c),
+  )
+  recordEnded(c, ended === 'no_change' ? 'unknown_user' : ended)
+  return c.html(
+    await renderUserPasswordPage({
+      user: viewer(c),
+      csrfToken: csrf.token(c),
+      username: user.username,
+      password,
+    }),
+  )
+}
+
+const refusals: Readonly<Record<Exclude<Refusal, 'no_change'>, string>> = {
+  unknown_user: 'There is no such account.',
+  self: 'You cannot do this to your own account.',
+  last_admin: 'This is the last active administrator.',
+}
+
+/** Records what a committed change has ended; a refusal becomes a page, "nothing to change" does not. */
+function recordEnded(c: AppContext, ended: EndedAccess | Refusal) {
+  if (ended === 'no_change') return
+  if (typeof ended === 'string') throw new PageError(409, 'Nothing was changed', refusals[ended])
+  recordEndedSessions(c.var.recorder, ended.sessions)
+  recordRevokedTokens(c.var.recorder, ended.tokens)
+  for (let n = 0; n < ended.consents; n += 1) c.var.recorder.consentRevoked('admin')
+}
+
+function requireId(c: AppContext): string {
+  const id = uuidParameter(c, 'id')
+  if (id === undefined)
+    throw new PageError(404, 'No such account', 'There is no account at this address.')
+  return id
+}
+
+const by = (c: AppContext) => ({
+  actor: signedInUser(c).user,
+  origin: c.var.origin,
+  now: c.var.now,
+})

@@ -1,0 +1,48 @@
+import { grantTypes } from '#/protocol/grant-types.ts'
+import { codeChallengeMethods } from '#/protocol/pkce.ts'
+import { standardScopes } from '#/protocol/scopes.ts'
+import { clientAuthenticationMethods } from '#/protocol/vocabulary.ts'
+
+/** RFC 8414 §2. Lists what works, nothing else. */
+export const oauthMetadata = (issuer: string) => ({
+  issuer,
+  authorization_endpoint: `${issuer}/oauth/authorize`,
+  token_endpoint: `${issuer}/oauth/token`,
+  jwks_uri: `${issuer}/.well-known/jwks.json`,
+  scopes_supported: standardScopes,
+  response_types_supported: ['code'],
+  response_modes_supported: ['query'],
+  grant_types_supported: grantTypes,
+  token_endpoint_auth_methods_supported: clientAuthenticationMethods,
+  code_challenge_methods_supported: codeChallengeMethods,
+  // RFC 9207 §3.
+  authorization_response_iss_parameter_supported: true,
+})
+
+/** OpenID Connect Discovery 1.0 §3. */
+export const openidMetadata = (issuer: string) => ({
+  ...oauthMetadata(issuer),
+  userinfo_endpoint: `${issuer}/oauth/userinfo`,
+  subject_types_supported: ['public'],
+  id_token_signing_alg_values_supported: ['ES256'],
+  claims_supported: [
+    'iss',
+    'sub',
+    'aud',
+    'exp',
+    'iat',
+    'jti',
+    'auth_time',
+    'nonce',
+    'at_hash',
+    'sid',
+    'name',
+    'preferred_username',
+    'updated_at',
+    'email',
+    'email_verified',
+  ],
+  claims_parameter_supported: false,
+  request_parameter_supported: false,
+  request_uri_parameter_supported: false,
+})

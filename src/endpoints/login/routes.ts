@@ -1,0 +1,177 @@
+/** GET and POST /login: the page where people prove who they are with a password. */
+import { Hono } from 'hono'
+import type { Database } from '#/database/client.ts'
+import type { ReadCache } from '#/database/read-cache.ts'
+import { writeAudit } from '#/domain/audit/audit.ts'
+import { findAuthorizationRequest } from '#/domain/authorization-requests/authorization-requests.ts'
+import type { Client } from '#/domain/clients/clients.ts'
+import { longestPassword, OverloadedError, type Passwords } from '#/domain/users/passwords.ts'
+import { normalizeUsername, type Verdict, verifyCredentials } from '#/domain/users/users.ts'
+import { redirectSource } from '#/protocol/redirect-uri.ts'
+import type { LoginFailureReason } from '#/protocol/vocabulary.ts'
+import type { AppContext, AppEnv } from '#/web/context.ts'
+import type { Csrf } from '#/web/csrf.ts'
+import type { SessionAccess } from '#/web/current-user.ts'
+import { readForm } from '#/web/forms.ts'
+import type { KnownBrowsers } from '#/web/known-browsers.ts'
+import { PageError } from '#/web/page-error.ts'
+import { safePath } from '#/web/safe-path.ts'
+import { type SignInOptions, signIn } from '#/web/sign-in.ts'
+import { enforceLoginLimits, type LoginLimits } from './limits.ts'
+import { renderLoginPage } from './pages.ts'
+
+export interface LoginOptions extends SignInOptions {
+  readonly passwords: Passwords
+  readonly clients: ReadCache<Client>
+  readonly sessions: SessionAccess
+  readonly csrf: Csrf
+  readonly limits: LoginLimits
+  readonly knownBrowsers: KnownBrowsers
+}
+
+const startPage = '/account/devices'
+
+export function loginRoutes(options: LoginOptions): Hono<AppEnv> {
+  const { sessions, csrf } = options
+  return new Hono<AppEnv>()
+    .get('/login', sessions.optionalUser, (c) => getLogin(c, options))
+    .post('/login', sessions.optionalUser, csrf.require, (c) => postLogin(c, options))
+}
+
+const notices: Readonly<Record<string, string>> = {
+  session_timeout: 'You were signed out because you were away for a while. Please sign in again.',
+  session_invalid: 'You were signed out. Please sign in again.',
+}
+
+async function getLogin(c: AppContext, options: LoginOptions) {
+  const redirect = safePath(c.req.query('redirect'), startPage)
+  if (c.var.signedIn && c.req.query('switch') !== '1') return c.redirect(redirect, 303)
+  const notice = notices[c.req.query('error') ?? '']
+  return loginPage(c, options, { redirect, ...(notice && { notice }) })
+}
+
+async function postLogin(c: AppContext, options: LoginOptions) {
+  const form = await readForm(c)
+  const username = normalizeUsername(form.get('username') ?? '')
+  const redirect = safePath(form.get('redirect'), startPage)
+  await limited(c, options, username)
+  const start = performance.now()
+  const seconds = () => (performance.now() - start) / 1000
+  const password = form.get('password') ?? ''
+  const verdict = await check(c, options, {
+    username,
+    password: password.slice(0, longestPassword + 1),
+  })
+  if (!verdict.ok) return refuse(c, options, { redirect, username, verdict, seconds: seconds() })
+  const { user } = verdict
+  const remember = form.get('remember_me') === '1'
+  if (!(await signIn(c, options, { user, source: 'local', remember }))) {
+    const changed: Verdict = { ok: false, reason: 'account_inactive', user }
+    return refuse(c, options, { redirect, username, verdict: changed, seconds: seconds() })
+  }
+  await options.knownBrowsers.remember(c, user.username)
+  c.var.recorder.loginAttempted({
+    method: 'local',
+    source: 'local',
+    result: 'success',
+    seconds: seconds(),
+  })
+  return c.redirect(redirect, 303)
+}
+
+async function limited(c: AppContext, options: LoginOptions, username: string) {
+  try {
+    await enforceLoginLimits(c, options, username)
+  } catch (error) {
+    if (error instanceof PageError) c.var.recorder.loginRefused('rate_limited')
+    throw error
+  }
+}
+
+async function check(
+  c: AppContext,
+  { db, passwords }: LoginOptions,
+  credentials: { username: string; password: string },
+) {
+  try {
+    return await verifyCredentials(db, passwords, credentials)
+  } catch (error) {
+    c.var.recorder.loginRefused(error instanceof OverloadedError ? 'overloaded' : 'error')
+    throw error
+  }
+}
+
+interface Refusal {
+  readonly redirect: string
+  readonly username: string
+  readonly verdict: Verdict & { ok: false }
+  readonly seconds: number
+}
+
+/** One answer for every reason: what an account is, or whether it exists, is nobody's business. */
+async function refuse(
+  c: AppContext,
+  options: LoginOptions,
+  { redirect, username, verdict, seconds }: Refusal,
+) {
+  const { reason, user } = verdict
+  await auditFailure(c, options.db, { username, reason, userId: user?.id })
+  const source = user ? 'local' : 'unknown'
+  c.var.recorder.loginAttempted({ method: 'local', source, result: 'failure', seconds, reason })
+  c.status(401)
+  return loginPage(c, options, {
+    redirect,
+    username,
+    error: 'That username and password do not match.',
+  })
+}
+
+async function auditFailure(
+  c: AppContext,
+  db: Database,
+  {
+    username,
+    reason,
+    userId,
+  }: { username: string; reason: LoginFailureReason; userId: string | undefined },
+) {
+  await writeAudit(db, c.var.origin, {
+    type: 'AUTHENTICATION_FAILURE',
+    at: c.var.now,
+    success: false,
+    // The name of an account that does not exist may be a password typed into the wrong field.
+    actor: userId === undefined ? undefined : { id: userId, username },
+    details: { reason, auth_source: userId === undefined ? 'unknown' : 'local' },
+  })
+}
+
+interface Page {
+  readonly redirect: string
+  readonly username?: string
+  readonly error?: string
+  readonly notice?: string
+}
+
+async function loginPage(c: AppContext, options: LoginOptions, page: Page) {
+  const clientName = await describeDestination(c, options, page.redirect)
+  const rememberMeEnabled = options.policy.rememberMe
+  return c.html(
+    await renderLoginPage({
+      csrfToken: options.csrf.token(c),
+      rememberMeEnabled,
+      ...page,
+      ...(clientName && { clientName }),
+    }),
+  )
+}
+
+/** When the sign-in is on its way to a client: its name, and leave for the form to end up there. */
+async function describeDestination(c: AppContext, { db, clients }: LoginOptions, redirect: string) {
+  const { pathname, searchParams } = new URL(redirect, 'http://self.invalid')
+  const id = searchParams.get('authorization_request')
+  if (pathname !== '/oauth/authorize' || id === null) return undefined
+  const request = await findAuthorizationRequest(db, id, c.var.now)
+  if (!request) return undefined
+  c.set('formActions', [redirectSource(request.redirectUri)])
+  return (await clients.get(request.clientId))?.name
+}

@@ -1,0 +1,58 @@
+/** RFC 6749 §6 with rotation (RFC 9700 §4.14.2). */
+import { z } from 'zod'
+import { type Refreshed, refreshTokens } from '#/domain/tokens/refresh-tokens.ts'
+import { OAuthError } from '#/protocol/errors.ts'
+import { parseScope } from '#/protocol/scopes.ts'
+import { recordRevokedTokens } from '#/web/record-ended.ts'
+import { defineGrant, type GrantContext } from '../grant.ts'
+import { respond } from '../respond.ts'
+
+export const refreshToken = defineGrant({
+  grantType: 'refresh_token',
+  parameters: z.object({ refresh_token: z.string(), scope: z.string().optional() }),
+  async issue(context, { refresh_token, scope }) {
+    const refreshed = await refresh(context, refresh_token, scope)
+    context.recorder.tokenRefreshed(refreshed.result)
+    if (refreshed.result === 'success' || refreshed.result === 'grace') {
+      const { access, user, rotated } = refreshed
+      if (rotated) context.recorder.tokensRevoked('rotation', 'refresh', 1)
+      return respond(context, {
+        grantType: 'refresh_token',
+        access,
+        user,
+        nonce: null,
+        refreshToken: refreshed.refreshToken,
+        refreshIssued: rotated,
+      })
+    }
+    if (refreshed.result === 'reuse') recordRevokedTokens(context.recorder, refreshed.revoked)
+    throw new OAuthError('invalid_grant', 'the refresh token is not valid')
+  },
+})
+
+/** Counts the two ways in which a refresh is refused by throwing, so that every request has one outcome. */
+async function refresh(
+  context: GrantContext,
+  token: string,
+  scope: string | undefined,
+): Promise<Refreshed> {
+  const { db, client, recorder, origin, now, lifetimes, secrets } = context
+  try {
+    const asked = scope === undefined ? undefined : parseScope(scope)
+    if (scope !== undefined && !asked?.length)
+      throw new OAuthError('invalid_scope', 'the scope is malformed')
+    // RFC 9700 §2.2.2: a public client cannot prove that it is the one the token was issued to, so its tokens rotate.
+    const rotate = context.rotation || client.type === 'public'
+    return await refreshTokens(
+      db,
+      { token, clientId: client.clientId, scope: asked, rotate, lifetimes, secrets, now },
+      origin,
+    )
+  } catch (error) {
+    const code = error instanceof OAuthError ? error.code : undefined
+    recorder.tokenRefreshed(
+      code === 'invalid_scope' ? 'scope' : code === 'invalid_grant' ? 'revoked' : 'error',
+    )
+    throw error
+  }
+}

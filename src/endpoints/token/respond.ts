@@ -1,0 +1,45 @@
+/** From committed rows to the answer: sign, count, name the lifetime. Shared by the grants. */
+import { signAccessToken, signIdToken } from '#/domain/tokens/sign-tokens.ts'
+import type { Token } from '#/domain/tokens/tokens.ts'
+import type { User } from '#/domain/users/users.ts'
+import type { GrantType } from '#/protocol/grant-types.ts'
+import { hasScope } from '#/protocol/scopes.ts'
+import type { GrantContext, TokenResponse } from './grant.ts'
+
+export interface Issued {
+  readonly grantType: GrantType
+  readonly access: Token
+  readonly user: User
+  readonly nonce: string | null
+  /** What the client is told to keep. */
+  readonly refreshToken: string | undefined
+  /** Whether a new refresh token was stored for it. */
+  readonly refreshIssued: boolean
+}
+
+export async function respond(context: GrantContext, issued: Issued): Promise<TokenResponse> {
+  const { access, user, refreshToken, grantType, nonce } = issued
+  const { recorder, issuer } = context
+  const keys = await context.keys()
+  const timed = async (signing: Promise<string>) => {
+    const start = performance.now()
+    const token = await signing
+    recorder.tokenSigned((performance.now() - start) / 1000)
+    return token
+  }
+  const accessToken = await timed(signAccessToken(keys, issuer, access))
+  const idToken = hasScope(access.scope, 'openid')
+    ? await timed(signIdToken(keys, { issuer, user, access, accessToken, nonce }))
+    : undefined
+  recorder.tokenIssued('access', grantType)
+  if (issued.refreshIssued) recorder.tokenIssued('refresh', grantType)
+  if (idToken !== undefined) recorder.tokenIssued('id', grantType)
+  return {
+    access_token: accessToken,
+    token_type: 'Bearer',
+    expires_in: Math.floor((access.expiresAt.getTime() - access.createdAt.getTime()) / 1000),
+    scope: access.scope,
+    ...(refreshToken !== undefined && { refresh_token: refreshToken }),
+    ...(idToken !== undefined && { id_token: idToken }),
+  }
+}

@@ -1,0 +1,85 @@
+/**
+ * POST /oauth/token (RFC 6749 §3.2). The endpoint authenticates the client, counts it against its limit, reads the
+ * parameters and answers errors, so that no grant can forget any of it.
+ */
+import { Hono } from 'hono'
+import type { Database } from '#/database/client.ts'
+import type { ReadCache } from '#/database/read-cache.ts'
+import type { Client } from '#/domain/clients/clients.ts'
+import type { KeySet } from '#/domain/keys/keys.ts'
+import type { TokenLifetimes } from '#/domain/tokens/tokens.ts'
+import { OAuthError } from '#/protocol/errors.ts'
+import { authenticateClient } from '#/web/client-authentication.ts'
+import type { AppContext, AppEnv } from '#/web/context.ts'
+import { readForm } from '#/web/forms.ts'
+import { enforceLimit, type Limiter } from '#/web/rate-limit.ts'
+import type { Grant } from './grant.ts'
+import { authorizationCode } from './grants/authorization-code.ts'
+import { refreshToken } from './grants/refresh-token.ts'
+
+export interface TokenOptions {
+  readonly db: Database
+  readonly issuer: string
+  readonly clients: ReadCache<Client>
+  readonly keys: () => Promise<KeySet>
+  readonly lifetimes: TokenLifetimes
+  readonly refreshTokens: boolean
+  readonly rotation: boolean
+  readonly secrets: readonly string[]
+  /** For requests whose sender has proven nothing: by address. */
+  readonly addressLimiter: Limiter | undefined
+  /** For authenticated clients: by client. */
+  readonly clientLimiter: Limiter | undefined
+}
+
+const grants = new Map<string, Grant>(
+  [authorizationCode, refreshToken].map((grant) => [grant.grantType, grant]),
+)
+
+export function tokenRoutes(options: TokenOptions): Hono<AppEnv> {
+  return new Hono<AppEnv>().post('/oauth/token', (c) => postToken(c, options))
+}
+
+async function postToken(c: AppContext, options: TokenOptions) {
+  const { form, client } = await identify(c, options)
+  const grant = requireGrant(form, client)
+  const parsed = grant.parameters.safeParse(Object.fromEntries(form))
+  if (!parsed.success) {
+    throw new OAuthError(
+      'invalid_request',
+      `${String(parsed.error.issues[0]?.path[0])} is missing or malformed`,
+    )
+  }
+  const { recorder, origin, now } = c.var
+  const response = await grant.issue({ ...options, client, recorder, origin, now }, parsed.data)
+  // RFC 6749 §5.1.
+  c.header('pragma', 'no-cache')
+  return c.json(response)
+}
+
+/** Who sends this. Only a proven client escapes the limit of its address; every failure counts against it. */
+async function identify(c: AppContext, options: TokenOptions) {
+  const { db, clients, addressLimiter, clientLimiter } = options
+  try {
+    const form = await readForm(c)
+    const client = await authenticateClient(c, clients, form)
+    if (client.type === 'confidential') await enforceLimit(c, db, clientLimiter, client.clientId)
+    else await enforceLimit(c, db, addressLimiter, c.var.address)
+    return { form, client }
+  } catch (error) {
+    if (error instanceof OAuthError) await enforceLimit(c, db, addressLimiter, c.var.address)
+    throw error
+  }
+}
+
+function requireGrant(form: ReadonlyMap<string, string>, client: Client): Grant {
+  const grantType = form.get('grant_type')
+  if (grantType === undefined) throw new OAuthError('invalid_request', 'grant_type is missing')
+  const grant = grants.get(grantType)
+  if (!grant)
+    throw new OAuthError('unsupported_grant_type', 'this server does not know the grant_type')
+  if (!client.grantTypes.includes(grantType)) {
+    throw new OAuthError('unauthorized_client', 'this client may not use the grant_type')
+  }
+  return grant
+}

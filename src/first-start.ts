@@ -1,0 +1,73 @@
+/**
+ * The first start gives an empty database an operator and a client for the command line. The password is told once:
+ * printed, and kept in a file that only its owner can read, until the operator removes it.
+ */
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import type { Database } from '#/database/client.ts'
+import { systemOrigin } from '#/domain/audit/audit.ts'
+import { createClient, listClients } from '#/domain/clients/clients.ts'
+import { hasUsers } from '#/domain/users/has-users.ts'
+import { createPasswords } from '#/domain/users/passwords.ts'
+import { createUser } from '#/domain/users/users.ts'
+import { randomSecret } from '#/protocol/secrets.ts'
+import { grantTypes } from '#/protocol/grant-types.ts'
+import { standardScopes } from '#/protocol/scopes.ts'
+
+export interface FirstCredentials {
+  readonly username: string
+  readonly password: string
+  readonly clientId: string
+  /** Where they are kept. */
+  readonly file: string
+}
+
+/** RFC 8252 §7.3: these match on any port. */
+const loopbackCallbacks = ['http://127.0.0.1/callback', 'http://localhost/callback']
+
+/**
+ * Undefined when there are accounts already. The file is written before anything is committed: if that fails, the start
+ * fails, and the next one begins again, with a password that can be read.
+ */
+export function createFirstAccounts(
+  db: Database,
+  { password, dataDir, now }: { password: string | undefined; dataDir: string; now: Date },
+): Promise<FirstCredentials | undefined> {
+  return db.transaction(async (tx) => {
+    if (await hasUsers(tx)) return undefined
+    const username = 'admin'
+    const chosen = password ?? randomSecret().slice(0, 20)
+    const passwordHash = await createPasswords().hash(chosen)
+    const by = { origin: systemOrigin, now }
+    const admin = await createUser(tx, { username, email: 'admin@localhost.invalid', fullName: 'Administrator', role: 'admin', passwordHash, now }, by)
+    const [known] = await listClients(tx)
+    const client = known ?? (await createCliClient(tx, admin?.id, by))
+    const credentials = { username, password: chosen, clientId: client.clientId, file: join(dataDir, 'authgate-credentials.txt') }
+    writeCredentials(dataDir, credentials)
+    return credentials
+  })
+}
+
+async function createCliClient(tx: Database, ownerId: string | undefined, by: Parameters<typeof createClient>[2]) {
+  const { client } = await createClient(
+    tx,
+    {
+      name: 'AuthGate CLI',
+      type: 'public',
+      status: 'active',
+      redirectUris: loopbackCallbacks,
+      grantTypes: [...grantTypes],
+      scope: standardScopes.join(' '),
+      ownerId: ownerId ?? null,
+    },
+    by,
+  )
+  return client
+}
+
+function writeCredentials(dataDir: string, { username, password, clientId, file }: FirstCredentials) {
+  mkdirSync(dataDir, { recursive: true, mode: 0o700 })
+  // What an earlier database has left opens nothing any more; a new file is sure to have the right mode.
+  rmSync(file, { force: true })
+  writeFileSync(file, `username=${username}\npassword=${password}\nclient_id=${clientId}\n`, { mode: 0o600 })
+}

@@ -1,0 +1,23 @@
+/** Random secrets and their digests. What we generate has 256 random bits, so a plain SHA-256 is a safe way to store it. */
+import { createHash, createHmac, hkdfSync, randomBytes, timingSafeEqual } from 'node:crypto'
+
+/** 256 random bits, base64url. */
+export const randomSecret = (): string => randomBytes(32).toString('base64url')
+
+/** Base64url SHA-256. */
+export const sha256 = (value: string): string =>
+  createHash('sha256').update(value).digest('base64url')
+
+/** Base64url HMAC-SHA-256. */
+export const hmac = (key: Uint8Array | string, value: string): string =>
+  createHmac('sha256', key).update(value).digest('base64url')
+
+/** A 256-bit key for one purpose, so that no two uses of a secret can be played against each other (RFC 5869). */
+export const deriveKey = (secret: string, purpose: string): Uint8Array =>
+  new Uint8Array(hkdfSync('sha256', secret, '', `authgate ${purpose}`, 32))
+
+/** Compares in a time that depends on neither content nor length. */
+export function constantTimeEqual(a: string, b: string): boolean {
+  const digest = (value: string) => createHash('sha256').update(value).digest()
+  return timingSafeEqual(digest(a), digest(b))
+}

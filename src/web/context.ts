@@ -1,0 +1,32 @@
+/** What every request carries: set once by the outermost middleware, read by handlers as `c.var.…`. */
+import type { HttpBindings } from '@hono/node-server'
+import type { Context } from 'hono'
+import type { AuditOrigin } from '#/domain/audit/audit.ts'
+import type { Session } from '#/domain/sessions/sessions.ts'
+import type { User } from '#/domain/users/users.ts'
+import type { Log } from '#/telemetry/log.ts'
+import type { TelemetryVariables } from './request-telemetry.ts'
+
+export interface AppVariables extends TelemetryVariables {
+  log: Log
+  /** The address of the person or client, as far as trusted proxies tell. */
+  address: string
+  origin: AuditOrigin
+  now: Date
+  /** Set by `optionalUser` and `requireUser` when the browser is signed in. */
+  signedIn?: SignedIn
+  /** Where forms of this page may lead besides ourselves (CSP form-action). */
+  formActions?: readonly string[]
+}
+
+export interface SignedIn {
+  readonly session: Session
+  readonly user: User
+}
+
+export interface AppEnv {
+  Bindings: Partial<HttpBindings>
+  Variables: AppVariables
+}
+
+export type AppContext = Context<AppEnv>

@@ -1,0 +1,89 @@
+/**
+ * Who is signed in. Both middlewares resolve the cookie in the same way, so a session that may no longer be used ends,
+ * and is counted, wherever its cookie turns up: on pages that require a user and on pages that merely greet one.
+ */
+import type { MiddlewareHandler } from 'hono'
+import type { Database } from '#/database/client.ts'
+import { endSession, findSession, judgeSession, touchSession } from '#/domain/sessions/sessions.ts'
+import type { SessionEndReason } from '#/protocol/vocabulary.ts'
+import type { SessionCookies } from './browser-session.ts'
+import type { AppContext, AppEnv, SignedIn } from './context.ts'
+import { PageError } from './page-error.ts'
+import { fingerprintOf, type SessionPolicy } from './session-policy.ts'
+
+export interface SessionAccess {
+  /** Greets whoever is signed in. */
+  readonly optionalUser: MiddlewareHandler<AppEnv>
+  /** Sends everybody else to the sign-in page and back. */
+  readonly requireUser: MiddlewareHandler<AppEnv>
+  /** As `requireUser`, for operators alone. */
+  readonly requireAdmin: MiddlewareHandler<AppEnv>
+}
+
+interface Options {
+  readonly db: Database
+  readonly cookies: SessionCookies
+  readonly policy: SessionPolicy
+}
+
+export function createSessionAccess(options: Options): SessionAccess {
+  const optionalUser: MiddlewareHandler<AppEnv> = async (c, next) => {
+    await resolve(c, options)
+    await next()
+  }
+  const requireUser: MiddlewareHandler<AppEnv> = async (c, next) => {
+    const ended = await resolve(c, options)
+    if (!c.var.signedIn) return c.redirect(loginPath(c, ended), 303)
+    return next()
+  }
+  const requireAdmin: MiddlewareHandler<AppEnv> = async (c, next) => {
+    const ended = await resolve(c, options)
+    if (!c.var.signedIn) return c.redirect(loginPath(c, ended), 303)
+    if (c.var.signedIn.user.role !== 'admin') {
+      throw new PageError(403, 'For administrators only', 'Your account may not open this page.')
+    }
+    return next()
+  }
+  return { optionalUser, requireUser, requireAdmin }
+}
+
+/** The session of a request that has passed `requireUser`. */
+export function signedInUser(c: AppContext): SignedIn {
+  if (!c.var.signedIn) throw new Error('this route lacks requireUser')
+  return c.var.signedIn
+}
+
+/** Finds and judges the session; ends it if it may not be used, and then says why. */
+async function resolve(
+  c: AppContext,
+  { db, cookies, policy }: Options,
+): Promise<SessionEndReason | undefined> {
+  const id = await cookies.open(c)
+  if (id === undefined) return undefined
+  const found = await findSession(db, id)
+  const now = c.var.now
+  const judgement = found && judgeSession(found, fingerprintOf(c, policy), now)
+  if (found?.user && judgement === 'accepted') {
+    c.set('signedIn', { session: found.session, user: found.user })
+    await touchSession(db, found.session, { now, ...policy.touch })
+    return undefined
+  }
+  cookies.clear(c)
+  if (judgement === undefined || judgement === 'accepted' || judgement === 'already_ended')
+    return undefined
+  const ended = await endSession(db, id, { reason: judgement, now })
+  if (ended) c.var.recorder.sessionEnded(ended.reason, ended.seconds)
+  return ended?.reason
+}
+
+/** The sign-in page, which leads back to what was asked for; a form cannot be repeated, so it leads to the start page. */
+function loginPath(c: AppContext, ended: SessionEndReason | undefined): string {
+  const query = new URLSearchParams()
+  if (c.req.method === 'GET') {
+    const { pathname, search } = new URL(c.req.url)
+    query.set('redirect', pathname + search)
+  }
+  if (ended === 'timeout' || ended === 'idle_timeout') query.set('error', 'session_timeout')
+  else if (ended !== undefined) query.set('error', 'session_invalid')
+  return query.size > 0 ? `/login?${query}` : '/login'
+}

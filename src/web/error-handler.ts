@@ -1,0 +1,122 @@
+/**
+ * The only place where an error becomes an answer: JSON for programs, a redirect when the client's redirect URI was
+ * proven, a page for people. Causes go to the log; what is sent was written to be read by strangers.
+ */
+import type { ErrorHandler, NotFoundHandler } from 'hono'
+import { OverloadedError } from '#/domain/users/passwords.ts'
+import {
+  AuthorizationError,
+  type OAuthEndpoint,
+  OAuthError,
+  oauthErrors,
+} from '#/protocol/errors.ts'
+import { addQuery } from '#/protocol/redirect-uri.ts'
+import type { AppContext, AppEnv } from './context.ts'
+import { renderErrorPage } from './error-page.ts'
+import { PageError } from './page-error.ts'
+
+/** `issuer` goes with every answer that is sent back to a client (RFC 9207). */
+export function createErrorHandler({ issuer }: { issuer: string }): ErrorHandler<AppEnv> {
+  return (error, c) => {
+    if (error instanceof AuthorizationError) return redirectError(c, error, issuer)
+    if (error instanceof OAuthError) return answerOAuthError(c, error)
+    if (error instanceof PageError) return answerPageError(c, error)
+    if (error instanceof OverloadedError) {
+      return answerPageError(
+        c,
+        new PageError(503, 'Very busy right now', 'Please try again in a few seconds.', {
+          retryAfter: 5,
+          cause: error,
+        }),
+      )
+    }
+    return answerBug(c, error)
+  }
+}
+
+export const notFound: NotFoundHandler<AppEnv> = (c) =>
+  answerPageError(c, new PageError(404, 'Page not found', 'There is nothing at this address.'))
+
+/** RFC 6749 §4.1.2.1. */
+function redirectError(c: AppContext, error: AuthorizationError, issuer: string) {
+  count(c, error)
+  const parameters = {
+    error: error.code,
+    error_description: error.message,
+    state: error.state,
+    iss: issuer,
+  }
+  return c.redirect(addQuery(error.redirectUri, parameters), 302)
+}
+
+function answerOAuthError(c: AppContext, error: OAuthError) {
+  count(c, error)
+  if (error.cause !== undefined)
+    c.var.log.warn({ err: error.cause, error: error.code }, 'request refused')
+  if (isForPeople(c)) {
+    return page(c, error.status, 'This request cannot be completed', sentence(error.message))
+  }
+  challenge(c, error)
+  return c.json({ error: error.code, error_description: error.message }, error.status)
+}
+
+/** RFC 6750 §3: a refused bearer token is told why. */
+function challenge(c: AppContext, error: OAuthError) {
+  if (endpointOf(c) !== '/oauth/userinfo') return
+  c.header(
+    'www-authenticate',
+    `Bearer realm="authgate", error="${error.code}", error_description="${error.message}"`,
+  )
+}
+
+function answerPageError(c: AppContext, error: PageError) {
+  if (error.retryAfter !== undefined) c.header('retry-after', String(error.retryAfter))
+  if (isForPeople(c)) return page(c, error.status, error.title, error.message)
+  const code = pageErrorCodes[error.status] ?? 'invalid_request'
+  return c.json({ error: code, error_description: error.message }, error.status)
+}
+
+const pageErrorCodes: Partial<Record<PageError['status'], string>> = {
+  404: 'not_found',
+  429: 'rate_limit_exceeded',
+  503: 'temporarily_unavailable',
+}
+
+function answerBug(c: AppContext, error: Error) {
+  c.var.log.error({ err: error, route: c.req.path }, 'a request failed')
+  const endpoint = endpointOf(c)
+  if (endpoint) c.var.recorder.oauthError(endpoint, 'server_error')
+  if (isForPeople(c)) {
+    return page(
+      c,
+      500,
+      'Something went wrong',
+      'This is our fault, not yours. Please try again in a moment.',
+    )
+  }
+  return c.json({ error: 'server_error', error_description: 'the server failed; see its log' }, 500)
+}
+
+function count(c: AppContext, error: OAuthError) {
+  const endpoint = endpointOf(c)
+  if (endpoint) c.var.recorder.oauthError(endpoint, error.code)
+}
+
+const endpointOf = (c: AppContext): OAuthEndpoint | undefined =>
+  c.req.path in oauthErrors ? (c.req.path as OAuthEndpoint) : undefined
+
+/** The authorization endpoint is always met in a browser; elsewhere the Accept header decides. */
+const isForPeople = (c: AppContext) =>
+  c.req.path === '/oauth/authorize' || (c.req.header('accept') ?? '').includes('text/html')
+
+const sentence = (text: string) => `${text.charAt(0).toUpperCase()}${text.slice(1)}.`
+
+async function page(
+  c: AppContext,
+  status: 400 | 401 | 403 | 404 | 405 | 409 | 413 | 415 | 429 | 500 | 503,
+  title: string,
+  message: string,
+) {
+  const body = await renderErrorPage({ status, title, message, reference: c.var.traceId })
+  return c.html(body, status)
+}

@@ -1,0 +1,26 @@
+/** Reading form bodies: one content type, one value per name (RFC 6749 §3.1 and §3.2). */
+import { OAuthError } from '#/protocol/errors.ts'
+import type { AppContext } from './context.ts'
+
+/** Field -> value. Throws `invalid_request` for another content type or a repeated field; empty values are left out. */
+export async function readForm(c: AppContext): Promise<ReadonlyMap<string, string>> {
+  const type = c.req.header('content-type')?.split(';')[0]?.trim().toLowerCase()
+  if (type !== 'application/x-www-form-urlencoded') {
+    throw new OAuthError('invalid_request', 'the body must be application/x-www-form-urlencoded')
+  }
+  return uniqueParameters(new URLSearchParams(await c.req.text()))
+}
+
+/** RFC 6749 §3.1: parameters without a value are treated as omitted, and none may be repeated. */
+export function uniqueParameters(parameters: URLSearchParams): ReadonlyMap<string, string> {
+  const values = new Map<string, string>()
+  for (const [name, value] of parameters) {
+    if (values.has(name)) throw new OAuthError('invalid_request', `${printable(name)} is repeated`)
+    values.set(name, value)
+  }
+  for (const [name, value] of values) if (value === '') values.delete(name)
+  return values
+}
+
+/** A parameter's name as it may appear in an error: short, and within what RFC 6749 §5.2 allows. */
+const printable = (name: string) => (/^[\w.-]{1,40}$/.test(name) ? name : 'a parameter')

@@ -1,0 +1,20 @@
+/** Tells a wrong method from a wrong address: 405 with `Allow` (RFC 9110 §15.5.6) where other methods have a route. */
+import type { Hono, MiddlewareHandler } from 'hono'
+import type { AppEnv } from './context.ts'
+import { PageError } from './page-error.ts'
+
+const methods = ['GET', 'POST'] as const
+
+/** To be mounted after all routes: whoever gets here was met by none. */
+export function methodNotAllowed(app: Hono<AppEnv>): MiddlewareHandler<AppEnv> {
+  return async (c, next) => {
+    const allowed = methods.filter((method) => hasRoute(app, method, c.req.path))
+    if (allowed.length === 0 || allowed.some((method) => method === c.req.method)) return next()
+    c.header('allow', allowed.join(', '))
+    throw new PageError(405, 'Not in this way', `This address answers ${allowed.join(' and ')} only.`)
+  }
+}
+
+/** Whether a handler, not just middleware, answers the method there. */
+const hasRoute = (app: Hono<AppEnv>, method: string, path: string) =>
+  app.router.match(method, path)[0].some(([[, route]]) => route.method !== 'ALL')

@@ -1,0 +1,16 @@
+import type { EndedSession } from '#/domain/sessions/sessions.ts'
+import type { RevokedTokens } from '#/domain/tokens/revoke-tokens.ts'
+import { storedTokenTypes } from '#/protocol/vocabulary.ts'
+import type { Recorder } from '#/telemetry/recorder.ts'
+
+/** Records the sessions that a committed change has ended. */
+export function recordEndedSessions(recorder: Recorder, ended: readonly EndedSession[]): void {
+  for (const { reason, seconds } of ended) recorder.sessionEnded(reason, seconds)
+}
+
+/** Records the tokens that a committed change has ended. */
+export function recordRevokedTokens(recorder: Recorder, revoked: RevokedTokens): void {
+  for (const type of storedTokenTypes) {
+    if (revoked[type] > 0) recorder.tokensRevoked(revoked.reason, type, revoked[type])
+  }
+}

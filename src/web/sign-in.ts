@@ -1,0 +1,50 @@
+/** The one way a browser becomes signed in, whoever vouched for its user: seal, commit, set the cookie, count. */
+import type { Database } from '#/database/client.ts'
+import { nameBrowser } from '#/domain/sessions/browser.ts'
+import { startSession } from '#/domain/sessions/start-session.ts'
+import type { User } from '#/domain/users/users.ts'
+import type { LoginSource } from '#/protocol/vocabulary.ts'
+import type { SessionCookies } from './browser-session.ts'
+import type { AppContext } from './context.ts'
+import { fingerprintOf, type SessionPolicy } from './session-policy.ts'
+
+export interface SignInOptions {
+  readonly db: Database
+  readonly cookies: SessionCookies
+  readonly policy: SessionPolicy
+}
+
+/** True once the session is started; false when the account changed since its credentials were verified. */
+export async function signIn(
+  c: AppContext,
+  { db, cookies, policy }: SignInOptions,
+  { user, source, remember }: { user: User; source: LoginSource; remember: boolean },
+): Promise<boolean> {
+  const remembered = remember && policy.rememberMe
+  const lifetimeMs = remembered ? policy.rememberedMs : policy.lifetimeMs
+  const id = crypto.randomUUID()
+  const seal = await cookies.seal(id, lifetimeMs)
+  const started = await startSession(
+    db,
+    {
+      id,
+      user,
+      source,
+      ...nameBrowser(c.req.header('user-agent') ?? ''),
+      ip: c.var.address,
+      fingerprint: fingerprintOf(c, policy),
+      remembered,
+      lifetimeMs,
+      idleMs: policy.idleMs,
+      replaces: await cookies.open(c),
+      now: c.var.now,
+    },
+    c.var.origin,
+  )
+  if (!started) return false
+  cookies.save(c, seal, remembered ? lifetimeMs : undefined)
+  if (started.replaced)
+    c.var.recorder.sessionEnded(started.replaced.reason, started.replaced.seconds)
+  c.var.recorder.sessionStarted()
+  return true
+}
