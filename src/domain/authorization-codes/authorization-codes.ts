@@ -7,6 +7,8 @@ import {
 } from '#/database/schema/authorization-codes.ts'
 import { type AuditOrigin, writeAudit } from '#/domain/audit/audit.ts'
 import type { RequestedAuthorization } from '#/domain/authorization-requests/authorization-requests.ts'
+import { findSession } from '#/domain/sessions/sessions.ts'
+import { OAuthError } from '#/protocol/errors.ts'
 import { randomSecret, sha256 } from '#/protocol/secrets.ts'
 
 export type { AuthorizationCode } from '#/database/schema/authorization-codes.ts'
@@ -21,7 +23,11 @@ export interface CodeGrant {
   readonly now: Date
 }
 
-/** Issues a code for a request that its user has approved; answers the code itself, which is stored as a digest only. */
+/**
+ * Issues a code for a request that its user has approved; answers the code itself, which is stored as a digest only.
+ * The session is checked after the insert, whose foreign key has waited for whoever is ending it together with the
+ * user's other access. Throws, to roll back, when it has ended.
+ */
 export async function issueAuthorizationCode(
   tx: Database,
   grant: CodeGrant,
@@ -42,6 +48,9 @@ export async function issueAuthorizationCode(
     authTime: grant.authTime,
     expiresAt: new Date(now.getTime() + grant.lifetimeMs),
   })
+  const found = await findSession(tx, grant.sessionId)
+  if (!found || found.session.endedAt)
+    throw new OAuthError('access_denied', 'you have been signed out')
   await writeAudit(tx, origin, {
     type: 'AUTHORIZATION_CODE_GENERATED',
     at: now,

@@ -12,7 +12,7 @@ import { matchesChallenge } from '#/protocol/pkce.ts'
 import { hasScope } from '#/protocol/scopes.ts'
 import { randomSecret } from '#/protocol/secrets.ts'
 import { type RevokedTokens, revokeFamily } from './revoke-tokens.ts'
-import { insertTokens, type Token, type TokenLifetimes } from './tokens.ts'
+import { entitleCode, insertTokens, type Token, type TokenLifetimes } from './tokens.ts'
 
 export interface PresentedCode {
   readonly code: string
@@ -46,12 +46,13 @@ export function redeemCode(
   origin: AuditOrigin,
 ): Promise<Redemption> {
   return db.transaction(async (tx) => {
-    const code = await consumeAuthorizationCode(tx, presented)
+    const user = await entitleCode(tx, presented)
+    const code = user && (await consumeAuthorizationCode(tx, presented))
     if (!code) return noticeReplay(tx, presented, origin)
     requireMatch(code, presented)
     const refreshToken =
       presented.refreshTokens && hasScope(code.scope, 'offline_access') ? randomSecret() : undefined
-    const { access, user } = await insertTokens(tx, {
+    const access = await insertTokens(tx, {
       grant: code,
       scope: code.scope,
       refresh: refreshToken === undefined ? undefined : { token: refreshToken, scope: code.scope },

@@ -11,7 +11,9 @@ import { isScopeWithin } from '#/protocol/scopes.ts'
 import { deriveKey, hmac } from '#/protocol/secrets.ts'
 import { type RevokedTokens, revokeFamily } from './revoke-tokens.ts'
 import {
+  entitleRefreshToken,
   findRefreshToken,
+  holdRefreshToken,
   insertTokens,
   rotateRefreshToken,
   type Token,
@@ -52,12 +54,12 @@ export function refreshTokens(
   origin: AuditOrigin,
 ): Promise<Refreshed> {
   return db.transaction(async (tx) => {
-    const current = presented.rotate
-      ? await rotateRefreshToken(tx, presented)
-      : await findUsable(tx, presented)
-    if (!current) return explainUnusable(tx, presented, origin)
+    const user = await entitleRefreshToken(tx, presented)
+    const current =
+      user && (await (presented.rotate ? rotateRefreshToken : holdRefreshToken)(tx, presented))
+    if (!current) return explainUnusable(tx, presented, { user, origin })
     const successor = presented.rotate ? successors(presented)[0] : undefined
-    const { access, user } = await insertTokens(tx, {
+    const access = await insertTokens(tx, {
       grant: grantOf(current),
       scope: narrow(current.scope, presented.scope),
       refresh: successor === undefined ? undefined : { token: successor, scope: current.scope },
@@ -82,29 +84,21 @@ export function refreshTokens(
   })
 }
 
-async function findUsable(
-  tx: Database,
-  { token, clientId, now }: PresentedRefreshToken,
-): Promise<Token | undefined> {
-  const row = await findRefreshToken(tx, token)
-  return row && row.clientId === clientId && !row.revokedAt && row.expiresAt > now ? row : undefined
-}
-
 /** Why a token could not be used: a retry within the grace period, a theft, or something harmless. */
 async function explainUnusable(
   tx: Database,
   presented: PresentedRefreshToken,
-  origin: AuditOrigin,
+  { user, origin }: { user: User | undefined; origin: AuditOrigin },
 ): Promise<Refreshed> {
   const row = await findRefreshToken(tx, presented.token)
   if (!row) return { result: 'invalid' }
   if (row.clientId !== presented.clientId) return { result: 'client_mismatch' }
-  if (!row.revokedAt) return { result: 'expired' }
-  if (row.revocationReason !== 'rotation') return { result: 'revoked' }
+  if (!row.revokedAt && row.expiresAt <= presented.now) return { result: 'expired' }
+  if (!user || !row.revokedAt || row.revocationReason !== 'rotation') return { result: 'revoked' }
   const age = presented.now.getTime() - row.revokedAt.getTime()
   const successor = age < graceMs ? await findUnusedSuccessor(tx, presented) : undefined
   if (!successor) return endFamily(tx, row, presented, origin)
-  const { access, user } = await insertTokens(tx, {
+  const access = await insertTokens(tx, {
     grant: grantOf(row),
     scope: narrow(row.scope, presented.scope),
     lifetimes: presented.lifetimes,
@@ -117,9 +111,8 @@ async function findUnusedSuccessor(
   tx: Database,
   presented: PresentedRefreshToken,
 ): Promise<string | undefined> {
-  for (const candidate of successors(presented)) {
-    const row = await findRefreshToken(tx, candidate)
-    if (row) return row.revokedAt ? undefined : candidate
+  for (const token of successors(presented)) {
+    if (await holdRefreshToken(tx, { ...presented, token })) return token
   }
   return undefined
 }

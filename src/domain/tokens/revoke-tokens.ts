@@ -36,12 +36,33 @@ export const revokeTokensOfConsent = (
     now,
   })
 
-/** RFC 9700 §4.14.2: what a replayed code or refresh token has led to. */
-export const revokeFamily = (
+/**
+ * RFC 9700 §4.14.2: what a replayed code or refresh token has led to. A refresh under way may add a token while its
+ * family ends; its parent's row lock makes the UPDATE wait for it, and the next look finds what it left.
+ */
+export async function revokeFamily(
   tx: Database,
   familyId: string,
   end: Revocation,
-): Promise<RevokedTokens> => revokeTokens(tx, eq(tokens.familyId, familyId), end)
+): Promise<RevokedTokens> {
+  const family = eq(tokens.familyId, familyId)
+  let { access, refresh } = await revokeTokens(tx, family, end)
+  while (await hasLiveTokens(tx, family, end.now)) {
+    const more = await revokeTokens(tx, family, end)
+    access += more.access
+    refresh += more.refresh
+  }
+  return { reason: end.reason, access, refresh }
+}
+
+const hasLiveTokens = async (tx: Database, which: SQL, now: Date): Promise<boolean> =>
+  (
+    await tx
+      .select({ id: tokens.id })
+      .from(tokens)
+      .where(and(which, isNull(tokens.revokedAt), gt(tokens.expiresAt, now)))
+      .limit(1)
+  ).length > 0
 
 /** Expired rows are left alone: they had ended by themselves. */
 async function revokeTokens(

@@ -4,11 +4,11 @@
  */
 import { and, eq, gt, inArray, isNotNull, isNull, lt, or } from 'drizzle-orm'
 import type { Database } from '#/database/client.ts'
+import { authorizationCodes } from '#/database/schema/authorization-codes.ts'
 import { clients } from '#/database/schema/clients.ts'
 import { consents } from '#/database/schema/consents.ts'
 import { type Token, tokens } from '#/database/schema/tokens.ts'
 import { type User, users } from '#/database/schema/users.ts'
-import { OAuthError } from '#/protocol/errors.ts'
 import { sha256 } from '#/protocol/secrets.ts'
 
 export type { Token } from '#/database/schema/tokens.ts'
@@ -37,15 +37,8 @@ export interface NewTokens {
   readonly now: Date
 }
 
-/**
- * Inserts the rows of a response and answers the access token's, with its user. The user, client and consent are
- * checked after the insert: its foreign keys wait for whoever is taking access away (see lockUser), and the check
- * then sees what they did. Throws `invalid_grant`, which must roll the transaction back.
- */
-export async function insertTokens(
-  tx: Database,
-  issue: NewTokens,
-): Promise<{ access: Token; user: User }> {
+/** Inserts the rows of a response; answers the access token's. The caller holds the lock of `entitle…`. */
+export async function insertTokens(tx: Database, issue: NewTokens): Promise<Token> {
   const { grant, now, lifetimes, refresh } = issue
   const row = (
     type: Token['type'],
@@ -74,31 +67,56 @@ export async function insertTokens(
         : []),
     ])
     .returning()
-  const user = await findEntitledUser(tx, grant)
-  if (!access || !user) throw new OAuthError('invalid_grant', 'the grant has been withdrawn')
-  return { access, user }
+  if (!access) throw new Error('the tokens were not inserted')
+  return access
 }
 
-/** The user, provided that they are active, the client is, and the consent is in force. */
-async function findEntitledUser(
+/**
+ * The user behind a code, provided that they and the client are active and the consent is in force. Locks both rows,
+ * before anything is consumed: whoever takes access away (see lockUser) either waits for this transaction and then
+ * ends its tokens too, or has finished, and then what is about to be consumed is gone.
+ */
+export async function entitleCode(
   tx: Database,
-  { userId, clientId }: TokenGrant,
+  { code, clientId }: { code: string; clientId: string },
 ): Promise<User | undefined> {
   const rows = await tx
     .select({ user: users })
-    .from(users)
+    .from(authorizationCodes)
+    .innerJoin(users, and(eq(users.id, authorizationCodes.userId), eq(users.isActive, true)))
     .innerJoin(
-      consents,
-      and(
-        eq(consents.userId, users.id),
-        eq(consents.clientId, clientId),
-        isNull(consents.revokedAt),
-      ),
+      clients,
+      and(eq(clients.clientId, authorizationCodes.clientId), eq(clients.status, 'active')),
     )
-    .innerJoin(clients, and(eq(clients.clientId, clientId), eq(clients.status, 'active')))
-    .where(and(eq(users.id, userId), eq(users.isActive, true)))
+    .innerJoin(consents, consentInForce)
+    .where(
+      and(eq(authorizationCodes.codeHash, sha256(code)), eq(authorizationCodes.clientId, clientId)),
+    )
+    .for('key share', { of: [users, clients] })
   return rows[0]?.user
 }
+
+/** The same for a refresh token. */
+export async function entitleRefreshToken(
+  tx: Database,
+  { token, clientId }: { token: string; clientId: string },
+): Promise<User | undefined> {
+  const rows = await tx
+    .select({ user: users })
+    .from(tokens)
+    .innerJoin(users, and(eq(users.id, tokens.userId), eq(users.isActive, true)))
+    .innerJoin(clients, and(eq(clients.clientId, tokens.clientId), eq(clients.status, 'active')))
+    .innerJoin(consents, consentInForce)
+    .where(and(eq(tokens.secretHash, sha256(token)), eq(tokens.clientId, clientId)))
+    .for('key share', { of: [users, clients] })
+  return rows[0]?.user
+}
+
+const consentInForce = and(
+  eq(consents.userId, users.id),
+  eq(consents.clientId, clients.clientId),
+  isNull(consents.revokedAt),
+)
 
 export async function findRefreshToken(tx: Database, token: string): Promise<Token | undefined> {
   return (
@@ -109,25 +127,34 @@ export async function findRefreshToken(tx: Database, token: string): Promise<Tok
   )[0]
 }
 
+/** A refresh token that may be used; held until the transaction ends, so that nobody ends its family meanwhile. */
+export async function holdRefreshToken(
+  tx: Database,
+  presented: { token: string; clientId: string; now: Date },
+): Promise<Token | undefined> {
+  return (await tx.select().from(tokens).where(usable(presented)).for('share'))[0]
+}
+
 /** Revokes the refresh token for its successor, if this call is the first to use it. */
 export async function rotateRefreshToken(
   tx: Database,
-  { token, clientId, now }: { token: string; clientId: string; now: Date },
+  presented: { token: string; clientId: string; now: Date },
 ): Promise<Token | undefined> {
   const rows = await tx
     .update(tokens)
-    .set({ revokedAt: now, revocationReason: 'rotation' })
-    .where(
-      and(
-        eq(tokens.secretHash, sha256(token)),
-        eq(tokens.clientId, clientId),
-        isNull(tokens.revokedAt),
-        gt(tokens.expiresAt, now),
-      ),
-    )
+    .set({ revokedAt: presented.now, revocationReason: 'rotation' })
+    .where(usable(presented))
     .returning()
   return rows[0]
 }
+
+const usable = ({ token, clientId, now }: { token: string; clientId: string; now: Date }) =>
+  and(
+    eq(tokens.secretHash, sha256(token)),
+    eq(tokens.clientId, clientId),
+    isNull(tokens.revokedAt),
+    gt(tokens.expiresAt, now),
+  )
 
 /** An access token that would be accepted, with its user: the database decides, never a cache. */
 export async function findLiveAccessToken(

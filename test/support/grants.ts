@@ -1,0 +1,88 @@
+/** Codes and tokens as the endpoints would obtain them, for tests of what happens to them. */
+import type { Database } from '#/database/client.ts'
+import { systemOrigin } from '#/domain/audit/audit.ts'
+import { issueAuthorizationCode } from '#/domain/authorization-codes/authorization-codes.ts'
+import { grantConsent } from '#/domain/consents/consents.ts'
+import { startSession } from '#/domain/sessions/start-session.ts'
+import { redeemCode } from '#/domain/tokens/redeem-code.ts'
+import type { User } from '#/domain/users/users.ts'
+import { sha256 } from '#/protocol/secrets.ts'
+
+export const verifier = 'v'.repeat(43)
+export const challenge = sha256(verifier)
+export const redirectUri = 'https://app.example.test/callback'
+export const lifetimes = { accessMs: 3_600_000, refreshMs: 30 * 86_400_000 }
+
+export async function addCode(
+  db: Database,
+  user: User,
+  clientId: string,
+  scope = 'openid offline_access',
+) {
+  const now = new Date()
+  const sessionId = crypto.randomUUID()
+  await startSession(
+    db,
+    {
+      id: sessionId,
+      user,
+      source: 'local',
+      browser: 'Firefox',
+      platform: 'Linux',
+      ip: '192.0.2.1',
+      fingerprint: null,
+      remembered: false,
+      lifetimeMs: 3_600_000,
+      idleMs: 0,
+      replaces: undefined,
+      now,
+    },
+    systemOrigin,
+  )
+  await grantConsent(db, { user, clientId, scope, now }, systemOrigin)
+  return issueAuthorizationCode(
+    db,
+    {
+      request: { clientId, redirectUri, scope, state: null, nonce: null, codeChallenge: challenge },
+      user,
+      sessionId,
+      authTime: now,
+      lifetimeMs: 60_000,
+      now,
+    },
+    systemOrigin,
+  )
+}
+
+export const redeem = (
+  db: Database,
+  code: string,
+  clientId: string,
+  more: Partial<Parameters<typeof redeemCode>[1]> = {},
+) =>
+  redeemCode(
+    db,
+    {
+      code,
+      clientId,
+      redirectUri,
+      codeVerifier: verifier,
+      lifetimes,
+      refreshTokens: true,
+      now: new Date(),
+      ...more,
+    },
+    systemOrigin,
+  )
+
+/** A refresh token of a fresh family. */
+export async function addFamily(db: Database, user: User, clientId: string, scope?: string) {
+  const redemption = await redeem(db, await addCode(db, user, clientId, scope), clientId)
+  if (redemption.result !== 'redeemed' || !redemption.refreshToken)
+    throw new Error('the test code was not redeemed')
+  return {
+    refreshToken: redemption.refreshToken,
+    familyId: redemption.code.familyId,
+    access: redemption.access,
+  }
+}

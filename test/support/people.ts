@@ -1,0 +1,46 @@
+/** Rows that tests start from: each test makes its own user and client. */
+import type { Database } from '#/database/client.ts'
+import { systemOrigin } from '#/domain/audit/audit.ts'
+import { createClient, type NewClient } from '#/domain/clients/clients.ts'
+import { createPasswords } from '#/domain/users/passwords.ts'
+import { createUser, type NewUser } from '#/domain/users/users.ts'
+
+/** One hash for all: argon2 is slow on purpose. */
+export const testPassword = 'correct horse battery staple'
+let testPasswordHash: Promise<string> | undefined
+
+export async function addUser(db: Database, more: Partial<NewUser> = {}) {
+  testPasswordHash ??= createPasswords().hash(testPassword)
+  const username = more.username ?? `user-${crypto.randomUUID().slice(0, 13)}`
+  const user = await createUser(
+    db,
+    {
+      username,
+      email: `${username}@example.test`,
+      fullName: 'Ada Example',
+      passwordHash: await testPasswordHash,
+      now: new Date(),
+      ...more,
+    },
+    { origin: systemOrigin },
+  )
+  if (!user) throw new Error('the test user was not created')
+  return user
+}
+
+export const addAdmin = (db: Database) => addUser(db, { role: 'admin' })
+
+export const addClient = (db: Database, more: Partial<NewClient> = {}) =>
+  createClient(
+    db,
+    {
+      name: 'Test app',
+      type: 'public',
+      status: 'active',
+      redirectUris: ['https://app.example.test/callback'],
+      grantTypes: ['authorization_code', 'refresh_token'],
+      scope: 'openid profile email offline_access',
+      ...more,
+    },
+    { origin: systemOrigin, now: new Date() },
+  )
