@@ -2,13 +2,12 @@
 import { Hono } from 'hono'
 import { bodyLimit } from 'hono/body-limit'
 import type { Redis } from 'ioredis'
-import type { Config } from './config.ts'
 import type { Database } from '#/database/client.ts'
 import { ping } from '#/database/ping.ts'
+import type { ReadCache } from '#/database/read-cache.ts'
 import type { Client } from '#/domain/clients/clients.ts'
 import type { KeySet } from '#/domain/keys/keys.ts'
 import { createPasswords } from '#/domain/users/passwords.ts'
-import type { ReadCache } from '#/database/read-cache.ts'
 import { accountRoutes } from '#/endpoints/account/routes.ts'
 import { adminRoutes } from '#/endpoints/admin/routes.ts'
 import { authorizeRoutes } from '#/endpoints/authorize/routes.ts'
@@ -35,6 +34,7 @@ import { createRateLimits, type RateLimits } from '#/web/rate-limit.ts'
 import { requestTelemetry } from '#/web/request-telemetry.ts'
 import { securityHeaders } from '#/web/security-headers.ts'
 import { sessionPolicy } from '#/web/session-policy.ts'
+import type { Config } from './config.ts'
 
 export interface AppParts {
   readonly config: Config
@@ -87,10 +87,42 @@ function mountEndpoints(app: Hono<AppEnv>, parts: AppParts) {
   const sessions = createSessionAccess({ db, cookies, policy })
   const passwords = createPasswords()
   const limits = createRateLimits({ enabled: config.ENABLE_RATE_LIMIT, redis })
-  app.route('/', loginRoutes({ db, cookies, policy, passwords, clients, sessions, csrf, limits: loginLimits(limits, config), knownBrowsers: createKnownBrowsers(sealing) }))
+  app.route(
+    '/',
+    loginRoutes({
+      db,
+      cookies,
+      policy,
+      passwords,
+      clients,
+      sessions,
+      csrf,
+      limits: loginLimits(limits, config),
+      knownBrowsers: createKnownBrowsers(sealing),
+    }),
+  )
   app.route('/', logoutRoutes({ db, cookies, sessions, csrf }))
-  app.route('/', authorizeRoutes({ db, issuer, clients, sessions, csrf, limiter: limits.limiter({ name: 'authorize', endpoint: '/oauth/authorize', perMinute: config.AUTHORIZE_RATE_LIMIT }), codeLifetimeMs: config.AUTH_CODE_EXPIRATION, rememberConsent: config.CONSENT_REMEMBER }))
-  app.route('/', tokenRoutes({ db, issuer, clients, keys, secrets, ...tokenPolicy(config, limits) }))
+  app.route(
+    '/',
+    authorizeRoutes({
+      db,
+      issuer,
+      clients,
+      sessions,
+      csrf,
+      limiter: limits.limiter({
+        name: 'authorize',
+        endpoint: '/oauth/authorize',
+        perMinute: config.AUTHORIZE_RATE_LIMIT,
+      }),
+      codeLifetimeMs: config.AUTH_CODE_EXPIRATION,
+      rememberConsent: config.CONSENT_REMEMBER,
+    }),
+  )
+  app.route(
+    '/',
+    tokenRoutes({ db, issuer, clients, keys, secrets, ...tokenPolicy(config, limits) }),
+  )
   app.route('/', userinfoRoutes({ db, issuer, keys }))
   app.route('/', discoveryRoutes({ issuer, keys }))
   app.route('/', accountRoutes({ db, cookies, sessions, csrf, passwords }))
@@ -101,8 +133,16 @@ const tokenPolicy = (config: Config, limits: RateLimits) => ({
   lifetimes: { accessMs: config.JWT_EXPIRATION, refreshMs: config.REFRESH_TOKEN_EXPIRATION },
   refreshTokens: config.ENABLE_REFRESH_TOKENS,
   rotation: config.ENABLE_TOKEN_ROTATION,
-  addressLimiter: limits.limiter({ name: 'token', endpoint: '/oauth/token', perMinute: config.TOKEN_RATE_LIMIT }),
-  clientLimiter: limits.limiter({ name: 'token-client', endpoint: '/oauth/token', perMinute: config.CLIENT_RATE_LIMIT }),
+  addressLimiter: limits.limiter({
+    name: 'token',
+    endpoint: '/oauth/token',
+    perMinute: config.TOKEN_RATE_LIMIT,
+  }),
+  clientLimiter: limits.limiter({
+    name: 'token-client',
+    endpoint: '/oauth/token',
+    perMinute: config.CLIENT_RATE_LIMIT,
+  }),
 })
 
 /** What handlers read of the request besides itself. */

@@ -1,8 +1,10 @@
 /** The process: configuration, database, app, listeners; and a way out that loses nothing. */
+
+import { existsSync } from 'node:fs'
+import { readBuildInfo } from '#/boot/build-info.ts'
+import { helpText } from '#/boot/help.ts'
+import { startServer } from '#/boot/server.ts'
 import { type Config, ConfigError, parseConfig, sessionSecrets } from './config.ts'
-import { helpText } from './help.ts'
-import { readBuildInfo } from './build-info.ts'
-import { startServer } from './server.ts'
 
 const [argument] = process.argv.slice(2)
 
@@ -30,12 +32,16 @@ async function run() {
       })
     }
   } catch (error) {
-    process.stderr.write(`AuthGate could not start: ${error instanceof Error ? error.message : String(error)}\n`)
+    process.stderr.write(
+      `AuthGate could not start: ${error instanceof Error ? error.message : String(error)}\n`,
+    )
     process.exit(1)
   }
 }
 
+/** What is in the environment already wins over the .env file. */
 function readConfig(): Config | undefined {
+  if (existsSync('.env')) process.loadEnvFile('.env')
   try {
     return parseConfig(process.env)
   } catch (error) {

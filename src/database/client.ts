@@ -46,7 +46,8 @@ export interface DatabaseOptions {
   readonly poolSize: number
   /** Milliseconds after which Postgres itself gives up on a population COUNT. */
   readonly countTimeoutMs: number
-  readonly record: RecordOperation
+  /** Told of every statement; undefined leaves the driver as it is. */
+  readonly record: RecordOperation | undefined
   /** Runs on the migrated database, by one replica at a time. */
   readonly prepare: Prepare
 }
@@ -72,8 +73,10 @@ async function openPostgres(url: string, options: DatabaseOptions): Promise<Open
     max: 1,
     connection: { statement_timeout: options.countTimeoutMs },
   })
-  instrumentPostgres(client, mainUse, options.record)
-  instrumentPostgres(populationClient, populationUse, options.record)
+  if (options.record) {
+    instrumentPostgres(client, mainUse, options.record)
+    instrumentPostgres(populationClient, populationUse, options.record)
+  }
   return {
     db: drizzlePostgres(client, { schema }),
     populationDb: drizzlePostgres(populationClient, { schema }),
@@ -95,7 +98,7 @@ async function openEmbedded(options: DatabaseOptions): Promise<OpenDatabase> {
     throw error
   })
   const use = createPoolUse('main', 1)
-  instrumentPglite(client, use, options.record)
+  if (options.record) instrumentPglite(client, use, options.record)
   const db = drizzlePglite(client, { schema })
   await migrateEmbedded(db, options.prepare)
   return {

@@ -23,56 +23,13 @@ import {
   tokenRevocationReasons,
   userAuthSources,
 } from '#/protocol/vocabulary.ts'
-import { counter, gauge, histogram, observableCounter, upDownCounter } from './series.ts'
-
-const seconds = 1
-const minutes = 60 * seconds
-const hours = 60 * minutes
-const days = 24 * hours
-
-const requestBuckets = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
-const databaseBuckets = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5]
-const signingBuckets = [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1]
-const gcBuckets = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1]
-const sessionBuckets = [
-  1 * minutes,
-  5 * minutes,
-  15 * minutes,
-  30 * minutes,
-  1 * hours,
-  2 * hours,
-  4 * hours,
-  8 * hours,
-  12 * hours,
-  1 * days,
-  7 * days,
-  30 * days,
-]
+import { databaseBuckets, requestBuckets, sessionBuckets, signingBuckets } from './buckets.ts'
+import { database, http, runtime } from './conventions.ts'
+import { counter, gauge, histogram, type Series } from './series.ts'
 
 const outcomes = ['success', 'failure'] as const
-/** `population` answers from its last good value while a load is late, so it can never be `coalesced` or in error here. */
-const poolLabel = { 'db.client.connection.pool.name': ['main', 'population'] } as const
-const databaseOperations = ['SELECT', 'INSERT', 'UPDATE', 'DELETE', 'BEGIN', 'other'] as const
 
-export const databaseErrorTypes = ['timeout', 'connection', 'constraint', 'other'] as const
-export type DatabaseErrorType = (typeof databaseErrorTypes)[number]
-
-/** OpenTelemetry's list of known methods; every other is `_OTHER`. */
-export const httpMethods = [
-  'CONNECT',
-  'DELETE',
-  'GET',
-  'HEAD',
-  'OPTIONS',
-  'PATCH',
-  'POST',
-  'PUT',
-  'TRACE',
-  '_OTHER',
-] as const
-
-export const catalogue = {
-  // Sign-ins
+const signIns = {
   authAttempts: counter('auth.attempts', {
     unit: '{attempt}',
     description: 'Credential checks, by what checked them.',
@@ -102,8 +59,9 @@ export const catalogue = {
     unit: '{logout}',
     description: 'Sessions ended by their own user signing out.',
   }),
+}
 
-  // Sessions
+const sessions = {
   sessionsCreated: counter('sessions.created', {
     unit: '{session}',
     description: 'Browser sessions started: row committed and cookie saved.',
@@ -122,8 +80,9 @@ export const catalogue = {
     unit: '{session}',
     description: 'Browser sessions that would be accepted right now.',
   }),
+}
 
-  // Consents
+const consents = {
   consentGranted: counter('oauth.consent.granted', {
     unit: '{consent}',
     description: 'Consents saved: new ones, and old ones that gained scopes.',
@@ -143,8 +102,9 @@ export const catalogue = {
     unit: '{consent}',
     description: 'Consents in force.',
   }),
+}
 
-  // Codes and tokens
+const tokens = {
   authorizationCodes: counter('authgate.authorization_codes', {
     unit: '{code}',
     description: 'Authorization codes issued, redeemed, and presented a second time.',
@@ -206,8 +166,9 @@ export const catalogue = {
       errors.map((error) => ({ endpoint: endpoint as keyof typeof oauthErrors, error })),
     ),
   }),
+}
 
-  // Populations
+const populations = {
   usersActive: gauge('authgate.users.active', {
     unit: '{user}',
     description: 'Accounts that may sign in, by where they came from.',
@@ -236,18 +197,11 @@ export const catalogue = {
   databaseQueryErrors: counter('database.query.errors', {
     unit: '{error}',
     description: 'COUNTs behind the gauges that failed or came too late.',
-    labels: {
-      operation: [
-        'count_users',
-        'count_clients',
-        'count_sessions',
-        'count_tokens',
-        'count_consents',
-      ],
-    },
+    labels: { operation: populationGroups.map((group) => `count_${group}` as const) },
   }),
+}
 
-  // Limits, caches, housekeeping
+const housekeeping = {
   rateLimitExceeded: counter('rate_limit.exceeded', {
     unit: '{request}',
     description: 'Requests answered 429, by the limiter that refused them.',
@@ -310,114 +264,30 @@ export const catalogue = {
     description: 'Always 1; the labels say which build this is.',
     openLabels: { version: 'version of the package', commit: 'commit of the build, or unknown' },
   }),
+}
 
-  // HTTP, database, runtime: OpenTelemetry semantic conventions
-  httpRequestDuration: histogram('http.server.request.duration', {
-    unit: 's',
-    description: 'Time to answer a request.',
-    labels: { 'http.request.method': httpMethods },
-    openLabels: {
-      'http.route': 'matched route template; absent when none matched',
-      'http.response.status_code': 'status sent',
-      'url.scheme': 'http or https',
-    },
-    buckets: requestBuckets,
-  }),
-  httpActiveRequests: upDownCounter('http.server.active_requests', {
-    unit: '{request}',
-    description: 'Requests being answered.',
-    labels: { 'http.request.method': httpMethods, 'url.scheme': ['http', 'https'] },
-  }),
-  databaseOperationDuration: histogram('db.client.operation.duration', {
-    unit: 's',
-    description: 'Time of one database statement; BEGIN is a whole transaction.',
-    labels: { 'db.operation.name': databaseOperations, 'db.system.name': ['postgresql'] },
-    openLabels: { 'error.type': 'timeout, connection, constraint or other; absent on success' },
-    buckets: databaseBuckets,
-  }),
-  databaseConnectionsMax: gauge('db.client.connection.max', {
-    unit: '{connection}',
-    description: 'Most connections the pool may open.',
-    labels: poolLabel,
-  }),
-  databaseConnectionsUsed: gauge('db.client.connection.count', {
-    unit: '{connection}',
-    description: 'Connections of the pool that are answering a statement or holding a transaction.',
-    labels: { ...poolLabel, 'db.client.connection.state': ['used'] },
-  }),
-  databasePendingRequests: gauge('db.client.connection.pending_requests', {
-    unit: '{request}',
-    description: 'Statements and transactions that wait behind others for a connection.',
-    labels: poolLabel,
-  }),
-  eventLoopDelayMin: gauge('nodejs.eventloop.delay.min', {
-    unit: 's',
-    description: 'Least event loop delay since the last collection.',
-  }),
-  eventLoopDelayMax: gauge('nodejs.eventloop.delay.max', {
-    unit: 's',
-    description: 'Greatest event loop delay since the last collection.',
-  }),
-  eventLoopDelayMean: gauge('nodejs.eventloop.delay.mean', {
-    unit: 's',
-    description: 'Mean event loop delay since the last collection.',
-  }),
-  eventLoopDelayStddev: gauge('nodejs.eventloop.delay.stddev', {
-    unit: 's',
-    description: 'Standard deviation of the event loop delay since the last collection.',
-  }),
-  eventLoopDelayP50: gauge('nodejs.eventloop.delay.p50', {
-    unit: 's',
-    description: 'Median event loop delay since the last collection.',
-  }),
-  eventLoopDelayP90: gauge('nodejs.eventloop.delay.p90', {
-    unit: 's',
-    description: '90th percentile of the event loop delay since the last collection.',
-  }),
-  eventLoopDelayP99: gauge('nodejs.eventloop.delay.p99', {
-    unit: 's',
-    description: '99th percentile of the event loop delay since the last collection.',
-  }),
-  eventLoopUtilization: gauge('nodejs.eventloop.utilization', {
-    unit: '1',
-    description: 'Share of time the event loop was busy since the last collection.',
-  }),
-  eventLoopTime: observableCounter('nodejs.eventloop.time', {
-    unit: 's',
-    description: 'Time the event loop spent in each state.',
-    labels: { 'nodejs.eventloop.state': ['active', 'idle'] },
-  }),
-  gcDuration: histogram('v8js.gc.duration', {
-    unit: 's',
-    description: 'Time of one garbage collection.',
-    labels: { 'v8js.gc.type': ['major', 'minor', 'incremental', 'weakcb'] },
-    buckets: gcBuckets,
-  }),
-  heapUsed: gauge('v8js.memory.heap.used', {
-    unit: 'By',
-    description: 'Heap in use, by space.',
-    openLabels: { 'v8js.heap.space.name': 'V8 heap space' },
-  }),
-  heapLimit: gauge('v8js.memory.heap.limit', {
-    unit: 'By',
-    description: 'Heap reserved, by space.',
-    openLabels: { 'v8js.heap.space.name': 'V8 heap space' },
-  }),
-  processCpuTime: observableCounter('process.cpu.time', {
-    unit: 's',
-    description: 'Processor time of the process.',
-    labels: { 'cpu.mode': ['user', 'system'] },
-  }),
-  processMemory: gauge('process.memory.usage', {
-    unit: 'By',
-    description: 'Resident memory of the process.',
-  }),
-  processUptime: gauge('process.uptime', {
-    unit: 's',
-    description: 'Time since the process started.',
-  }),
-  processOpenFiles: gauge('process.open_file_descriptor.count', {
-    unit: '{file_descriptor}',
-    description: 'Open file descriptors; absent where the system does not tell.',
-  }),
-} as const
+/** Every series, by the name that code calls it. */
+export const catalogue = {
+  ...signIns,
+  ...sessions,
+  ...consents,
+  ...tokens,
+  ...populations,
+  ...housekeeping,
+  ...http,
+  ...database,
+  ...runtime,
+}
+
+/** The same series under the headings of docs/METRICS.md. */
+export const catalogueGroups: Readonly<Record<string, Readonly<Record<string, Series>>>> = {
+  'Sign-ins': signIns,
+  Sessions: sessions,
+  Consents: consents,
+  'Codes and tokens': tokens,
+  Populations: populations,
+  'Limits, caches, housekeeping': housekeeping,
+  HTTP: http,
+  Database: database,
+  Runtime: runtime,
+}

@@ -19,8 +19,9 @@ interface Definition<L extends ClosedLabels> {
 
 export type Kind = 'counter' | 'histogram' | 'gauge' | 'upDownCounter' | 'observableCounter'
 
-export interface Series<L extends ClosedLabels = ClosedLabels> extends Definition<L> {
-  readonly kind: Kind
+export interface Series<L extends ClosedLabels = ClosedLabels, K extends Kind = Kind>
+  extends Definition<L> {
+  readonly kind: K
   /** Dotted OpenTelemetry name, without unit and without `_total`. */
   readonly name: string
   readonly labels: L
@@ -30,11 +31,11 @@ export interface Series<L extends ClosedLabels = ClosedLabels> extends Definitio
 
 type NoLabels = Record<never, never>
 
-function series<L extends ClosedLabels>(
-  kind: Kind,
+function series<L extends ClosedLabels, K extends Kind>(
+  kind: K,
   name: string,
   definition: Definition<L>,
-): Series<L> {
+): Series<L, K> {
   return { kind, name, ...definition, labels: definition.labels ?? ({} as L) }
 }
 

@@ -7,7 +7,10 @@ export function assetRoutes(): Hono<AppEnv> {
   const routes = new Hono<AppEnv>()
   for (const [path, { body, type }] of assets) {
     routes.get(path, (c) =>
-      c.body(body, 200, { 'content-type': type, 'cache-control': 'public, max-age=31536000, immutable' }),
+      c.body(body, 200, {
+        'content-type': type,
+        'cache-control': 'public, max-age=31536000, immutable',
+      }),
     )
   }
   return routes

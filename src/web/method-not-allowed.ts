@@ -11,7 +11,11 @@ export function methodNotAllowed(app: Hono<AppEnv>): MiddlewareHandler<AppEnv> {
     const allowed = methods.filter((method) => hasRoute(app, method, c.req.path))
     if (allowed.length === 0 || allowed.some((method) => method === c.req.method)) return next()
     c.header('allow', allowed.join(', '))
-    throw new PageError(405, 'Not in this way', `This address answers ${allowed.join(' and ')} only.`)
+    throw new PageError(
+      405,
+      'Not in this way',
+      `This address answers ${allowed.join(' and ')} only.`,
+    )
   }
 }
 

@@ -8,8 +8,8 @@ import type { Csrf } from '#/web/csrf.ts'
 import type { SessionAccess } from '#/web/current-user.ts'
 import { getAuthorizations, postRevokeConsent } from './authorizations.ts'
 import { getDevices, postRevokeDevice, postRevokeOtherDevices } from './devices.ts'
-import { getTokens } from './tokens.ts'
 import { getSecurity, postPassword } from './security.ts'
+import { getTokens } from './tokens.ts'
 
 export interface AccountOptions {
   readonly db: Database

@@ -1,6 +1,7 @@
 /** What a newcomer sees: where to sign in, where the metrics are, what is missing for production. */
+
+import type { Config } from '#/config.ts'
 import type { BuildInfo } from './build-info.ts'
-import type { Config } from './config.ts'
 import type { FirstCredentials } from './first-start.ts'
 
 interface Banner {
@@ -29,7 +30,9 @@ function metricsPlace(config: Config): string {
   if (!config.metricsEnabled) return 'off (METRICS_ENABLED=false)'
   const places = [
     ...(config.OTEL_METRICS_EXPORTER.includes('prometheus')
-      ? [`http://${config.OTEL_EXPORTER_PROMETHEUS_HOST}:${config.OTEL_EXPORTER_PROMETHEUS_PORT}/metrics`]
+      ? [
+          `http://${config.OTEL_EXPORTER_PROMETHEUS_HOST}:${config.OTEL_EXPORTER_PROMETHEUS_PORT}/metrics`,
+        ]
       : []),
     ...(config.metricsUrl ? [`pushed to ${config.metricsUrl}`] : []),
   ]
@@ -47,10 +50,22 @@ const firstStart = ({ username, password, clientId, file }: FirstCredentials) =>
 
 function productionGaps(config: Config, embedded: boolean): string[] {
   const gaps = [
-    ...(embedded ? ['DATABASE_URL      a Postgres; the embedded database serves one process and is not fsynced'] : []),
-    ...(config.secure ? [] : ['BASE_URL          an https:// address; cookies are not Secure without']),
-    ...(config.SESSION_SECRET ? [] : ['SESSION_SECRET    a secret of your own, the same for all replicas']),
-    ...(config.metricsEnabled && !config.METRICS_TOKEN ? ['METRICS_TOKEN     a token that scrapes must show'] : []),
+    ...(embedded
+      ? [
+          'DATABASE_URL      a Postgres; the embedded database serves one process and is not fsynced',
+        ]
+      : []),
+    ...(config.secure
+      ? []
+      : ['BASE_URL          an https:// address; cookies are not Secure without']),
+    ...(config.SESSION_SECRET
+      ? []
+      : ['SESSION_SECRET    a secret of your own, the same for all replicas']),
+    ...(config.metricsEnabled && !config.METRICS_TOKEN
+      ? ['METRICS_TOKEN     a token that scrapes must show']
+      : []),
   ]
-  return gaps.length === 0 ? [] : ['', '  Before production, set:', ...gaps.map((gap) => `    ${gap}`)]
+  return gaps.length === 0
+    ? []
+    : ['', '  Before production, set:', ...gaps.map((gap) => `    ${gap}`)]
 }

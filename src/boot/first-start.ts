@@ -10,9 +10,9 @@ import { createClient, listClients } from '#/domain/clients/clients.ts'
 import { hasUsers } from '#/domain/users/has-users.ts'
 import { createPasswords } from '#/domain/users/passwords.ts'
 import { createUser } from '#/domain/users/users.ts'
-import { randomSecret } from '#/protocol/secrets.ts'
 import { grantTypes } from '#/protocol/grant-types.ts'
 import { standardScopes } from '#/protocol/scopes.ts'
+import { randomSecret } from '#/protocol/secrets.ts'
 
 export interface FirstCredentials {
   readonly username: string
@@ -39,16 +39,36 @@ export function createFirstAccounts(
     const chosen = password ?? randomSecret().slice(0, 20)
     const passwordHash = await createPasswords().hash(chosen)
     const by = { origin: systemOrigin, now }
-    const admin = await createUser(tx, { username, email: 'admin@localhost.invalid', fullName: 'Administrator', role: 'admin', passwordHash, now }, by)
+    const admin = await createUser(
+      tx,
+      {
+        username,
+        email: 'admin@localhost.invalid',
+        fullName: 'Administrator',
+        role: 'admin',
+        passwordHash,
+        now,
+      },
+      by,
+    )
     const [known] = await listClients(tx)
     const client = known ?? (await createCliClient(tx, admin?.id, by))
-    const credentials = { username, password: chosen, clientId: client.clientId, file: join(dataDir, 'authgate-credentials.txt') }
+    const credentials = {
+      username,
+      password: chosen,
+      clientId: client.clientId,
+      file: join(dataDir, 'authgate-credentials.txt'),
+    }
     writeCredentials(dataDir, credentials)
     return credentials
   })
 }
 
-async function createCliClient(tx: Database, ownerId: string | undefined, by: Parameters<typeof createClient>[2]) {
+async function createCliClient(
+  tx: Database,
+  ownerId: string | undefined,
+  by: Parameters<typeof createClient>[2],
+) {
   const { client } = await createClient(
     tx,
     {
@@ -65,9 +85,14 @@ async function createCliClient(tx: Database, ownerId: string | undefined, by: Pa
   return client
 }
 
-function writeCredentials(dataDir: string, { username, password, clientId, file }: FirstCredentials) {
+function writeCredentials(
+  dataDir: string,
+  { username, password, clientId, file }: FirstCredentials,
+) {
   mkdirSync(dataDir, { recursive: true, mode: 0o700 })
   // What an earlier database has left opens nothing any more; a new file is sure to have the right mode.
   rmSync(file, { force: true })
-  writeFileSync(file, `username=${username}\npassword=${password}\nclient_id=${clientId}\n`, { mode: 0o600 })
+  writeFileSync(file, `username=${username}\npassword=${password}\nclient_id=${clientId}\n`, {
+    mode: 0o600,
+  })
 }

@@ -1,9 +1,9 @@
-import { settings } from './config.ts'
+import { settings } from '#/config.ts'
 
 /** `npm start -- --help`: how to run it, and every setting. */
 export function helpText(): string {
-  const lines = Object.entries(settings).map(
-    ([name, { default: fallback }]) => `  ${name.padEnd(36)} ${fallback ?? ''}`.trimEnd(),
+  const lines = Object.entries(settings).map(([name, { default: fallback }]) =>
+    `  ${name.padEnd(36)} ${fallback ?? ''}`.trimEnd(),
   )
   return `AuthGate, an OAuth 2.0 and OpenID Connect server whose telemetry can be trusted.
 

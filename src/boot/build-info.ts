@@ -8,10 +8,12 @@ export interface BuildInfo {
   readonly commit: string
 }
 
-const root = fileURLToPath(new URL('..', import.meta.url))
+const root = fileURLToPath(new URL('../..', import.meta.url))
 
 export function readBuildInfo(commit: string | undefined): BuildInfo {
-  const { version } = JSON.parse(readFileSync(`${root}/package.json`, 'utf8')) as { version: string }
+  const { version } = JSON.parse(readFileSync(`${root}/package.json`, 'utf8')) as {
+    version: string
+  }
   return { version, commit: commit ?? gitCommit() ?? 'unknown' }
 }
 
@@ -19,7 +21,11 @@ export function readBuildInfo(commit: string | undefined): BuildInfo {
 function gitCommit(): string | undefined {
   try {
     const git = (...args: string[]) =>
-      execFileSync('git', ['-C', root, ...args], { encoding: 'utf8', timeout: 2000, stdio: ['ignore', 'pipe', 'ignore'] }).trim()
+      execFileSync('git', ['-C', root, ...args], {
+        encoding: 'utf8',
+        timeout: 2000,
+        stdio: ['ignore', 'pipe', 'ignore'],
+      }).trim()
     return git('rev-parse', '--show-prefix') === '' ? git('rev-parse', 'HEAD') : undefined
   } catch {
     return undefined

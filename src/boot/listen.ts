@@ -1,0 +1,30 @@
+import { serve } from '@hono/node-server'
+import type { Config } from '#/config.ts'
+
+/** Listens on the public port; closing lets requests under way finish, for so long. */
+export async function listen(fetch: Parameters<typeof serve>[0]['fetch'], { HOST, PORT }: Config) {
+  const server = serve({
+    fetch,
+    hostname: HOST,
+    port: PORT,
+    serverOptions: { headersTimeout: 10_000, requestTimeout: 30_000, keepAliveTimeout: 75_000 },
+  })
+  await new Promise<void>((resolve, reject) => {
+    server.once('listening', resolve)
+    server.once('error', reject)
+  })
+  return {
+    async close(timeoutMs: number) {
+      const closed = new Promise<void>((resolve) => {
+        server.close(() => resolve())
+      })
+      if ('closeIdleConnections' in server) server.closeIdleConnections()
+      const timer = setTimeout(
+        () => 'closeAllConnections' in server && server.closeAllConnections(),
+        timeoutMs,
+      )
+      await closed
+      clearTimeout(timer)
+    },
+  }
+}

@@ -1,0 +1,114 @@
+/** Starts everything in the order of its dependencies, and stops it in the reverse one. */
+import type { Redis } from 'ioredis'
+import { createApp } from '#/app.ts'
+import type { Config } from '#/config.ts'
+import { type OpenDatabase, openDatabase } from '#/database/client.ts'
+import { observePools } from '#/database/observe-pools.ts'
+import { prepareKeys } from '#/domain/keys/keys.ts'
+import { observePopulation } from '#/domain/population/observe.ts'
+import { startSweeper } from '#/domain/sweeper/sweeper.ts'
+import { createLog, type Log } from '#/telemetry/log.ts'
+import { printBanner } from './banner.ts'
+import { readBuildInfo } from './build-info.ts'
+import { createCaches } from './caches.ts'
+import { createFirstAccounts, type FirstCredentials } from './first-start.ts'
+import { listen } from './listen.ts'
+import { connectRedis } from './redis.ts'
+import { startTelemetry, type Telemetry } from './telemetry.ts'
+
+export interface RunningServer {
+  /** Drains within the configured bound, flushes, closes. Never rejects. */
+  stop(): Promise<void>
+}
+
+const countTimeoutMs = 5000
+const clock = () => new Date()
+
+export async function startServer(
+  config: Config,
+  secrets: readonly string[],
+): Promise<RunningServer> {
+  const build = readBuildInfo(config.AUTHGATE_COMMIT)
+  const log = createLog({ level: config.LOG_LEVEL })
+  const telemetry = startTelemetry(config, build, log)
+  const { recorder } = telemetry
+  const { database, first } = await prepareDatabase(config, secrets, telemetry)
+  const { db } = database
+  const caches = await createCaches(database, { recorder, secrets, ttlMs: config.CLIENT_CACHE_TTL })
+  const redis = config.REDIS_URL === undefined ? undefined : connectRedis(config.REDIS_URL, log)
+  let draining = false
+  const app = createApp({
+    config,
+    secrets,
+    db,
+    recorder,
+    log,
+    ...caches,
+    redis,
+    clock,
+    draining: () => draining,
+  })
+  const listener = await listen(app.fetch, config)
+  const scrape = await telemetry.listen()
+  const stopSweeper = startSweeper(db, recorder, {
+    retention: { sessionsMs: config.SESSION_RETENTION, auditMs: config.AUDIT_LOG_RETENTION },
+    intervalMs: config.SESSION_SWEEP_INTERVAL,
+    clock,
+  })
+  printBanner({ config, build, first, embedded: database.embedded })
+  log.info({ ...build, address: `${config.HOST}:${config.PORT}` }, 'started')
+  return {
+    async stop() {
+      draining = true
+      log.info('draining')
+      await listener.close(config.SERVER_SHUTDOWN_TIMEOUT)
+      await stopSweeper()
+      await scrape?.close()
+      await release({ telemetry, redis, database, log })
+      log.info('stopped')
+    },
+  }
+}
+
+/** Opens the database and, where gauges are wanted, lets them ask it. */
+async function prepareDatabase(
+  config: Config,
+  secrets: readonly string[],
+  { recorder, metrics }: Telemetry,
+) {
+  let first: FirstCredentials | undefined
+  const database = await openDatabase({
+    url: config.DATABASE_URL,
+    dataDir: config.DATA_DIR,
+    poolSize: config.DB_MAX_OPEN_CONNS,
+    countTimeoutMs,
+    record: config.metricsEnabled ? recorder.databaseOperation : undefined,
+    async prepare(db) {
+      await prepareKeys(db, secrets, clock())
+      const { DEFAULT_ADMIN_PASSWORD: password, DATA_DIR: dataDir } = config
+      first = await createFirstAccounts(db, { password, dataDir, now: clock() })
+    },
+  })
+  if (config.metricsEnabled) {
+    observePools(metrics.meter, database.pools)
+    const bounds = { ttlMs: config.METRICS_POPULATION_TTL, loadTimeoutMs: countTimeoutMs }
+    observePopulation(metrics.meter, database.populationDb, { recorder, clock, ...bounds })
+  }
+  return { database, first }
+}
+
+interface Held {
+  readonly telemetry: Telemetry
+  readonly redis: Redis | undefined
+  readonly database: OpenDatabase
+  readonly log: Log
+}
+
+/** The last push goes first: its gauges still need the database. */
+async function release({ telemetry, redis, database, log }: Held) {
+  await telemetry.stop()
+  redis?.disconnect()
+  await database
+    .close()
+    .catch((error: unknown) => log.error({ err: error }, 'the database did not close'))
+}

@@ -1,0 +1,82 @@
+/** Starts the telemetry floor from the settings: metrics with their recorder, the exporter port, traces. */
+
+import type { Config } from '#/config.ts'
+import type { Log } from '#/telemetry/log.ts'
+import { observeBuild } from '#/telemetry/observe-build.ts'
+import { type Metrics, type MetricsOptions, startMetrics } from '#/telemetry/provider.ts'
+import { createRecorder, type Recorder } from '#/telemetry/recorder.ts'
+import { startRuntimeMetrics } from '#/telemetry/runtime.ts'
+import { startScrapeListener } from '#/telemetry/scrape-listener.ts'
+import { startTracing, type TracingOptions } from '#/telemetry/tracing.ts'
+import type { BuildInfo } from './build-info.ts'
+
+export type Telemetry = ReturnType<typeof startTelemetry>
+
+export function startTelemetry(config: Config, build: BuildInfo, log: Log) {
+  let recorder: Recorder | undefined
+  const watch = { build, log }
+  const metrics: Metrics = startMetrics(
+    metricsOptions(config, { ...watch, onExportFailure: () => recorder?.exportFailed('metrics') }),
+  )
+  recorder = createRecorder(metrics.meter, log)
+  const tracing = startTracing(
+    tracingOptions(config, { ...watch, onExportFailure: () => recorder?.exportFailed('traces') }),
+  )
+  const stopRuntime = config.metricsEnabled ? startRuntimeMetrics(metrics.meter) : undefined
+  if (config.metricsEnabled) observeBuild(metrics.meter, build)
+  return {
+    recorder,
+    metrics,
+    listen: async () =>
+      config.metricsEnabled && config.OTEL_METRICS_EXPORTER.includes('prometheus')
+        ? startScrapeListener({
+            host: config.OTEL_EXPORTER_PROMETHEUS_HOST,
+            port: config.OTEL_EXPORTER_PROMETHEUS_PORT,
+            token: config.METRICS_TOKEN,
+            collect: metrics.collect,
+            log,
+          })
+        : undefined,
+    async stop() {
+      await Promise.all([metrics.shutdown(), tracing.shutdown()])
+      stopRuntime?.()
+    },
+  }
+}
+
+/** Random, so that two replicas never export under one name. */
+const instanceId = crypto.randomUUID()
+
+const identity = (config: Config, { version }: BuildInfo) => ({
+  serviceName: config.OTEL_SERVICE_NAME,
+  serviceVersion: version,
+  instanceId,
+  resourceAttributes: config.resourceAttributes,
+})
+
+interface Watch {
+  readonly build: BuildInfo
+  readonly log: Log
+  readonly onExportFailure: () => void
+}
+
+const metricsOptions = (config: Config, { build, ...watch }: Watch): MetricsOptions => ({
+  ...identity(config, build),
+  ...watch,
+  enabled: config.metricsEnabled,
+  ...(config.metricsUrl !== undefined && {
+    otlp: {
+      url: config.metricsUrl,
+      protocol: config.OTEL_EXPORTER_OTLP_PROTOCOL,
+      intervalMs: config.OTEL_METRIC_EXPORT_INTERVAL,
+      timeoutMs: config.OTEL_METRIC_EXPORT_TIMEOUT,
+    },
+  }),
+})
+
+const tracingOptions = (config: Config, { build, ...watch }: Watch): TracingOptions => ({
+  ...identity(config, build),
+  ...watch,
+  url: config.tracesUrl,
+  ratio: config.OTEL_TRACES_SAMPLER_ARG,
+})

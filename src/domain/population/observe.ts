@@ -1,0 +1,141 @@
+/**
+ * Population gauges: state is a question put to the database when somebody asks, never a sum of changes. What cannot be
+ * counted in time is left out; a false 0 is never observed.
+ */
+import type { BatchObservableResult, Meter, Observable } from '@opentelemetry/api'
+import type { Database } from '#/database/client.ts'
+import {
+  clientStatuses,
+  type PopulationGroup,
+  storedTokenTypes,
+  userAuthSources,
+} from '#/protocol/vocabulary.ts'
+import { catalogue } from '#/telemetry/catalogue.ts'
+import { createGauge } from '#/telemetry/instruments.ts'
+import type { Recorder } from '#/telemetry/recorder.ts'
+import { createTtlCache } from '#/telemetry/ttl-cache.ts'
+import {
+  countClients,
+  countConsents,
+  countSessions,
+  countTokens,
+  countUsers,
+} from './population.ts'
+
+export interface PopulationOptions {
+  readonly recorder: Recorder
+  readonly clock: () => Date
+  /** 0 counts afresh for every collection. */
+  readonly ttlMs: number
+  readonly loadTimeoutMs: number
+}
+
+interface Group {
+  readonly name: PopulationGroup
+  readonly gauges: readonly Observable[]
+  /** Observes the group when it is known; answers its age in seconds. */
+  observe(result: BatchObservableResult): Promise<number | undefined>
+}
+
+/** One batch callback over one cache for each group of counts. */
+export function observePopulation(meter: Meter, db: Database, options: PopulationOptions): void {
+  const age = createGauge(meter, catalogue.populationAge)
+  const groups = createGroups(meter, db, options)
+  meter.addBatchObservableCallback(
+    async (result) => {
+      await Promise.all(
+        groups.map(async ({ name, observe }) => {
+          const ageSeconds = await observe(result)
+          if (ageSeconds !== undefined) result.observe(age, ageSeconds, { group: name })
+        }),
+      )
+    },
+    [age, ...groups.flatMap(({ gauges }) => gauges)],
+  )
+}
+
+function createGroups(meter: Meter, db: Database, options: PopulationOptions): Group[] {
+  const { clock } = options
+  const registered = createGauge(meter, catalogue.usersRegistered)
+  const active = createGauge(meter, catalogue.usersActive)
+  const clients = createGauge(meter, catalogue.clientsRegistered)
+  const sessions = createGauge(meter, catalogue.sessionsActive)
+  const tokens = createGauge(meter, catalogue.tokensActive)
+  const consents = createGauge(meter, catalogue.consentsActive)
+  const group = <T>(
+    name: PopulationGroup,
+    count: () => Promise<T>,
+    gauges: readonly Observable[],
+    observe: (result: BatchObservableResult, value: T) => void,
+  ): Group => ({ name, gauges, observe: cached(name, count, { ...options, observe }) })
+  return [
+    group(
+      'users',
+      () => countUsers(db),
+      [registered, active],
+      (result, counts) => {
+        result.observe(registered, counts.registered)
+        for (const source of userAuthSources)
+          result.observe(active, counts.active[source], { auth_source: source })
+      },
+    ),
+    group(
+      'clients',
+      () => countClients(db),
+      [clients],
+      (result, counts) => {
+        for (const status of clientStatuses) result.observe(clients, counts[status], { status })
+      },
+    ),
+    group(
+      'sessions',
+      () => countSessions(db, clock()),
+      [sessions],
+      (result, n) => result.observe(sessions, n),
+    ),
+    group(
+      'tokens',
+      () => countTokens(db, clock()),
+      [tokens],
+      (result, counts) => {
+        for (const type of storedTokenTypes)
+          result.observe(tokens, counts[type], { token_type: type })
+      },
+    ),
+    group(
+      'consents',
+      () => countConsents(db),
+      [consents],
+      (result, n) => result.observe(consents, n),
+    ),
+  ]
+}
+
+/** The bounds of telemetry: wait little, serve what is not too old, give a failing database time. */
+function cached<T>(
+  name: PopulationGroup,
+  count: () => Promise<T>,
+  {
+    recorder,
+    ttlMs,
+    loadTimeoutMs,
+    observe,
+  }: PopulationOptions & { observe: (result: BatchObservableResult, value: T) => void },
+) {
+  const cache = createTtlCache({
+    ttlMs,
+    loadTimeoutMs,
+    maxWaitMs: 250,
+    maxStaleMs: 5 * 60_000,
+    retryMs: 5000,
+    load: count,
+    onLoaded: (seconds) => recorder.populationQueried(name, seconds),
+    onError: () => recorder.populationQueryFailed(name),
+    onLookup: (outcome) => recorder.cacheLookup('population', outcome),
+  })
+  return async (result: BatchObservableResult) => {
+    const known = await cache.get()
+    if (known) observe(result, known.value)
+    return known?.ageSeconds
+  }
+}

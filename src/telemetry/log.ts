@@ -1,0 +1,40 @@
+/**
+ * The log: one JSON object a line on standard output, each with the trace id of the request it belongs to. Secrets are
+ * taken out by the name of what holds them, at any depth, and addresses lose their query.
+ */
+import { type DestinationStream, type Logger, pino } from 'pino'
+import { describeError } from './log-errors.ts'
+import { redact } from './log-redaction.ts'
+import { currentTraceId } from './trace-id.ts'
+
+export type Log = Logger
+
+export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'silent'
+
+/** Makes the log; `destination` is for tests. */
+export function createLog({
+  level,
+  destination,
+}: {
+  level: LogLevel
+  destination?: DestinationStream
+}): Log {
+  const options = {
+    level,
+    // Neither pid nor host name: the platform adds what it needs.
+    base: null,
+    messageKey: 'message',
+    timestamp: pino.stdTimeFunctions.isoTime,
+    formatters: {
+      level: (label: string) => ({ level: label }),
+      bindings: redact,
+      log: redact,
+    },
+    serializers: { err: describeError },
+    mixin() {
+      const traceId = currentTraceId()
+      return traceId === undefined ? {} : { trace_id: traceId }
+    },
+  }
+  return destination ? pino(options, destination) : pino(options)
+}

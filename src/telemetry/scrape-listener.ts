@@ -1,0 +1,114 @@
+/** The exporter port: a server of its own for `/metrics`, so that the public port can never show it. */
+import { createHash, timingSafeEqual } from 'node:crypto'
+import type { AddressInfo } from 'node:net'
+import { promisify } from 'node:util'
+import { gzip as gzipCallback } from 'node:zlib'
+import { createAdaptorServer } from '@hono/node-server'
+import { type Context, Hono, type MiddlewareHandler } from 'hono'
+import type { Log } from './log.ts'
+import { errorType } from './log-errors.ts'
+import { prometheusContentType } from './prometheus-text.ts'
+
+export interface ScrapeOptions {
+  readonly host: string
+  /** 0 takes any free one. */
+  readonly port: number
+  /** Bearer token that scrapes must show; undefined lets everybody in. */
+  readonly token: string | undefined
+  readonly collect: () => Promise<string>
+  readonly log?: Pick<Log, 'warn'>
+}
+
+export interface ScrapeListener {
+  readonly port: number
+  /** Stops listening; scrapes under way get a moment to end. */
+  close(): Promise<void>
+}
+
+/** Beyond what a collection can take, and below what scrapers wait. */
+const collectTimeoutMs = 6000
+const closeTimeoutMs = 1000
+
+/** Resolves when the port is open; rejects when it cannot be. */
+export async function startScrapeListener(options: ScrapeOptions): Promise<ScrapeListener> {
+  const server = createAdaptorServer({
+    fetch: createScrapeApp(options).fetch,
+    serverOptions: { headersTimeout: 5000, requestTimeout: 10_000 },
+  })
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject)
+    server.listen(options.port, options.host, () => {
+      server.off('error', reject)
+      resolve()
+    })
+  })
+  return {
+    port: (server.address() as AddressInfo).port,
+    close: () =>
+      new Promise<void>((resolve) => {
+        const timer = setTimeout(() => {
+          if ('closeAllConnections' in server) server.closeAllConnections()
+        }, closeTimeoutMs)
+        server.close(() => {
+          clearTimeout(timer)
+          resolve()
+        })
+      }),
+  }
+}
+
+/** `GET` and `HEAD /metrics`, nothing else. */
+export function createScrapeApp({
+  token,
+  collect,
+  log,
+}: Omit<ScrapeOptions, 'host' | 'port'>): Hono {
+  const app = new Hono()
+  if (token !== undefined) app.use('/metrics', requireToken(token))
+  app.get('/metrics', (c) => scrape(c, collect, log))
+  app.all('/metrics', (c) => c.text('method not allowed\n', 405, { Allow: 'GET, HEAD' }))
+  return app
+}
+
+/** RFC 6750 §2.1. Digests have one length, so the comparison's time tells nothing of the token's. */
+function requireToken(token: string): MiddlewareHandler {
+  const expected = digest(token)
+  return async (c, next) => {
+    const [, presented] = /^Bearer +(\S+)$/i.exec(c.req.header('authorization') ?? '') ?? []
+    if (presented === undefined || !timingSafeEqual(digest(presented), expected)) {
+      return c.text('unauthorized\n', 401, { 'WWW-Authenticate': 'Bearer' })
+    }
+    return next()
+  }
+}
+
+async function scrape(c: Context, collect: ScrapeOptions['collect'], log: ScrapeOptions['log']) {
+  const text = await collectInTime(collect).catch((error: unknown) => {
+    log?.warn({ error: errorType(error) }, 'a scrape could not be answered')
+  })
+  if (text === undefined) return c.text('metrics cannot be collected\n', 503)
+  c.header('Content-Type', prometheusContentType)
+  c.header('Cache-Control', 'no-store')
+  c.header('Vary', 'Accept-Encoding')
+  if (!acceptsGzip(c.req.header('accept-encoding') ?? '')) return c.body(text)
+  c.header('Content-Encoding', 'gzip')
+  return c.body(new Uint8Array(await gzip(text)))
+}
+
+async function collectInTime(collect: ScrapeOptions['collect']): Promise<string> {
+  const { promise: timeout, reject } = Promise.withResolvers<never>()
+  const timer = setTimeout(() => reject(new Error('collection timed out')), collectTimeoutMs)
+  try {
+    return await Promise.race([collect(), timeout])
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+/** RFC 9110 §12.5.3: a weight of 0 refuses. */
+const acceptsGzip = (header: string) =>
+  header.split(',').some((coding) => /^\s*gzip\s*(?:;(?!\s*q=0(?:\.0*)?\s*$).*)?$/i.test(coding))
+
+const digest = (text: string) => createHash('sha256').update(text).digest()
+
+const gzip = promisify(gzipCallback)

@@ -1,0 +1,71 @@
+/** The whole app on a database of its own, with a real recorder whose series are read back from the Prometheus text. */
+import { randomBytes } from 'node:crypto'
+import { createApp } from '#/app.ts'
+import { createCaches } from '#/boot/caches.ts'
+import { type Config, parseConfig } from '#/config.ts'
+import { prepareKeys } from '#/domain/keys/keys.ts'
+import { observePopulation } from '#/domain/population/observe.ts'
+import { createLog } from '#/telemetry/log.ts'
+import { type Metrics, startMetrics } from '#/telemetry/provider.ts'
+import { createRecorder, type Recorder } from '#/telemetry/recorder.ts'
+import { openTestDatabase, type TestDatabase } from './database.ts'
+import { parseSamples, type Samples } from './prometheus.ts'
+
+export interface TestApp {
+  readonly config: Config
+  readonly database: TestDatabase
+  readonly recorder: Recorder
+  /** A request as the network would bring it. `ip` is the sender's address. */
+  request(path: string, init?: RequestInit & { ip?: string }): Promise<Response>
+  /** Every series and its value, population gauges counted afresh. */
+  samples(): Promise<Samples>
+  /** Moves the clock of the app. */
+  advance(ms: number): void
+  now(): Date
+  close(): Promise<void>
+}
+
+export interface TestAppOptions {
+  readonly settings?: Record<string, string>
+  /** Shares the database of another app: a second replica. */
+  readonly replicaOf?: TestApp
+}
+
+const secret = 'test secret of at least thirty-two characters'
+
+/** Limits are off unless a test is about them. */
+const defaults = { ENABLE_RATE_LIMIT: 'false', METRICS_POPULATION_TTL: '0s', SESSION_SECRET: secret, LOG_LEVEL: 'silent' }
+
+export async function startTestApp({ settings = {}, replicaOf }: TestAppOptions = {}): Promise<TestApp> {
+  const config = parseConfig({ ...defaults, ...settings })
+  const secrets = config.SESSION_SECRET ?? [secret]
+  const database = replicaOf?.database ?? (await openTestDatabase())
+  let offset = 0
+  const clock = () => new Date(Date.now() + offset)
+  const log = createLog({ level: config.LOG_LEVEL })
+  const metrics = startMetrics({ enabled: config.metricsEnabled, serviceName: 'authgate', serviceVersion: 'test', instanceId: randomBytes(4).toString('hex'), log, onExportFailure: () => {} })
+  const recorder = createRecorder(metrics.meter)
+  observePopulation(metrics.meter, database.populationDb, { recorder, clock, ttlMs: config.METRICS_POPULATION_TTL, loadTimeoutMs: 5000 })
+  await prepareKeys(database.db, secrets, clock())
+  const caches = await createCaches(database, { recorder, secrets, ttlMs: config.CLIENT_CACHE_TTL })
+  const app = createApp({ config, secrets, db: database.db, recorder, log, ...caches, redis: undefined, clock, draining: () => false })
+  return {
+    config,
+    database,
+    recorder,
+    request: async (path, { ip = '192.0.2.10', ...init } = {}) =>
+      app.request(path, init, { incoming: { socket: { remoteAddress: ip } } }),
+    samples: async () => parseSamples(await metrics.collect()),
+    advance(ms) {
+      offset += ms
+    },
+    now: clock,
+    close: () => closeAll(metrics, replicaOf ? undefined : database),
+  }
+}
+
+async function closeAll(metrics: Metrics, database: TestDatabase | undefined) {
+  await metrics.shutdown()
+  await database?.close()
+}
+
