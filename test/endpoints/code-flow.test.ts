@@ -3,7 +3,15 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { sha256 } from '#/protocol/secrets.ts'
 import { startTestApp, type TestApp } from '../support/app.ts'
 import { openBrowser } from '../support/browser.ts'
-import { authorizePath, decide, obtainCode, obtainTokens, parametersOf, postToken, redeemCode } from '../support/flow.ts'
+import {
+  authorizePath,
+  decide,
+  obtainCode,
+  obtainTokens,
+  parametersOf,
+  postToken,
+  redeemCode,
+} from '../support/flow.ts'
 import { addClient, addUser } from '../support/people.ts'
 import { movedBetween } from '../support/prometheus.ts'
 
@@ -20,7 +28,8 @@ async function setUp(more: Parameters<typeof addClient>[1] = {}) {
   return { user, browser, clientId: client.clientId, secret: secret ?? '' }
 }
 
-const domainSeries = /^(oauth_|authgate_(authorization|consent|oauth_errors|client_auth)|sessions_|auth_)/
+const domainSeries =
+  /^(oauth_|authgate_(authorization|consent|oauth_errors|client_auth)|sessions_|auth_)/
 
 describe('the authorization code flow', () => {
   it('walks from the client through sign-in and consent to tokens, and counts each step once', async () => {
@@ -31,7 +40,11 @@ describe('the authorization code flow', () => {
     const login = asked.headers.get('location') ?? ''
     expect(login).toMatch(/^\/login\?redirect=/)
     const back = new URLSearchParams(login.split('?')[1]).get('redirect') ?? ''
-    const signedIn = await browser.submit(login, '/login', { username: user.username, password: 'correct horse battery staple', redirect: back })
+    const signedIn = await browser.submit(login, '/login', {
+      username: user.username,
+      password: 'correct horse battery staple',
+      redirect: back,
+    })
     expect([signedIn.status, signedIn.headers.get('location')]).toEqual([303, back])
     const sent = await decide(browser, back, 'approve')
     expect(sent.status).toBe(302)
@@ -42,7 +55,9 @@ describe('the authorization code flow', () => {
     expect(answer.headers.get('cache-control')).toBe('no-store')
     const moved = movedBetween(before, await app.samples(), domainSeries)
     delete moved['auth_login_duration_seconds_sum{method="local",result="success"}']
-    expect(Object.fromEntries(Object.entries(moved).filter(([name]) => !/_(bucket|sum)/.test(name)))).toEqual({
+    expect(
+      Object.fromEntries(Object.entries(moved).filter(([name]) => !/_(bucket|sum)/.test(name))),
+    ).toEqual({
       'auth_attempts_total{method="local",result="success"}': 1,
       'auth_login_total{auth_source="local",result="success"}': 1,
       'auth_login_duration_seconds_count{method="local",result="success"}': 1,
@@ -67,15 +82,38 @@ describe('the authorization code flow', () => {
     const { user, browser, clientId } = await setUp()
     await browser.signIn(user.username)
     const tokens = await obtainTokens(app, browser, clientId)
-    expect(decodeProtectedHeader(tokens.access_token)).toMatchObject({ alg: 'ES256', typ: 'at+jwt' })
+    expect(decodeProtectedHeader(tokens.access_token)).toMatchObject({
+      alg: 'ES256',
+      typ: 'at+jwt',
+    })
     const access = decodeJwt(tokens.access_token)
-    expect(access).toMatchObject({ iss: app.config.BASE_URL, aud: app.config.BASE_URL, sub: user.id, client_id: clientId, scope: 'openid profile email offline_access' })
+    expect(access).toMatchObject({
+      iss: app.config.BASE_URL,
+      aud: app.config.BASE_URL,
+      sub: user.id,
+      client_id: clientId,
+      scope: 'openid profile email offline_access',
+    })
     const id = decodeJwt(tokens.id_token)
-    expect(id).toMatchObject({ iss: app.config.BASE_URL, aud: clientId, sub: user.id, nonce: 'nonce-1', preferred_username: user.username })
-    expect(id['at_hash']).toBe(Buffer.from(sha256(tokens.access_token), 'base64url').subarray(0, 16).toString('base64url'))
+    expect(id).toMatchObject({
+      iss: app.config.BASE_URL,
+      aud: clientId,
+      sub: user.id,
+      nonce: 'nonce-1',
+      preferred_username: user.username,
+    })
+    expect(id['at_hash']).toBe(
+      Buffer.from(sha256(tokens.access_token), 'base64url').subarray(0, 16).toString('base64url'),
+    )
     expect(id['auth_time']).toBe(access['auth_time'])
-    const userinfo = await app.request('/oauth/userinfo', { headers: { authorization: `Bearer ${tokens.access_token}` } })
-    expect(await userinfo.json()).toMatchObject({ sub: user.id, email: user.email, name: 'Ada Example' })
+    const userinfo = await app.request('/oauth/userinfo', {
+      headers: { authorization: `Bearer ${tokens.access_token}` },
+    })
+    expect(await userinfo.json()).toMatchObject({
+      sub: user.id,
+      email: user.email,
+      name: 'Ada Example',
+    })
   })
 
   it('sends a refusal back to the client and saves nothing', async () => {
@@ -83,7 +121,11 @@ describe('the authorization code flow', () => {
     await browser.signIn(user.username)
     const before = await app.samples()
     const denied = await decide(browser, authorizePath(clientId), 'deny')
-    expect(parametersOf(denied)).toMatchObject({ error: 'access_denied', state: 'state-1', iss: app.config.BASE_URL })
+    expect(parametersOf(denied)).toMatchObject({
+      error: 'access_denied',
+      state: 'state-1',
+      iss: app.config.BASE_URL,
+    })
     expect(movedBetween(before, await app.samples(), domainSeries)).toEqual({
       'authgate_consent_decisions_total{decision="denied"}': 1,
       'authgate_oauth_errors_total{endpoint="/oauth/authorize",error="access_denied"}': 1,
@@ -116,25 +158,44 @@ describe('the authorization code flow', () => {
       authorization_request: /name="authorization_request" value="([^"]+)"/.exec(html)?.[1] ?? '',
       action: 'approve',
     }
-    const answers = await Promise.all([1, 2, 3, 4].map(() => browser.post('/oauth/authorize', fields)))
+    const answers = await Promise.all(
+      [1, 2, 3, 4].map(() => browser.post('/oauth/authorize', fields)),
+    )
     expect(answers.map(({ status }) => status).sort()).toEqual([302, 400, 400, 400])
   })
 
   it('authenticates a confidential client by header or body, never by both, and not without its secret', async () => {
     const { user, browser, clientId, secret } = await setUp({ type: 'confidential' })
     await browser.signIn(user.username)
-    const basic = { authorization: `Basic ${Buffer.from(`${clientId}:${secret}`).toString('base64')}` }
+    const basic = {
+      authorization: `Basic ${Buffer.from(`${clientId}:${secret}`).toString('base64')}`,
+    }
     const form = async (more: Record<string, string>) => ({
-      grant_type: 'authorization_code', code: await obtainCode(browser, clientId),
-      redirect_uri: 'https://app.example.test/callback', code_verifier: 'v'.repeat(43), ...more,
+      grant_type: 'authorization_code',
+      code: await obtainCode(browser, clientId),
+      redirect_uri: 'https://app.example.test/callback',
+      code_verifier: 'v'.repeat(43),
+      ...more,
     })
     expect((await postToken(app, await form({}), basic)).status).toBe(200)
-    expect((await postToken(app, await form({ client_id: clientId, client_secret: secret }))).status).toBe(200)
-    const both = await postToken(app, await form({ client_id: clientId, client_secret: secret }), basic)
+    expect(
+      (await postToken(app, await form({ client_id: clientId, client_secret: secret }))).status,
+    ).toBe(200)
+    const both = await postToken(
+      app,
+      await form({ client_id: clientId, client_secret: secret }),
+      basic,
+    )
     expect([both.status, await both.json()]).toMatchObject([400, { error: 'invalid_request' }])
-    for (const wrong of [{ client_id: clientId }, { client_id: clientId, client_secret: 'wrong' }]) {
+    for (const wrong of [
+      { client_id: clientId },
+      { client_id: clientId, client_secret: 'wrong' },
+    ]) {
       const refused = await postToken(app, await form(wrong))
-      expect([refused.status, refused.headers.get('www-authenticate')]).toEqual([401, expect.stringMatching(/^Basic /)])
+      expect([refused.status, refused.headers.get('www-authenticate')]).toEqual([
+        401,
+        expect.stringMatching(/^Basic /),
+      ])
     }
   })
 
@@ -142,9 +203,12 @@ describe('the authorization code flow', () => {
     const { user, browser, clientId } = await setUp()
     await browser.signIn(user.username)
     const { refresh_token: first } = await obtainTokens(app, browser, clientId)
-    const refresh = (token: string) => postToken(app, { grant_type: 'refresh_token', client_id: clientId, refresh_token: token })
+    const refresh = (token: string) =>
+      postToken(app, { grant_type: 'refresh_token', client_id: clientId, refresh_token: token })
     const before = await app.samples()
-    const { refresh_token: second } = (await (await refresh(first)).json()) as { refresh_token: string }
+    const { refresh_token: second } = (await (await refresh(first)).json()) as {
+      refresh_token: string
+    }
     const retry = (await (await refresh(first)).json()) as { refresh_token: string }
     expect(retry.refresh_token).toBe(second)
     await refresh(second)

@@ -34,21 +34,51 @@ export interface TestAppOptions {
 const secret = 'test secret of at least thirty-two characters'
 
 /** Limits are off unless a test is about them. */
-const defaults = { ENABLE_RATE_LIMIT: 'false', METRICS_POPULATION_TTL: '0s', SESSION_SECRET: secret, LOG_LEVEL: 'silent' }
+const defaults = {
+  ENABLE_RATE_LIMIT: 'false',
+  METRICS_POPULATION_TTL: '0s',
+  SESSION_SECRET: secret,
+  LOG_LEVEL: 'silent',
+}
 
-export async function startTestApp({ settings = {}, replicaOf }: TestAppOptions = {}): Promise<TestApp> {
+export async function startTestApp({
+  settings = {},
+  replicaOf,
+}: TestAppOptions = {}): Promise<TestApp> {
   const config = parseConfig({ ...defaults, ...settings })
   const secrets = config.SESSION_SECRET ?? [secret]
   const database = replicaOf?.database ?? (await openTestDatabase())
   let offset = 0
   const clock = () => new Date(Date.now() + offset)
   const log = createLog({ level: config.LOG_LEVEL })
-  const metrics = startMetrics({ enabled: config.metricsEnabled, serviceName: 'authgate', serviceVersion: 'test', instanceId: randomBytes(4).toString('hex'), log, onExportFailure: () => {} })
+  const metrics = startMetrics({
+    enabled: config.metricsEnabled,
+    serviceName: 'authgate',
+    serviceVersion: 'test',
+    instanceId: randomBytes(4).toString('hex'),
+    log,
+    onExportFailure: () => {},
+  })
   const recorder = createRecorder(metrics.meter)
-  observePopulation(metrics.meter, database.populationDb, { recorder, clock, ttlMs: config.METRICS_POPULATION_TTL, loadTimeoutMs: 5000 })
+  observePopulation(metrics.meter, database.populationDb, {
+    recorder,
+    clock,
+    ttlMs: config.METRICS_POPULATION_TTL,
+    loadTimeoutMs: 5000,
+  })
   await prepareKeys(database.db, secrets, clock())
   const caches = await createCaches(database, { recorder, secrets, ttlMs: config.CLIENT_CACHE_TTL })
-  const app = createApp({ config, secrets, db: database.db, recorder, log, ...caches, redis: undefined, clock, draining: () => false })
+  const app = createApp({
+    config,
+    secrets,
+    db: database.db,
+    recorder,
+    log,
+    ...caches,
+    redis: undefined,
+    clock,
+    draining: () => false,
+  })
   return {
     config,
     database,
@@ -68,4 +98,3 @@ async function closeAll(metrics: Metrics, database: TestDatabase | undefined) {
   await metrics.shutdown()
   await database?.close()
 }
-

@@ -22,12 +22,16 @@ interface Options {
   readonly cookies?: Map<string, string>
 }
 
-export function openBrowser(app: TestApp, { userAgent = firefox, ip = '192.0.2.10', cookies = new Map() }: Options = {}): Browser {
+export function openBrowser(
+  app: TestApp,
+  { userAgent = firefox, ip = '192.0.2.10', cookies = new Map() }: Options = {},
+): Browser {
   const send = async (path: string, init: RequestInit = {}) => {
     const headers = new Headers(init.headers)
     headers.set('user-agent', userAgent)
     headers.set('accept', 'text/html')
-    if (cookies.size > 0) headers.set('cookie', [...cookies].map(([name, value]) => `${name}=${value}`).join('; '))
+    if (cookies.size > 0)
+      headers.set('cookie', [...cookies].map(([name, value]) => `${name}=${value}`).join('; '))
     const response = await app.request(path, { ...init, headers, ip })
     for (const line of response.headers.getSetCookie()) keepCookie(cookies, line)
     return response
@@ -54,7 +58,8 @@ export function openBrowser(app: TestApp, { userAgent = firefox, ip = '192.0.2.1
   return browser
 }
 
-export const csrfTokenOf = (html: string): string => /name="csrf_token" value="([^"]+)"/.exec(html)?.[1] ?? ''
+export const csrfTokenOf = (html: string): string =>
+  /name="csrf_token" value="([^"]+)"/.exec(html)?.[1] ?? ''
 
 export const hiddenField = (html: string, name: string): string =>
   new RegExp(`name="${name}" value="([^"]+)"`).exec(html)?.[1] ?? ''

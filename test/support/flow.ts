@@ -5,7 +5,10 @@ import { type Browser, csrfTokenOf, hiddenField } from './browser.ts'
 
 export const verifier = 'v'.repeat(43)
 
-export const authorizePath = (clientId: string, more: Record<string, string | undefined> = {}): string => {
+export const authorizePath = (
+  clientId: string,
+  more: Record<string, string | undefined> = {},
+): string => {
   const parameters: Record<string, string | undefined> = {
     response_type: 'code',
     client_id: clientId,
@@ -18,12 +21,17 @@ export const authorizePath = (clientId: string, more: Record<string, string | un
     ...more,
   }
   const query = new URLSearchParams()
-  for (const [name, value] of Object.entries(parameters)) if (value !== undefined) query.set(name, value)
+  for (const [name, value] of Object.entries(parameters))
+    if (value !== undefined) query.set(name, value)
   return `/oauth/authorize?${query}`
 }
 
 /** Answers the consent page that `path` shows; the response sends the browser back to the client. */
-export async function decide(browser: Browser, path: string, action: 'approve' | 'deny'): Promise<Response> {
+export async function decide(
+  browser: Browser,
+  path: string,
+  action: 'approve' | 'deny',
+): Promise<Response> {
   const html = await (await browser.get(path)).text()
   return browser.post('/oauth/authorize', {
     csrf_token: csrfTokenOf(html),
@@ -36,21 +44,34 @@ export const parametersOf = (response: Response): Record<string, string> =>
   Object.fromEntries(new URL(response.headers.get('location') ?? 'http://none').searchParams)
 
 /** A code, asking for consent where it is not remembered. */
-export async function obtainCode(browser: Browser, clientId: string, more: Record<string, string> = {}): Promise<string> {
+export async function obtainCode(
+  browser: Browser,
+  clientId: string,
+  more: Record<string, string> = {},
+): Promise<string> {
   const path = authorizePath(clientId, more)
   const asked = await browser.get(path)
   const sent = asked.status === 302 ? asked : await decide(browser, path, 'approve')
   return parametersOf(sent)['code'] ?? ''
 }
 
-export const postToken = (app: TestApp, fields: Record<string, string>, headers: Record<string, string> = {}) =>
+export const postToken = (
+  app: TestApp,
+  fields: Record<string, string>,
+  headers: Record<string, string> = {},
+) =>
   app.request('/oauth/token', {
     method: 'POST',
     body: new URLSearchParams(fields).toString(),
     headers: { 'content-type': 'application/x-www-form-urlencoded', ...headers },
   })
 
-export const redeemCode = (app: TestApp, clientId: string, code: string, more: Record<string, string> = {}) =>
+export const redeemCode = (
+  app: TestApp,
+  clientId: string,
+  code: string,
+  more: Record<string, string> = {},
+) =>
   postToken(app, {
     grant_type: 'authorization_code',
     client_id: clientId,
@@ -68,7 +89,12 @@ export interface TokenAnswer {
   expires_in: number
 }
 
-export async function obtainTokens(app: TestApp, browser: Browser, clientId: string, more: Record<string, string> = {}) {
+export async function obtainTokens(
+  app: TestApp,
+  browser: Browser,
+  clientId: string,
+  more: Record<string, string> = {},
+) {
   const response = await redeemCode(app, clientId, await obtainCode(browser, clientId, more))
   return (await response.json()) as TokenAnswer
 }

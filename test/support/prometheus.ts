@@ -21,7 +21,11 @@ export function seriesKey(name: string, labels: Record<string, string> = {}): st
 }
 
 /** What moved between two readings: series -> difference, those that stood still left out. */
-export function movedBetween(before: Samples, after: Samples, names: RegExp = /./): Record<string, number> {
+export function movedBetween(
+  before: Samples,
+  after: Samples,
+  names: RegExp = /./,
+): Record<string, number> {
   const moved: Record<string, number> = {}
   for (const [series, value] of after) {
     const difference = value - (before.get(series) ?? 0)
@@ -31,5 +35,10 @@ export function movedBetween(before: Samples, after: Samples, names: RegExp = /.
 }
 
 function parseLabels(text: string): Record<string, string> {
-  return Object.fromEntries([...text.matchAll(/(\w+)="((?:[^"\\]|\\.)*)"/g)].map(([, label = '', value = '']) => [label, value]))
+  return Object.fromEntries(
+    [...text.matchAll(/(\w+)="((?:[^"\\]|\\.)*)"/g)].map(([, label = '', value = '']) => [
+      label,
+      value,
+    ]),
+  )
 }

@@ -1,0 +1,329 @@
+import { and, eq, sql } from 'drizzle-orm'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { sessions } from '#/database/schema/sessions.ts'
+import { users } from '#/database/schema/users.ts'
+import { sweep } from '#/domain/sweeper/sweeper.ts'
+import { startTestApp, type TestApp } from '../support/app.ts'
+import { type Browser, csrfTokenOf, openBrowser } from '../support/browser.ts'
+import { addAdmin, addUser } from '../support/people.ts'
+import { movedBetween, type Samples } from '../support/prometheus.ts'
+
+const minute = 60_000
+const hour = 60 * minute
+
+let app: TestApp
+let replica: TestApp
+beforeAll(async () => {
+  app = await startTestApp()
+  replica = await startTestApp({ replicaOf: app })
+})
+afterAll(async () => {
+  await replica.close()
+  await app.close()
+})
+
+/** A plain SELECT of the rows that would be accepted, written without any code of the product. */
+async function selectLive(of: TestApp): Promise<number> {
+  const now = of.now().toISOString()
+  const rows = await app.database.db
+    .select({ n: sql<number>`count(*)::int` })
+    .from(sessions)
+    .innerJoin(users, and(eq(users.id, sessions.userId), eq(users.isActive, true)))
+    .where(
+      sql`ended_at is null and expires_at > ${now}::timestamptz and (idle_expires_at is null or idle_expires_at > ${now}::timestamptz)`,
+    )
+  return rows[0]?.n ?? -1
+}
+
+/** Reads the exporter and holds the gauge against the SELECT, each time it is called. */
+async function truth(of: TestApp = app): Promise<Samples> {
+  const [samples, live] = [await of.samples(), await selectLive(of)]
+  expect(samples.get('sessions_active')).toBe(live)
+  return samples
+}
+
+const ledger = /^(sessions_|auth_logout|session_duration_seconds_count)/
+
+/** Runs a step and answers what it moved in the ledger's series; the gauge is checked before and after. */
+async function moves(
+  step: () => Promise<unknown>,
+  of: TestApp = app,
+): Promise<Record<string, number>> {
+  const before = await truth(of)
+  await step()
+  return movedBetween(before, await truth(of), ledger)
+}
+
+const ended = (reason: string, n = 1) => ({
+  [`sessions_expired_total{reason="${reason}"}`]: n,
+  session_duration_seconds_count: n,
+  sessions_active: -n,
+})
+
+async function signedIn(
+  more: Parameters<typeof addUser>[1] = {},
+  fields: Record<string, string> = {},
+) {
+  const user = await addUser(app.database.db, more)
+  const browser = openBrowser(app)
+  await browser.signIn(user.username, fields)
+  return { user, browser }
+}
+
+async function asAdmin() {
+  const admin = await addAdmin(app.database.db)
+  const browser = openBrowser(app)
+  await browser.signIn(admin.username)
+  return browser
+}
+
+const isSignedIn = async (browser: Browser) =>
+  (await browser.get('/account/devices')).status === 200
+
+describe('the session ledger over HTTP', () => {
+  it('counts a sign-in once its cookie is saved, and nothing for a failed one', async () => {
+    const user = await addUser(app.database.db)
+    const browser = openBrowser(app)
+    expect(
+      await moves(() => browser.signIn(user.username, { password: 'wrong password' })),
+    ).toEqual({})
+    expect(await moves(() => browser.signIn(user.username))).toEqual({
+      sessions_created_total: 1,
+      sessions_active: 1,
+    })
+    expect(await isSignedIn(browser)).toBe(true)
+  })
+
+  it('counts one sign-out, however often it is repeated and whatever cookie is replayed', async () => {
+    const { browser } = await signedIn()
+    const stolen = browser.clone()
+    const token = csrfTokenOf(await (await browser.get('/account/devices')).text())
+    const once = await moves(() => browser.post('/logout', { csrf_token: token }))
+    expect(once).toEqual({ ...ended('logout'), auth_logout_total: 1 })
+    expect(await moves(() => browser.post('/logout', { csrf_token: token }))).toEqual({})
+    expect(await moves(() => stolen.post('/logout', { csrf_token: token }))).toEqual({})
+    expect(await moves(async () => expect(await isSignedIn(stolen)).toBe(false))).toEqual({})
+  })
+
+  it('moves nothing for a hundred anonymous sign-outs', async () => {
+    const anyone = openBrowser(app)
+    const attack = () =>
+      Promise.all(Array.from({ length: 100 }, () => anyone.post('/logout', { csrf_token: 'x' })))
+    expect(await moves(attack)).toEqual({})
+  })
+
+  it('counts one end for fifty parallel requests with one dead cookie, on pages that require a user and pages that do not', async () => {
+    for (const path of ['/account/devices', '/login']) {
+      const { browser } = await signedIn()
+      app.advance(31 * minute)
+      // Time alone ends what the others have left over; only this session is under test.
+      await sweepAllBut(browser)
+      const before = await app.samples()
+      const copies = Array.from({ length: 50 }, () => browser.clone())
+      await Promise.all(copies.map((copy) => copy.get(path)))
+      expect(movedBetween(before, await truth(), ledger)).toEqual({
+        'sessions_expired_total{reason="idle_timeout"}': 1,
+        session_duration_seconds_count: 1,
+      })
+    }
+  })
+
+  it('ends a copied cookie used by another browser, for its owner too, and counts it once', async () => {
+    const { browser } = await signedIn()
+    const thief = openBrowser(app, { userAgent: 'curl/8.5.0', cookies: new Map(browser.cookies) })
+    expect(await moves(() => thief.get('/account/devices'))).toEqual(ended('fingerprint_mismatch'))
+    expect(await moves(async () => expect(await isSignedIn(browser)).toBe(false))).toEqual({})
+  })
+
+  it('signs nobody out when a browser updates itself', async () => {
+    const { browser } = await signedIn()
+    const updated = openBrowser(app, {
+      userAgent: 'Mozilla/5.0 (X11; Linux x86_64; rv:151.0) Gecko/20100101 Firefox/151.0',
+      cookies: browser.cookies,
+    })
+    expect(await moves(async () => expect(await isSignedIn(updated)).toBe(true))).toEqual({})
+  })
+
+  it('replaces the session of the same browser: one ends, one starts, the gauge stands', async () => {
+    const { user, browser } = await signedIn()
+    expect(await moves(() => browser.signIn(user.username))).toEqual({
+      sessions_created_total: 1,
+      'sessions_expired_total{reason="replaced"}': 1,
+      session_duration_seconds_count: 1,
+    })
+  })
+
+  it('ends one device, and all others, from afar; at that moment, and each once', async () => {
+    const { user, browser } = await signedIn()
+    const devices = [openBrowser(app), openBrowser(app), openBrowser(app)]
+    for (const device of devices) await device.signIn(user.username)
+    const own = await app.database.db
+      .select({ id: sessions.id })
+      .from(sessions)
+      .where(eq(sessions.userId, user.id))
+      .orderBy(sessions.createdAt)
+    const revokeOne = () =>
+      browser.submit('/account/devices', `/account/devices/${own[1]?.id}/revoke`)
+    expect(await moves(revokeOne)).toEqual(ended('revoked'))
+    expect(await moves(revokeOne)).toEqual({})
+    const revokeOthers = () => browser.submit('/account/devices', '/account/devices/revoke-others')
+    expect(await moves(revokeOthers)).toEqual(ended('revoked', 2))
+    expect(await moves(revokeOthers)).toEqual({})
+    expect(await Promise.all(devices.map(isSignedIn))).toEqual([false, false, false])
+    expect(await isSignedIn(browser)).toBe(true)
+  })
+
+  it('ends all sessions of a disabled user at once, and the next request of each moves nothing', async () => {
+    const { user, browser } = await signedIn()
+    const second = openBrowser(app)
+    await second.signIn(user.username)
+    const admin = await asAdmin()
+    const disable = () => admin.submit('/admin/users', `/admin/users/${user.id}/disable`)
+    expect(await moves(disable)).toEqual(ended('account_inactive', 2))
+    expect(await moves(disable)).toEqual({})
+    expect(
+      await moves(async () =>
+        expect([await isSignedIn(browser), await isSignedIn(second)]).toEqual([false, false]),
+      ),
+    ).toEqual({})
+  })
+
+  it('ends all sessions of a deleted user, and keeps their rows in the ledger', async () => {
+    const { user } = await signedIn()
+    const admin = await asAdmin()
+    expect(
+      await moves(() => admin.submit('/admin/users', `/admin/users/${user.id}/delete`)),
+    ).toEqual(ended('account_inactive'))
+    const rows = await app.database.db
+      .select({ n: sql<number>`count(*)::int` })
+      .from(sessions)
+      .where(sql`user_id is null and end_reason = 'account_inactive'`)
+    expect(rows[0]?.n).toBeGreaterThan(0)
+  })
+
+  it('counts a user disabled behind our back at the first request that notices, once', async () => {
+    const { user, browser } = await signedIn()
+    await app.database.db.update(users).set({ isActive: false }).where(eq(users.id, user.id))
+    const notice = await moves(() =>
+      Promise.all([1, 2, 3].map(() => browser.clone().get('/account/devices'))),
+    )
+    // The gauge had already fallen: it counts what would be accepted, not what has been ended.
+    expect(notice).toEqual({
+      'sessions_expired_total{reason="account_inactive"}': 1,
+      session_duration_seconds_count: 1,
+    })
+  })
+
+  it('ends all other sessions when a password is changed, and all of them when it is reset', async () => {
+    const { user, browser } = await signedIn()
+    await openBrowser(app).signIn(user.username)
+    const change = {
+      current_password: 'correct horse battery staple',
+      new_password: 'a better password',
+      new_password_again: 'a better password',
+    }
+    expect(
+      await moves(() => browser.submit('/account/security', '/account/security/password', change)),
+    ).toEqual(ended('password_changed'))
+    expect(await isSignedIn(browser)).toBe(true)
+    const admin = await asAdmin()
+    const reset = () => admin.submit('/admin/users', `/admin/users/${user.id}/reset-password`)
+    expect(await moves(reset)).toEqual(ended('password_changed'))
+  })
+
+  it('lets a remembered session idle, but not for ever', async () => {
+    const { browser } = await signedIn({}, { remember_me: '1' })
+    app.advance(20 * 24 * hour)
+    expect(await isSignedIn(browser)).toBe(true)
+    app.advance(11 * 24 * hour)
+    await sweepAllBut(browser)
+    const before = await app.samples()
+    expect(await isSignedIn(browser)).toBe(false)
+    expect(movedBetween(before, await truth(), ledger)).toEqual({
+      'sessions_expired_total{reason="timeout"}': 1,
+      session_duration_seconds_count: 1,
+    })
+  })
+
+  it('tells the same truth on another replica and after a restart', async () => {
+    const { browser } = await signedIn()
+    replica.advance(app.now().getTime() - replica.now().getTime())
+    const there = openBrowser(replica, { cookies: browser.cookies })
+    expect(await moves(async () => expect(await isSignedIn(there)).toBe(true), replica)).toEqual({})
+    expect(await moves(() => there.signOut(), replica)).toEqual({
+      ...ended('logout'),
+      auth_logout_total: 1,
+    })
+    expect(await moves(async () => expect(await isSignedIn(browser)).toBe(false))).toEqual({})
+    const restarted = await startTestApp({ replicaOf: app })
+    restarted.advance(app.now().getTime() - restarted.now().getTime())
+    expect((await truth(restarted)).get('sessions_active')).toBe(
+      (await truth()).get('sessions_active'),
+    )
+    expect((await restarted.samples()).get('sessions_created_total')).toBe(0)
+    await restarted.close()
+  })
+
+  it('starts nothing and counts nothing when the cookie cannot be sealed', async () => {
+    const user = await addUser(app.database.db)
+    const broken = await startTestApp({ replicaOf: app })
+    broken.advance(app.now().getTime() - broken.now().getTime())
+    const browser = openBrowser(broken)
+    const page = await (await browser.get('/login')).text()
+    const { subtle } = globalThis.crypto
+    const sign = subtle.sign
+    subtle.sign = () => Promise.reject(new Error('no entropy today'))
+    try {
+      const before = await broken.samples()
+      const fields = {
+        csrf_token: csrfTokenOf(page),
+        username: user.username,
+        password: 'correct horse battery staple',
+      }
+      expect((await browser.post('/login', fields)).status).toBe(500)
+      expect(movedBetween(before, await truth(broken), ledger)).toEqual({})
+    } finally {
+      subtle.sign = sign
+      await broken.close()
+    }
+    expect(
+      await app.database.db.select().from(sessions).where(eq(sessions.userId, user.id)),
+    ).toEqual([])
+  })
+
+  it('keeps its invariant: every row is live, lapsed or ended, and every end has one reason', async () => {
+    const rows = await app.database.db.select().from(sessions)
+    const now = app.now()
+    const lapsed = rows.filter(
+      (row) =>
+        !row.endedAt && (row.expiresAt <= now || (row.idleExpiresAt && row.idleExpiresAt <= now)),
+    )
+    const endedRows = rows.filter((row) => row.endedAt && row.endReason)
+    expect(rows.length).toBe((await selectLive(app)) + lapsed.length + endedRows.length)
+  })
+})
+
+/** Ends what else has lapsed, so that a test sees the end of this browser's session alone. */
+async function sweepAllBut(browser: Browser) {
+  expect(browser.cookies.has('oauth_session')).toBe(true)
+  const { db } = app.database
+  const [row] = await db
+    .select()
+    .from(sessions)
+    .where(sql`ended_at is null`)
+    .orderBy(sql`created_at desc`)
+    .limit(1)
+  if (!row) throw new Error('no session to keep')
+  const { expiresAt, idleExpiresAt } = row
+  // Hidden from the sweeper for a moment, then put back as it was.
+  await db
+    .update(sessions)
+    .set({ expiresAt: new Date('2099-01-01'), idleExpiresAt: null })
+    .where(eq(sessions.id, row.id))
+  await sweep(db, app.recorder, {
+    retention: { sessionsMs: 1e12, auditMs: 1e12 },
+    clock: app.now,
+    stopped: () => false,
+  })
+  await db.update(sessions).set({ expiresAt, idleExpiresAt }).where(eq(sessions.id, row.id))
+}
