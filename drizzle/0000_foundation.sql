@@ -81,6 +81,7 @@ CREATE TABLE "sessions" (
 	"last_seen_at" timestamp with time zone NOT NULL,
 	"expires_at" timestamp with time zone NOT NULL,
 	"idle_expires_at" timestamp with time zone,
+	"lapses_at" timestamp with time zone GENERATED ALWAYS AS (least(expires_at, idle_expires_at)) STORED NOT NULL,
 	"ended_at" timestamp with time zone,
 	"end_reason" text,
 	CONSTRAINT "sessions_end_reason" CHECK ("sessions"."end_reason" in ('logout', 'idle_timeout', 'timeout', 'fingerprint_mismatch', 'account_inactive', 'revoked', 'replaced', 'password_changed')),
@@ -148,18 +149,17 @@ CREATE INDEX "authorization_codes_user" ON "authorization_codes" USING btree ("u
 CREATE INDEX "authorization_codes_client" ON "authorization_codes" USING btree ("client_id");--> statement-breakpoint
 CREATE INDEX "authorization_requests_expiry" ON "authorization_requests" USING btree ("expires_at");--> statement-breakpoint
 CREATE INDEX "idx_clients_status" ON "clients" USING btree ("status");--> statement-breakpoint
+CREATE INDEX "clients_not_active" ON "clients" USING btree ("client_id") WHERE "clients"."status" <> 'active';--> statement-breakpoint
 CREATE INDEX "clients_owner" ON "clients" USING btree ("owner_id");--> statement-breakpoint
 CREATE UNIQUE INDEX "consents_in_force" ON "consents" USING btree ("user_id","client_id") WHERE "consents"."revoked_at" is null;--> statement-breakpoint
 CREATE INDEX "consents_client" ON "consents" USING btree ("client_id");--> statement-breakpoint
 CREATE INDEX "consents_user" ON "consents" USING btree ("user_id");--> statement-breakpoint
-CREATE INDEX "sessions_live" ON "sessions" USING btree ("expires_at","idle_expires_at","user_id") WHERE "sessions"."ended_at" is null;--> statement-breakpoint
-CREATE INDEX "sessions_idle" ON "sessions" USING btree ("idle_expires_at") WHERE "sessions"."ended_at" is null;--> statement-breakpoint
+CREATE INDEX "sessions_live" ON "sessions" USING btree ("lapses_at","user_id") WHERE "sessions"."ended_at" is null;--> statement-breakpoint
 CREATE INDEX "sessions_user" ON "sessions" USING btree ("user_id");--> statement-breakpoint
 CREATE INDEX "sessions_ended" ON "sessions" USING btree ("ended_at") WHERE "sessions"."ended_at" is not null;--> statement-breakpoint
 CREATE UNIQUE INDEX "tokens_secret" ON "tokens" USING btree ("secret_hash") WHERE "tokens"."secret_hash" is not null;--> statement-breakpoint
-CREATE INDEX "tokens_live" ON "tokens" USING btree ("expires_at","type") WHERE "tokens"."revoked_at" is null;--> statement-breakpoint
+CREATE INDEX "tokens_live" ON "tokens" USING btree ("expires_at","type","user_id","client_id") WHERE "tokens"."revoked_at" is null;--> statement-breakpoint
 CREATE INDEX "tokens_user_client" ON "tokens" USING btree ("user_id","client_id");--> statement-breakpoint
-CREATE INDEX "tokens_client" ON "tokens" USING btree ("client_id") WHERE "tokens"."revoked_at" is null;--> statement-breakpoint
 CREATE INDEX "tokens_family" ON "tokens" USING btree ("family_id");--> statement-breakpoint
 CREATE INDEX "tokens_revoked" ON "tokens" USING btree ("revoked_at") WHERE "tokens"."revoked_at" is not null;--> statement-breakpoint
 CREATE UNIQUE INDEX "users_username" ON "users" USING btree ("username");--> statement-breakpoint

@@ -318,7 +318,11 @@ export const settings = {
   ),
   OTEL_METRIC_EXPORT_INTERVAL: metrics(whole(100), '60000', 'Milliseconds between pushes.'),
   OTEL_METRIC_EXPORT_TIMEOUT: metrics(whole(100), '30000', 'Milliseconds a push may take.'),
-  OTEL_SERVICE_NAME: metrics(z.string(), 'authgate', '`service.name` of everything exported.'),
+  OTEL_SERVICE_NAME: metrics(
+    z.string(),
+    undefined,
+    '`service.name` of everything exported. Default: what `OTEL_RESOURCE_ATTRIBUTES` says, else `authgate`.',
+  ),
   OTEL_RESOURCE_ATTRIBUTES: metrics(
     list,
     '',

@@ -48,7 +48,7 @@ export function startTelemetry(config: Config, build: BuildInfo, log: Log) {
 const instanceId = crypto.randomUUID()
 
 const identity = (config: Config, { version }: BuildInfo) => ({
-  serviceName: config.OTEL_SERVICE_NAME,
+  serviceName: config.OTEL_SERVICE_NAME ?? config.resourceAttributes['service.name'] ?? 'authgate',
   serviceVersion: version,
   instanceId,
   resourceAttributes: config.resourceAttributes,

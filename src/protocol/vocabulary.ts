@@ -120,8 +120,7 @@ export type RateLimitedEndpoint = (typeof rateLimitedEndpoints)[number]
 
 /** What the background sweeper cleans. */
 export const sweeperTasks = [
-  'sessions_idle',
-  'sessions_timeout',
+  'sessions_lapsed',
   'sessions_retention',
   'authorization_requests',
   'authorization_codes',

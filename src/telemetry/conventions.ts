@@ -17,7 +17,7 @@ export const httpMethods = [
 ] as const
 export type HttpMethod = (typeof httpMethods)[number]
 
-export const urlSchemes = ['http', 'https'] as const
+const urlSchemes = ['http', 'https'] as const
 export type UrlScheme = (typeof urlSchemes)[number]
 
 export const databaseOperations = [
@@ -33,7 +33,7 @@ export type DatabaseOperation = (typeof databaseOperations)[number]
 export const databaseErrorTypes = ['timeout', 'connection', 'constraint', 'other'] as const
 export type DatabaseErrorType = (typeof databaseErrorTypes)[number]
 
-export const garbageCollections = ['major', 'minor', 'incremental', 'weakcb'] as const
+const garbageCollections = ['major', 'minor', 'incremental', 'weakcb'] as const
 export type GarbageCollection = (typeof garbageCollections)[number]
 
 const poolLabel = { 'db.client.connection.pool.name': ['main', 'population'] } as const

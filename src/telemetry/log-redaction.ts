@@ -18,16 +18,7 @@ const secretNames = new Set([
 ])
 const secretWords = /authorization|cookie|password|secret|csrf/
 const secretEndings = /tokens?$/
-const addressNames = new Set([
-  'url',
-  'uri',
-  'path',
-  'href',
-  'location',
-  'referer',
-  'referrer',
-  'redirect',
-])
+const isAddress = /ur[il]$|path$|href$|location$|referr?er$|redirect$/
 
 const deepest = 6
 
@@ -46,7 +37,7 @@ function loggable(name: string, value: unknown, depth: number): unknown {
   const plain = name.toLowerCase().replaceAll(/[-_]/g, '')
   // Counts and flags tell nothing: `tokens: 3` may stay.
   if (isSecret(plain) && !['number', 'boolean', 'undefined'].includes(typeof value)) return redacted
-  if (typeof value === 'string') return addressNames.has(plain) ? value.split('?', 1)[0] : value
+  if (typeof value === 'string') return isAddress.test(plain) ? value.split('?', 1)[0] : value
   return plainValue(value, depth)
 }
 

@@ -2,12 +2,13 @@
  * The log: one JSON object a line on standard output, each with the trace id of the request it belongs to. Secrets are
  * taken out by the name of what holds them, at any depth, and addresses lose their query.
  */
-import { type DestinationStream, type Logger, pino } from 'pino'
+import { type BaseLogger, type DestinationStream, pino } from 'pino'
 import { describeError } from './log-errors.ts'
 import { redact } from './log-redaction.ts'
 import { currentTraceId } from './trace-id.ts'
 
-export type Log = Logger
+/** Without `child`, whose bindings would pass by the redaction; the trace id needs none. */
+export type Log = Pick<BaseLogger, 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal'>
 
 export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'silent'
 
@@ -27,7 +28,6 @@ export function createLog({
     timestamp: pino.stdTimeFunctions.isoTime,
     formatters: {
       level: (label: string) => ({ level: label }),
-      bindings: redact,
       log: redact,
     },
     serializers: { err: describeError },

@@ -20,7 +20,7 @@ import { oneAtATime } from './one-at-a-time.ts'
 import { toPrometheusText } from './prometheus-text.ts'
 import { createResource, type ServiceIdentity } from './resource.ts'
 
-export interface OtlpMetricsOptions {
+interface OtlpMetricsOptions {
   /** The full address, such as `http://collector:4318/v1/metrics`. */
   readonly url: string
   readonly protocol: 'http/protobuf' | 'http/json'

@@ -44,10 +44,10 @@ import type { Log } from './log.ts'
 
 export type Recorder = ReturnType<typeof createRecorder>
 
-export type Outcome = 'success' | 'failure'
-export type CacheLookup = 'hit' | 'miss' | 'coalesced' | 'error'
+type Outcome = 'success' | 'failure'
+type CacheLookup = 'hit' | 'miss' | 'coalesced' | 'error'
 
-export interface LoginAttempt {
+interface LoginAttempt {
   readonly method: LoginMethod
   /** Where the account lives; `unknown` when there is no such account. */
   readonly source: LoginSource | 'unknown'

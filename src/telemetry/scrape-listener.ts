@@ -8,6 +8,7 @@ import { type Context, Hono, type MiddlewareHandler } from 'hono'
 import type { Log } from './log.ts'
 import { errorType } from './log-errors.ts'
 import { prometheusContentType } from './prometheus-text.ts'
+import { withinTime } from './within-time.ts'
 
 export interface ScrapeOptions {
   readonly host: string
@@ -17,6 +18,8 @@ export interface ScrapeOptions {
   readonly token: string | undefined
   readonly collect: () => Promise<string>
   readonly log?: Pick<Log, 'warn'>
+  /** When a scrape is given up: beyond what a collection can take, below what scrapers wait (6 s). */
+  readonly collectTimeoutMs?: number
 }
 
 export interface ScrapeListener {
@@ -25,8 +28,6 @@ export interface ScrapeListener {
   close(): Promise<void>
 }
 
-/** Beyond what a collection can take, and below what scrapers wait. */
-const collectTimeoutMs = 6000
 const closeTimeoutMs = 1000
 
 /** Resolves when the port is open; rejects when it cannot be. */
@@ -58,14 +59,11 @@ export async function startScrapeListener(options: ScrapeOptions): Promise<Scrap
 }
 
 /** `GET` and `HEAD /metrics`, nothing else. */
-export function createScrapeApp({
-  token,
-  collect,
-  log,
-}: Omit<ScrapeOptions, 'host' | 'port'>): Hono {
+function createScrapeApp(options: ScrapeOptions): Hono {
+  const { token } = options
   const app = new Hono()
   if (token !== undefined) app.use('/metrics', requireToken(token))
-  app.get('/metrics', (c) => scrape(c, collect, log))
+  app.get('/metrics', (c) => scrape(c, options))
   app.all('/metrics', (c) => c.text('method not allowed\n', 405, { Allow: 'GET, HEAD' }))
   return app
 }
@@ -82,8 +80,8 @@ function requireToken(token: string): MiddlewareHandler {
   }
 }
 
-async function scrape(c: Context, collect: ScrapeOptions['collect'], log: ScrapeOptions['log']) {
-  const text = await collectInTime(collect).catch((error: unknown) => {
+async function scrape(c: Context, { collect, log, collectTimeoutMs = 6000 }: ScrapeOptions) {
+  const text = await withinTime(collect(), collectTimeoutMs).catch((error: unknown) => {
     log?.warn({ error: errorType(error) }, 'a scrape could not be answered')
   })
   if (text === undefined) return c.text('metrics cannot be collected\n', 503)
@@ -93,16 +91,6 @@ async function scrape(c: Context, collect: ScrapeOptions['collect'], log: Scrape
   if (!acceptsGzip(c.req.header('accept-encoding') ?? '')) return c.body(text)
   c.header('Content-Encoding', 'gzip')
   return c.body(new Uint8Array(await gzip(text)))
-}
-
-async function collectInTime(collect: ScrapeOptions['collect']): Promise<string> {
-  const { promise: timeout, reject } = Promise.withResolvers<never>()
-  const timer = setTimeout(() => reject(new Error('collection timed out')), collectTimeoutMs)
-  try {
-    return await Promise.race([collect(), timeout])
-  } finally {
-    clearTimeout(timer)
-  }
 }
 
 /** RFC 9110 §12.5.3: a weight of 0 refuses. */

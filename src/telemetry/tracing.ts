@@ -24,6 +24,7 @@ import {
 import { type ExportWatch, watchExports } from './export-state.ts'
 import { errorType } from './log-errors.ts'
 import { createResource, type ServiceIdentity } from './resource.ts'
+import { withinTime } from './within-time.ts'
 
 export interface TracingOptions extends ServiceIdentity, ExportWatch {
   /** The full address, such as `http://collector:4318/v1/traces`; undefined: no spans. */
@@ -109,10 +110,4 @@ function createExporter(options: TracingOptions, url: string) {
   })
   exporter.export = watchExports('traces', options, exporter.export.bind(exporter))
   return exporter
-}
-
-function withinTime(work: Promise<void>, ms: number): Promise<void> {
-  const { promise: timeout, reject } = Promise.withResolvers<never>()
-  const timer = setTimeout(() => reject(new Error('timed out')), ms)
-  return Promise.race([work, timeout]).finally(() => clearTimeout(timer))
 }

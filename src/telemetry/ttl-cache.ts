@@ -2,6 +2,7 @@
  * One value that is costly to compute, for readers that must neither fail nor wait long: the COUNTs behind the gauges.
  * The value's age counts from the start of its load, since that is the moment it tells the truth about.
  */
+import { withinTime } from './within-time.ts'
 
 export interface TtlCacheOptions<T> {
   /** How old a value may be; 0 loads afresh for each reader and never answers with an older value. */
@@ -23,7 +24,7 @@ export interface TtlCacheOptions<T> {
 }
 
 /** `error` comes besides the `miss` of the reader that began the load. */
-export type TtlCacheLookup = 'hit' | 'miss' | 'coalesced' | 'error'
+type TtlCacheLookup = 'hit' | 'miss' | 'coalesced' | 'error'
 
 export interface TtlCache<T> {
   /** Never rejects; undefined when there is nothing young enough to tell. */
@@ -123,7 +124,7 @@ async function runLoad<T>(
   const { load, loadTimeoutMs, retryMs, onLoaded, onError, onLookup } = options
   const startedAt = now()
   try {
-    const value = await withTimeout(load, loadTimeoutMs)
+    const value = await loadInTime(load, loadTimeoutMs)
     state.good = { value, startedAt }
     state.durationMs = now() - startedAt
     state.failures = 0
@@ -145,18 +146,13 @@ async function runLoad<T>(
 const pauseMs = (durationMs: number, failures: number, retryMs: number) =>
   Math.max(retryMs, Math.min(ttlPerLoadTime * durationMs, retryMs * 2 ** (failures - 1)))
 
-async function withTimeout<T>(load: (signal: AbortSignal) => Promise<T>, ms: number): Promise<T> {
+async function loadInTime<T>(load: (signal: AbortSignal) => Promise<T>, ms: number): Promise<T> {
   const controller = new AbortController()
-  const { promise: timeout, reject } = Promise.withResolvers<never>()
-  const timer = setTimeout(() => {
-    const error = new Error(`no answer within ${ms} ms`)
-    controller.abort(error)
-    reject(error)
-  }, ms)
   try {
-    return await Promise.race([Promise.try(load, controller.signal), timeout])
-  } finally {
-    clearTimeout(timer)
+    return await withinTime(Promise.try(load, controller.signal), ms)
+  } catch (error) {
+    controller.abort(error)
+    throw error
   }
 }
 

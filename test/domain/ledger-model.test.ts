@@ -188,13 +188,8 @@ async function step(world: World, action: Action, process: number): Promise<void
       )
     }
     case 'sweep': {
-      const sweep = () =>
-        Promise.all(
-          (['idle', 'absolute'] as const).map((deadline) =>
-            endLapsedSessions(db, deadline, { now, limit: 500 }),
-          ),
-        )
-      const ends = (await Promise.all(Array.from({ length: action.replicas }, sweep))).flat(2)
+      const sweep = () => endLapsedSessions(db, { now, limit: 500 })
+      const ends = (await Promise.all(Array.from({ length: action.replicas }, sweep))).flat()
       const own = new Set(world.ids)
       record(
         world,

@@ -102,7 +102,7 @@ describe('the session ledger', () => {
     await Promise.all(Array.from({ length: 20 }, () => start(user, { now: created })))
     const sweep = { now: new Date(), limit: 7 }
     const swept = await Promise.all(
-      Array.from({ length: 6 }, () => endLapsedSessions(database.db, 'idle', sweep)),
+      Array.from({ length: 6 }, () => endLapsedSessions(database.db, sweep)),
     )
     const ids = swept.flat().filter((end) => end.userId === user.id)
     expect(new Set(ids.map(({ id }) => id)).size).toBe(ids.length)

@@ -1,3 +1,4 @@
+import { sql } from 'drizzle-orm'
 import { check, index, pgTable, text, timestamp, uuid } from 'drizzle-orm/pg-core'
 import { clientAuthenticationMethods, clientStatuses, clientTypes } from '#/protocol/vocabulary.ts'
 import { oneOf } from './one-of.ts'
@@ -26,6 +27,7 @@ export const clients = pgTable(
   },
   (t) => [
     index('idx_clients_status').on(t.status),
+    index('clients_not_active').on(t.clientId).where(sql`${t.status} <> 'active'`),
     index('clients_owner').on(t.ownerId),
     check('clients_type', oneOf(t.type, clientTypes)),
     check('clients_status', oneOf(t.status, clientStatuses)),

@@ -32,9 +32,11 @@ export const tokens = pgTable(
   },
   (t) => [
     uniqueIndex('tokens_secret').on(t.secretHash).where(sql`${t.secretHash} is not null`),
-    index('tokens_live').on(t.expiresAt, t.type).where(sql`${t.revokedAt} is null`),
+    // Holds all that the count of live tokens asks for, so that the table itself is not read.
+    index('tokens_live')
+      .on(t.expiresAt, t.type, t.userId, t.clientId)
+      .where(sql`${t.revokedAt} is null`),
     index('tokens_user_client').on(t.userId, t.clientId),
-    index('tokens_client').on(t.clientId).where(sql`${t.revokedAt} is null`),
     index('tokens_family').on(t.familyId),
     index('tokens_revoked').on(t.revokedAt).where(sql`${t.revokedAt} is not null`),
     check('tokens_type', oneOf(t.type, storedTokenTypes)),

@@ -37,21 +37,18 @@ interface Group {
   observe(result: BatchObservableResult): Promise<number | undefined>
 }
 
-/** One batch callback over one cache for each group of counts. */
+/** One cache and one callback for each group, so that a count that hangs holds up no other. */
 export function observePopulation(meter: Meter, db: Database, options: PopulationOptions): void {
   const age = createGauge(meter, catalogue.populationAge)
-  const groups = createGroups(meter, db, options)
-  meter.addBatchObservableCallback(
-    async (result) => {
-      await Promise.all(
-        groups.map(async ({ name, observe }) => {
-          const ageSeconds = await observe(result)
-          if (ageSeconds !== undefined) result.observe(age, ageSeconds, { group: name })
-        }),
-      )
-    },
-    [age, ...groups.flatMap(({ gauges }) => gauges)],
-  )
+  for (const { name, gauges, observe } of createGroups(meter, db, options)) {
+    meter.addBatchObservableCallback(
+      async (result) => {
+        const ageSeconds = await observe(result)
+        if (ageSeconds !== undefined) result.observe(age, ageSeconds, { group: name })
+      },
+      [age, ...gauges],
+    )
+  }
 }
 
 function createGroups(meter: Meter, db: Database, options: PopulationOptions): Group[] {

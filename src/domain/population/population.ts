@@ -2,7 +2,7 @@
  * The COUNTs behind the population gauges. Each is one statement that an index answers, and each counts exactly what
  * a request would find: a live session is one that the middleware would accept.
  */
-import { and, count, eq, gt, isNotNull, isNull, ne, notExists, sql } from 'drizzle-orm'
+import { and, count, eq, gt, isNotNull, isNull, notExists, sql } from 'drizzle-orm'
 import type { Database } from '#/database/client.ts'
 import { clients } from '#/database/schema/clients.ts'
 import { consents } from '#/database/schema/consents.ts'
@@ -26,25 +26,16 @@ export interface UserCounts {
 
 /** One grouped count gives both: all accounts, and the active ones by source. */
 export async function countUsers(db: Database): Promise<UserCounts> {
-  const rows = await db
-    .select({ isActive: users.isActive, key: users.authSource, rows: count() })
-    .from(users)
-    .groupBy(users.isActive, users.authSource)
+  const rows = await usersQuery(db)
+  const active = rows.filter((row) => row.isActive)
   return {
     registered: rows.reduce((sum, row) => sum + row.rows, 0),
-    active: tally(
-      userAuthSources,
-      rows.filter((row) => row.isActive),
-    ),
+    active: tally(userAuthSources, active),
   }
 }
 
 export async function countClients(db: Database): Promise<Readonly<Record<ClientStatus, number>>> {
-  const rows = await db
-    .select({ key: clients.status, rows: count() })
-    .from(clients)
-    .groupBy(clients.status)
-  return tally(clientStatuses, rows)
+  return tally(clientStatuses, await clientsQuery(db))
 }
 
 export async function countSessions(db: Database, now: Date): Promise<number> {
@@ -61,6 +52,15 @@ export async function countTokens(
 export async function countConsents(db: Database): Promise<number> {
   return (await consentsQuery(db))[0]?.rows ?? 0
 }
+
+export const usersQuery = (db: Database) =>
+  db
+    .select({ isActive: users.isActive, key: users.authSource, rows: count() })
+    .from(users)
+    .groupBy(users.isActive, users.authSource)
+
+export const clientsQuery = (db: Database) =>
+  db.select({ key: clients.status, rows: count() }).from(clients).groupBy(clients.status)
 
 /** Disabled users are few and have an index of their own, so leaving theirs out costs almost nothing. */
 export const sessionsQuery = (db: Database, now: Date) =>
@@ -84,7 +84,7 @@ export const tokensQuery = (db: Database, now: Date) =>
           db
             .select({ one: sql`1` })
             .from(clients)
-            .where(and(eq(clients.clientId, tokens.clientId), ne(clients.status, 'active'))),
+            .where(and(eq(clients.clientId, tokens.clientId), sql`${clients.status} <> 'active'`)),
         ),
       ),
     )

@@ -14,7 +14,6 @@ import {
   lt,
   lte,
   ne,
-  or,
   type SQL,
   sql,
 } from 'drizzle-orm'
@@ -52,7 +51,7 @@ export async function findSession(db: Database, id: string): Promise<FoundSessio
 
 /** The rows that `judgeSession` accepts, as a condition; the fingerprint is the one thing only a request can know. */
 export const isLive = (now: Date): SQL =>
-  sql`${isNull(sessions.endedAt)} and ${gt(sessions.expiresAt, now)} and ${or(isNull(sessions.idleExpiresAt), gt(sessions.idleExpiresAt, now))}`
+  sql`${isNull(sessions.endedAt)} and ${gt(sessions.lapsesAt, now)}`
 
 export type Judgement = 'accepted' | 'already_ended' | SessionEndReason
 
@@ -64,8 +63,8 @@ export function judgeSession(
 ): Judgement {
   const { session, user } = found
   if (session.endedAt) return 'already_ended'
-  if (session.expiresAt <= now) return 'timeout'
-  if (session.idleExpiresAt && session.idleExpiresAt <= now) return 'idle_timeout'
+  if (session.lapsesAt <= now)
+    return session.lapsesAt < session.expiresAt ? 'idle_timeout' : 'timeout'
   if (!user?.isActive) return 'account_inactive'
   if (session.fingerprint !== null && fingerprint !== null && session.fingerprint !== fingerprint) {
     return 'fingerprint_mismatch'
@@ -83,17 +82,19 @@ export async function endSessions(
   { reason, now }: { reason: SessionEndReason; now: Date },
 ): Promise<EndedSession[]> {
   const moment = sql`${now.toISOString()}::timestamptz`
-  const idle = sql`coalesce(${sessions.idleExpiresAt}, 'infinity')`
+  // A parallel request may have moved the idle deadline since it was found to have passed.
+  const stillLapsed =
+    reason === 'timeout' || reason === 'idle_timeout' ? lte(sessions.lapsesAt, now) : undefined
   const rows = await db
     .update(sessions)
     .set({
-      endedAt: sql`least(${moment}, ${sessions.expiresAt}, ${idle})`,
+      endedAt: sql`least(${moment}, ${sessions.lapsesAt})`,
       endReason: sql`case
-        when ${sessions.expiresAt} <= ${moment} and ${sessions.expiresAt} <= ${idle} then 'timeout'
-        when ${sessions.idleExpiresAt} <= ${moment} then 'idle_timeout'
-        else ${reason}::text end`,
+        when ${sessions.lapsesAt} > ${moment} then ${reason}::text
+        when ${sessions.lapsesAt} < ${sessions.expiresAt} then 'idle_timeout'
+        else 'timeout' end`,
     })
-    .where(and(which, isNull(sessions.endedAt)))
+    .where(and(which, stillLapsed, isNull(sessions.endedAt)))
     .returning()
   return rows.map(({ id, userId, endReason, endedAt, createdAt }) => ({
     id,
@@ -132,14 +133,12 @@ export const endOwnSession = async (
 /** Ends up to `limit` lapsed rows, at the deadline that passed. Replicas skip each other's rows. */
 export async function endLapsedSessions(
   db: Database,
-  deadline: 'idle' | 'absolute',
   { now, limit }: { now: Date; limit: number },
 ): Promise<EndedSession[]> {
-  const column = deadline === 'idle' ? sessions.idleExpiresAt : sessions.expiresAt
   const lapsed = db
     .select({ id: sessions.id })
     .from(sessions)
-    .where(and(isNull(sessions.endedAt), lte(column, now)))
+    .where(and(isNull(sessions.endedAt), lte(sessions.lapsesAt, now)))
     .limit(limit)
     .for('update', { skipLocked: true })
   return endSessions(db, inArray(sessions.id, lapsed), { reason: 'timeout', now })

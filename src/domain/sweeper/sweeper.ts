@@ -27,8 +27,7 @@ const tokenMemoryMs = 30 * 24 * hours
 type Task = (db: Database, recorder: Recorder, now: Date) => Promise<number>
 
 const tasksFor = (retention: Retention): Record<SweeperTask, Task> => ({
-  sessions_idle: (db, recorder, now) => endLapsed(db, recorder, 'idle', now),
-  sessions_timeout: (db, recorder, now) => endLapsed(db, recorder, 'absolute', now),
+  sessions_lapsed: endLapsed,
   sessions_retention: (db, _, now) =>
     deleteEndedSessions(db, earlier(now, retention.sessionsMs), batch),
   authorization_requests: (db, _, now) => deleteExpiredRequests(db, now, batch),
@@ -89,13 +88,8 @@ export function startSweeper(
   }
 }
 
-async function endLapsed(
-  db: Database,
-  recorder: Recorder,
-  deadline: 'idle' | 'absolute',
-  now: Date,
-) {
-  const ended = await endLapsedSessions(db, deadline, { now, limit: batch })
+async function endLapsed(db: Database, recorder: Recorder, now: Date) {
+  const ended = await endLapsedSessions(db, { now, limit: batch })
   for (const { reason, seconds } of ended) recorder.sessionEnded(reason, seconds)
   return ended.length
 }

@@ -1,0 +1,54 @@
+/** Every relative link in README and docs leads somewhere, anchors included. */
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { describe, expect, it } from 'vitest'
+
+const root = fileURLToPath(new URL('../..', import.meta.url))
+
+const pages = [
+  'README.md',
+  ...readdirSync(join(root, 'docs'), { recursive: true, encoding: 'utf8' })
+    .filter((name) => name.endsWith('.md'))
+    .map((name) => join('docs', name)),
+]
+
+/** As GitHub makes them: lower case, punctuation gone, spaces to hyphens. */
+const anchorsOf = (markdown: string): Set<string> =>
+  new Set(
+    withoutCode(markdown)
+      .split('\n')
+      .filter((line) => /^#{1,6} /.test(line))
+      .map((line) =>
+        line
+          .replace(/^#+ /, '')
+          .replaceAll('`', '')
+          .trim()
+          .toLowerCase()
+          .replaceAll(/[^\p{L}\p{N} _-]/gu, '')
+          .replaceAll(' ', '-'),
+      ),
+  )
+
+const withoutCode = (markdown: string) => markdown.replaceAll(/```[\s\S]*?```/g, '')
+
+const linksOf = (markdown: string): string[] =>
+  [...withoutCode(markdown).matchAll(/!?\[[^\]]*\]\(([^)\s]+)[^)]*\)/g)]
+    .map(([, target = '']) => target)
+    .filter((target) => !/^[a-z]+:/i.test(target))
+
+describe('relative links', () => {
+  for (const page of pages) {
+    it(`of ${page} resolve`, () => {
+      const markdown = readFileSync(join(root, page), 'utf8')
+      const broken = linksOf(markdown).filter((target) => {
+        const [path = '', anchor] = target.split('#')
+        const file = path === '' ? join(root, page) : join(root, dirname(page), path)
+        if (!existsSync(file)) return true
+        if (anchor === undefined || statSync(file).isDirectory()) return false
+        return file.endsWith('.md') && !anchorsOf(readFileSync(file, 'utf8')).has(anchor)
+      })
+      expect(broken).toEqual([])
+    })
+  }
+})
