@@ -396,7 +396,8 @@ export function parseConfig(environment: Readonly<Record<string, string | undefi
     ...v,
     BASE_URL: baseUrl,
     secure: baseUrl.startsWith('https:'),
-    metricsEnabled: v.METRICS_ENABLED && !v.OTEL_SDK_DISABLED,
+    metricsEnabled:
+      v.METRICS_ENABLED && !v.OTEL_SDK_DISABLED && !v.OTEL_METRICS_EXPORTER.includes('none'),
     tracesUrl:
       v.OTEL_SDK_DISABLED || v.OTEL_TRACES_EXPORTER === 'none'
         ? undefined

@@ -1,6 +1,16 @@
 import { serve } from '@hono/node-server'
 import type { Config } from '#/config.ts'
 
+/** Names the setting that an operator can change. */
+export function explainListenError(error: unknown, setting: string, port: number): unknown {
+  const code = error instanceof Error && 'code' in error ? error.code : undefined
+  if (code === 'EADDRINUSE')
+    return new Error(`${setting}: port ${port} is in use; write another one.`)
+  if (code === 'EACCES')
+    return new Error(`${setting}: port ${port} may not be used by this user; write one above 1023.`)
+  return error
+}
+
 /** Listens on the public port; closing lets requests under way finish, for so long. */
 export async function listen(fetch: Parameters<typeof serve>[0]['fetch'], { HOST, PORT }: Config) {
   const server = serve({
@@ -11,7 +21,7 @@ export async function listen(fetch: Parameters<typeof serve>[0]['fetch'], { HOST
   })
   await new Promise<void>((resolve, reject) => {
     server.once('listening', resolve)
-    server.once('error', reject)
+    server.once('error', (error) => reject(explainListenError(error, 'PORT', PORT)))
   })
   return {
     async close(timeoutMs: number) {

@@ -1,5 +1,4 @@
 /** Starts the telemetry floor from the settings: metrics with their recorder, the exporter port, traces. */
-
 import type { Config } from '#/config.ts'
 import type { Log } from '#/telemetry/log.ts'
 import { observeBuild } from '#/telemetry/observe-build.ts'
@@ -9,6 +8,7 @@ import { startRuntimeMetrics } from '#/telemetry/runtime.ts'
 import { startScrapeListener } from '#/telemetry/scrape-listener.ts'
 import { startTracing, type TracingOptions } from '#/telemetry/tracing.ts'
 import type { BuildInfo } from './build-info.ts'
+import { explainListenError } from './listen.ts'
 
 export type Telemetry = ReturnType<typeof startTelemetry>
 
@@ -27,20 +27,27 @@ export function startTelemetry(config: Config, build: BuildInfo, log: Log) {
   return {
     recorder,
     metrics,
-    listen: async () =>
-      config.metricsEnabled && config.OTEL_METRICS_EXPORTER.includes('prometheus')
-        ? startScrapeListener({
-            host: config.OTEL_EXPORTER_PROMETHEUS_HOST,
-            port: config.OTEL_EXPORTER_PROMETHEUS_PORT,
-            token: config.METRICS_TOKEN,
-            collect: metrics.collect,
-            log,
-          })
-        : undefined,
+    listen: () => openExporterPort(config, metrics, log),
     async stop() {
       await Promise.all([metrics.shutdown(), tracing.shutdown()])
       stopRuntime?.()
     },
+  }
+}
+
+/** The exporter port, where it is wanted. */
+async function openExporterPort(config: Config, { collect }: Metrics, log: Log) {
+  if (!config.metricsEnabled || !config.OTEL_METRICS_EXPORTER.includes('prometheus'))
+    return undefined
+  const {
+    OTEL_EXPORTER_PROMETHEUS_HOST: host,
+    OTEL_EXPORTER_PROMETHEUS_PORT: port,
+    METRICS_TOKEN: token,
+  } = config
+  try {
+    return await startScrapeListener({ host, port, token, collect, log })
+  } catch (error) {
+    throw explainListenError(error, 'OTEL_EXPORTER_PROMETHEUS_PORT', port)
   }
 }
 

@@ -4,7 +4,7 @@
  */
 import { LRUCache } from 'lru-cache'
 
-export type LookupOutcome = 'hit' | 'miss' | 'coalesced' | 'error'
+type LookupOutcome = 'hit' | 'miss' | 'coalesced' | 'error'
 
 export interface ReadCache<V> {
   /** The value, or undefined when there is none; absence is cached too. Rejects when the load does. */

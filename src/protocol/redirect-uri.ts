@@ -36,7 +36,8 @@ export function redirectSource(uri: string): string {
 /** The same URI without its port, or undefined when it is not an http URI of the loopback interface. */
 function withoutLoopbackPort(value: string): string | undefined {
   const match = /^(http:\/\/(?:127\.0\.0\.1|\[::1\]|localhost))(?::\d{1,5})?(\/[^#]*)?$/.exec(value)
-  return match ? `${match[1]}${match[2] ?? ''}` : undefined
+  // A port beyond 65535 is no address that anybody could be sent to.
+  return match && parse(value) ? `${match[1]}${match[2] ?? ''}` : undefined
 }
 
 function parse(value: string): URL | undefined {

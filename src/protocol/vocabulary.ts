@@ -53,7 +53,6 @@ export type ClientStatus = (typeof clientStatuses)[number]
 
 /** RFC 6749 §2.1. */
 export const clientTypes = ['confidential', 'public'] as const
-export type ClientType = (typeof clientTypes)[number]
 
 /** RFC 7591 §2: how a client proves who it is at the token endpoint. */
 export const clientAuthenticationMethods = [

@@ -9,7 +9,7 @@ import { sealData, unsealData } from 'iron-session'
 import { LRUCache } from 'lru-cache'
 import type { AppContext } from './context.ts'
 
-export const sessionCookie = 'oauth_session'
+const sessionCookie = 'oauth_session'
 
 export interface SessionCookies {
   /** Seals an id for a lifetime in milliseconds. Fails before any row exists, so a failed seal starts nothing. */

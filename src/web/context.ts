@@ -7,7 +7,7 @@ import type { User } from '#/domain/users/users.ts'
 import type { Log } from '#/telemetry/log.ts'
 import type { TelemetryVariables } from './request-telemetry.ts'
 
-export interface AppVariables extends TelemetryVariables {
+interface AppVariables extends TelemetryVariables {
   log: Log
   /** The address of the person or client, as far as trusted proxies tell. */
   address: string

@@ -3,6 +3,7 @@
  * proven, a page for people. Causes go to the log; what is sent was written to be read by strangers.
  */
 import type { ErrorHandler, NotFoundHandler } from 'hono'
+import { isOutage } from '#/database/errors.ts'
 import { OverloadedError } from '#/domain/users/passwords.ts'
 import {
   AuthorizationError,
@@ -27,6 +28,15 @@ export function createErrorHandler({ issuer }: { issuer: string }): ErrorHandler
         new PageError(503, 'Very busy right now', 'Please try again in a few seconds.', {
           retryAfter: 5,
           cause: error,
+        }),
+      )
+    }
+    if (isOutage(error)) {
+      c.var.log.error({ err: error }, 'the database is out of reach')
+      return answerPageError(
+        c,
+        new PageError(503, 'Out of service for a moment', 'Please try again in a few seconds.', {
+          retryAfter: 5,
         }),
       )
     }
@@ -105,9 +115,15 @@ function count(c: AppContext, error: OAuthError) {
 const endpointOf = (c: AppContext): OAuthEndpoint | undefined =>
   c.req.path in oauthErrors ? (c.req.path as OAuthEndpoint) : undefined
 
-/** The authorization endpoint is always met in a browser; elsewhere the Accept header decides. */
-const isForPeople = (c: AppContext) =>
-  c.req.path === '/oauth/authorize' || (c.req.header('accept') ?? '').includes('text/html')
+/**
+ * The authorization endpoint is always met in a browser and the other protocol endpoints by programs, some of which
+ * send a browser's Accept header by default (RFC 6749 §5.2 wants JSON); elsewhere that header decides.
+ */
+const isForPeople = (c: AppContext) => {
+  const endpoint = endpointOf(c)
+  if (endpoint) return endpoint === '/oauth/authorize'
+  return (c.req.header('accept') ?? '').includes('text/html')
+}
 
 const sentence = (text: string) => `${text.charAt(0).toUpperCase()}${text.slice(1)}.`
 

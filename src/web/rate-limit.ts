@@ -10,7 +10,7 @@ import type { RateLimitedEndpoint } from '#/protocol/vocabulary.ts'
 import type { AppContext } from './context.ts'
 import { PageError } from './page-error.ts'
 
-export interface LimiterOptions {
+interface LimiterOptions {
   /** Names the limiter's counters in its store. */
   readonly name: string
   /** The metric label: the route this limiter guards. */

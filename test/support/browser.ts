@@ -2,7 +2,7 @@
 import type { TestApp } from './app.ts'
 import { testPassword } from './people.ts'
 
-export const firefox = 'Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0'
+const firefox = 'Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0'
 
 export interface Browser {
   readonly cookies: Map<string, string>

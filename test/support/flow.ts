@@ -3,7 +3,7 @@ import { sha256 } from '#/protocol/secrets.ts'
 import type { TestApp } from './app.ts'
 import { type Browser, csrfTokenOf, hiddenField } from './browser.ts'
 
-export const verifier = 'v'.repeat(43)
+const verifier = 'v'.repeat(43)
 
 export const authorizePath = (
   clientId: string,
@@ -81,7 +81,7 @@ export const redeemCode = (
     ...more,
   })
 
-export interface TokenAnswer {
+interface TokenAnswer {
   access_token: string
   refresh_token: string
   id_token: string

@@ -8,8 +8,8 @@ import { redeemCode } from '#/domain/tokens/redeem-code.ts'
 import type { User } from '#/domain/users/users.ts'
 import { sha256 } from '#/protocol/secrets.ts'
 
-export const verifier = 'v'.repeat(43)
-export const challenge = sha256(verifier)
+const verifier = 'v'.repeat(43)
+const challenge = sha256(verifier)
 export const redirectUri = 'https://app.example.test/callback'
 export const lifetimes = { accessMs: 3_600_000, refreshMs: 30 * 86_400_000 }
 

@@ -32,6 +32,8 @@ export async function findAuthorizationRequest(
   id: string,
   now: Date,
 ): Promise<AuthorizationRequest | undefined> {
+  // Ids come from strangers; Postgres refuses to compare with a NUL.
+  if (id.includes('\0')) return undefined
   const rows = await db
     .select()
     .from(authorizationRequests)

@@ -5,6 +5,7 @@ import { type Client, clients } from '#/database/schema/clients.ts'
 import { type AuditOrigin, writeAudit } from '#/domain/audit/audit.ts'
 import { type RevokedTokens, revokeTokensOfClient } from '#/domain/tokens/revoke-tokens.ts'
 import { constantTimeEqual, randomSecret, sha256 } from '#/protocol/secrets.ts'
+import { span } from '#/telemetry/tracing.ts'
 
 export type { Client } from '#/database/schema/clients.ts'
 
@@ -12,6 +13,8 @@ export type { Client } from '#/database/schema/clients.ts'
 export const cacheChannel = 'authgate_cache'
 
 export async function findClient(db: Database, clientId: string): Promise<Client | undefined> {
+  // Postgres refuses to compare with a NUL, so no client can have one in its id.
+  if (clientId.includes('\0')) return undefined
   return (await db.select().from(clients).where(eq(clients.clientId, clientId)))[0]
 }
 
@@ -41,23 +44,26 @@ export interface CreatedClient {
 
 export function createClient(db: Database, client: NewClient, by: By): Promise<CreatedClient> {
   const secret = client.type === 'confidential' ? randomSecret() : undefined
-  return db.transaction(async (tx) => {
-    const [created] = await tx
-      .insert(clients)
-      .values({
-        ...client,
-        clientId: crypto.randomUUID(),
-        secretHash: secret === undefined ? null : sha256(secret),
-        tokenEndpointAuthMethod:
-          client.tokenEndpointAuthMethod ?? (secret === undefined ? 'none' : 'client_secret_basic'),
-        createdAt: by.now,
-        updatedAt: by.now,
-      })
-      .returning()
-    if (!created) throw new Error('the client was not inserted')
-    await announce(tx, created.clientId, 'CLIENT_CREATED', by)
-    return { client: created, secret }
-  })
+  return span('clients.create', () =>
+    db.transaction(async (tx) => {
+      const [created] = await tx
+        .insert(clients)
+        .values({
+          ...client,
+          clientId: crypto.randomUUID(),
+          secretHash: secret === undefined ? null : sha256(secret),
+          tokenEndpointAuthMethod:
+            client.tokenEndpointAuthMethod ??
+            (secret === undefined ? 'none' : 'client_secret_basic'),
+          createdAt: by.now,
+          updatedAt: by.now,
+        })
+        .returning()
+      if (!created) throw new Error('the client was not inserted')
+      await announce(tx, created.clientId, 'CLIENT_CREATED', by)
+      return { client: created, secret }
+    }),
+  )
 }
 
 /** Whether the presented secret is the client's; both are 256-bit random values, so a plain digest is compared. */
@@ -71,16 +77,18 @@ export function regenerateClientSecret(
   by: By,
 ): Promise<CreatedClient | undefined> {
   const secret = randomSecret()
-  return db.transaction(async (tx) => {
-    const [client] = await tx
-      .update(clients)
-      .set({ secretHash: sha256(secret), updatedAt: by.now })
-      .where(and(eq(clients.clientId, clientId), eq(clients.type, 'confidential')))
-      .returning()
-    if (!client) return undefined
-    await announce(tx, clientId, 'CLIENT_SECRET_REGENERATED', by)
-    return { client, secret }
-  })
+  return span('clients.regenerate_secret', () =>
+    db.transaction(async (tx) => {
+      const [client] = await tx
+        .update(clients)
+        .set({ secretHash: sha256(secret), updatedAt: by.now })
+        .where(and(eq(clients.clientId, clientId), eq(clients.type, 'confidential')))
+        .returning()
+      if (!client) return undefined
+      await announce(tx, clientId, 'CLIENT_SECRET_REGENERATED', by)
+      return { client, secret }
+    }),
+  )
 }
 
 /** Activates or deactivates a client; its tokens end with its access. Undefined when nothing changed. */
@@ -89,27 +97,29 @@ export function setClientStatus(
   { clientId, status }: { clientId: string; status: Client['status'] },
   by: By,
 ): Promise<{ client: Client; tokens: RevokedTokens } | undefined> {
-  return db.transaction(async (tx) => {
-    // Waits for tokens under way: their foreign keys hold this row until they commit.
-    await tx
-      .select({ id: clients.clientId })
-      .from(clients)
-      .where(eq(clients.clientId, clientId))
-      .for('update')
-    const [client] = await tx
-      .update(clients)
-      .set({ status, updatedAt: by.now })
-      .where(and(eq(clients.clientId, clientId), ne(clients.status, status)))
-      .returning()
-    if (!client) return undefined
-    const reason = 'client_inactive'
-    const tokens =
-      status === 'active'
-        ? ({ reason, access: 0, refresh: 0 } as const)
-        : await revokeTokensOfClient(tx, clientId, { reason, now: by.now })
-    await announce(tx, clientId, 'CLIENT_UPDATED', by, { status })
-    return { client, tokens }
-  })
+  return span('clients.set_status', () =>
+    db.transaction(async (tx) => {
+      // Waits for tokens under way: their foreign keys hold this row until they commit.
+      await tx
+        .select({ id: clients.clientId })
+        .from(clients)
+        .where(eq(clients.clientId, clientId))
+        .for('update')
+      const [client] = await tx
+        .update(clients)
+        .set({ status, updatedAt: by.now })
+        .where(and(eq(clients.clientId, clientId), ne(clients.status, status)))
+        .returning()
+      if (!client) return undefined
+      const reason = 'client_inactive'
+      const tokens =
+        status === 'active'
+          ? ({ reason, access: 0, refresh: 0 } as const)
+          : await revokeTokensOfClient(tx, clientId, { reason, now: by.now })
+      await announce(tx, clientId, 'CLIENT_UPDATED', by, { status })
+      return { client, tokens }
+    }),
+  )
 }
 
 export const listClients = (db: Database): Promise<Client[]> =>

@@ -8,6 +8,7 @@ import { discardAuthorizationCodes } from '#/domain/authorization-codes/authoriz
 import { type RevokedTokens, revokeTokensOfConsent } from '#/domain/tokens/revoke-tokens.ts'
 import { lockUser } from '#/domain/users/lock-user.ts'
 import { isScopeWithin, mergeScopes, scopeWords } from '#/protocol/scopes.ts'
+import { span } from '#/telemetry/tracing.ts'
 
 /** The scope in force, or undefined when the user has not consented (any more). */
 export async function findConsentedScope(
@@ -76,27 +77,29 @@ export function revokeConsent(
   { id, user, now }: { id: string; user: { id: string; username: string }; now: Date },
   origin: AuditOrigin,
 ): Promise<RevokedConsent | undefined> {
-  return db.transaction(async (tx) => {
-    await lockUser(tx, user.id)
-    const [revoked] = await tx
-      .update(consents)
-      .set({ revokedAt: now })
-      .where(and(eq(consents.id, id), eq(consents.userId, user.id), isNull(consents.revokedAt)))
-      .returning({ clientId: consents.clientId })
-    if (!revoked) return undefined
-    const of = { userId: user.id, clientId: revoked.clientId }
-    const tokens = await revokeTokensOfConsent(tx, of, now)
-    await discardAuthorizationCodes(tx, of)
-    await writeAudit(tx, origin, {
-      type: 'USER_AUTHORIZATION_REVOKED',
-      at: now,
-      actor: user,
-      clientId: revoked.clientId,
-      resource: { type: 'consent', id },
-      details: { access_ended: tokens.access, refresh_ended: tokens.refresh },
-    })
-    return { clientId: revoked.clientId, tokens }
-  })
+  return span('consents.revoke', () =>
+    db.transaction(async (tx) => {
+      await lockUser(tx, user.id)
+      const [revoked] = await tx
+        .update(consents)
+        .set({ revokedAt: now })
+        .where(and(eq(consents.id, id), eq(consents.userId, user.id), isNull(consents.revokedAt)))
+        .returning({ clientId: consents.clientId })
+      if (!revoked) return undefined
+      const of = { userId: user.id, clientId: revoked.clientId }
+      const tokens = await revokeTokensOfConsent(tx, of, now)
+      await discardAuthorizationCodes(tx, of)
+      await writeAudit(tx, origin, {
+        type: 'USER_AUTHORIZATION_REVOKED',
+        at: now,
+        actor: user,
+        clientId: revoked.clientId,
+        resource: { type: 'consent', id },
+        details: { access_ended: tokens.access, refresh_ended: tokens.refresh },
+      })
+      return { clientId: revoked.clientId, tokens }
+    }),
+  )
 }
 
 /** Takes back all consents of a user; answers how many were in force. */

@@ -16,7 +16,7 @@ import type { Database } from '#/database/client.ts'
 import { signingKeys } from '#/database/schema/signing-keys.ts'
 import { deriveKey, sha256 } from '#/protocol/secrets.ts'
 
-export interface SigningKey {
+interface SigningKey {
   readonly kid: string
   readonly algorithm: 'ES256'
   readonly privateKey: CryptoKey

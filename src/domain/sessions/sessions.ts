@@ -21,6 +21,7 @@ import type { Database } from '#/database/client.ts'
 import { type Session, sessions } from '#/database/schema/sessions.ts'
 import { type User, users } from '#/database/schema/users.ts'
 import type { SessionEndReason } from '#/protocol/vocabulary.ts'
+import { span } from '#/telemetry/tracing.ts'
 
 export type { Session } from '#/database/schema/sessions.ts'
 
@@ -40,13 +41,15 @@ export interface FoundSession {
 }
 
 /** One indexed join: never cached, so that a sign-out or a disabled user takes effect at the very next request. */
-export async function findSession(db: Database, id: string): Promise<FoundSession | undefined> {
-  const rows = await db
-    .select({ session: sessions, user: users })
-    .from(sessions)
-    .leftJoin(users, eq(users.id, sessions.userId))
-    .where(eq(sessions.id, id))
-  return rows[0]
+export function findSession(db: Database, id: string): Promise<FoundSession | undefined> {
+  return span('sessions.find', async () => {
+    const rows = await db
+      .select({ session: sessions, user: users })
+      .from(sessions)
+      .leftJoin(users, eq(users.id, sessions.userId))
+      .where(eq(sessions.id, id))
+    return rows[0]
+  })
 }
 
 /** The rows that `judgeSession` accepts, as a condition; the fingerprint is the one thing only a request can know. */
@@ -76,7 +79,7 @@ export function judgeSession(
  * Ends the live rows that match. A row whose deadline has already passed ended then and for that reason, whoever
  * finds it. The guard makes it happen once: only the caller that gets a row back may record its end.
  */
-export async function endSessions(
+async function endSessions(
   db: Database,
   which: SQL | undefined,
   { reason, now }: { reason: SessionEndReason; now: Date },

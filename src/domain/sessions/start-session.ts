@@ -5,6 +5,7 @@ import { sessions } from '#/database/schema/sessions.ts'
 import { type User, users } from '#/database/schema/users.ts'
 import { type AuditOrigin, writeAudit } from '#/domain/audit/audit.ts'
 import type { LoginSource } from '#/protocol/vocabulary.ts'
+import { span } from '#/telemetry/tracing.ts'
 import { type EndedSession, endSession } from './sessions.ts'
 
 export interface NewSession {
@@ -34,39 +35,41 @@ export interface StartedSession {
  * Commits the session's row, or answers undefined when the account was disabled or its password changed since the
  * credentials were verified: the row lock orders this against both, so no sign-in slips in behind them.
  */
-export async function startSession(
+export function startSession(
   db: Database,
   start: NewSession,
   origin: AuditOrigin,
 ): Promise<StartedSession | undefined> {
   const { user, now } = start
-  return db.transaction(async (tx) => {
-    const [current] = await tx.select().from(users).where(eq(users.id, user.id)).for('share')
-    if (!current?.isActive || current.passwordHash !== user.passwordHash) return undefined
-    const replaced =
-      start.replaces && (await endSession(tx, start.replaces, { reason: 'replaced', now }))
-    await tx.insert(sessions).values({
-      id: start.id,
-      userId: user.id,
-      loginSource: start.source,
-      remembered: start.remembered,
-      browser: start.browser,
-      platform: start.platform,
-      ip: start.ip,
-      fingerprint: start.fingerprint,
-      createdAt: now,
-      lastSeenAt: now,
-      expiresAt: new Date(now.getTime() + start.lifetimeMs),
-      idleExpiresAt:
-        start.remembered || start.idleMs === 0 ? null : new Date(now.getTime() + start.idleMs),
-    })
-    await writeAudit(tx, origin, {
-      type: 'AUTHENTICATION_SUCCESS',
-      at: now,
-      actor: user,
-      resource: { type: 'session', id: start.id },
-      details: { auth_source: start.source, remembered: start.remembered },
-    })
-    return { replaced: replaced || undefined }
-  })
+  return span('sessions.start', () =>
+    db.transaction(async (tx) => {
+      const [current] = await tx.select().from(users).where(eq(users.id, user.id)).for('share')
+      if (!current?.isActive || current.passwordHash !== user.passwordHash) return undefined
+      const replaced =
+        start.replaces && (await endSession(tx, start.replaces, { reason: 'replaced', now }))
+      await tx.insert(sessions).values({
+        id: start.id,
+        userId: user.id,
+        loginSource: start.source,
+        remembered: start.remembered,
+        browser: start.browser,
+        platform: start.platform,
+        ip: start.ip,
+        fingerprint: start.fingerprint,
+        createdAt: now,
+        lastSeenAt: now,
+        expiresAt: new Date(now.getTime() + start.lifetimeMs),
+        idleExpiresAt:
+          start.remembered || start.idleMs === 0 ? null : new Date(now.getTime() + start.idleMs),
+      })
+      await writeAudit(tx, origin, {
+        type: 'AUTHENTICATION_SUCCESS',
+        at: now,
+        actor: user,
+        resource: { type: 'session', id: start.id },
+        details: { auth_source: start.source, remembered: start.remembered },
+      })
+      return { replaced: replaced || undefined }
+    }),
+  )
 }

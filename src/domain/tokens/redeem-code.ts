@@ -11,6 +11,7 @@ import { OAuthError } from '#/protocol/errors.ts'
 import { matchesChallenge } from '#/protocol/pkce.ts'
 import { hasScope } from '#/protocol/scopes.ts'
 import { randomSecret } from '#/protocol/secrets.ts'
+import { span } from '#/telemetry/tracing.ts'
 import { type RevokedTokens, revokeFamily } from './revoke-tokens.ts'
 import { entitleCode, insertTokens, type Token, type TokenLifetimes } from './tokens.ts'
 
@@ -45,30 +46,35 @@ export function redeemCode(
   presented: PresentedCode,
   origin: AuditOrigin,
 ): Promise<Redemption> {
-  return db.transaction(async (tx) => {
-    const user = await entitleCode(tx, presented)
-    const code = user && (await consumeAuthorizationCode(tx, presented))
-    if (!code) return noticeReplay(tx, presented, origin)
-    requireMatch(code, presented)
-    const refreshToken =
-      presented.refreshTokens && hasScope(code.scope, 'offline_access') ? randomSecret() : undefined
-    const access = await insertTokens(tx, {
-      grant: code,
-      scope: code.scope,
-      refresh: refreshToken === undefined ? undefined : { token: refreshToken, scope: code.scope },
-      lifetimes: presented.lifetimes,
-      now: presented.now,
-    })
-    await writeAudit(tx, origin, {
-      type: 'AUTHORIZATION_CODE_EXCHANGED',
-      at: presented.now,
-      actor: user,
-      clientId: code.clientId,
-      resource: { type: 'token_family', id: code.familyId },
-      details: { scope: code.scope, offline: refreshToken !== undefined },
-    })
-    return { result: 'redeemed', code, access, user, refreshToken }
-  })
+  return span('tokens.redeem_code', () =>
+    db.transaction(async (tx) => {
+      const user = await entitleCode(tx, presented)
+      const code = user && (await consumeAuthorizationCode(tx, presented))
+      if (!code) return noticeReplay(tx, presented, origin)
+      requireMatch(code, presented)
+      const refreshToken =
+        presented.refreshTokens && hasScope(code.scope, 'offline_access')
+          ? randomSecret()
+          : undefined
+      const access = await insertTokens(tx, {
+        grant: code,
+        scope: code.scope,
+        refresh:
+          refreshToken === undefined ? undefined : { token: refreshToken, scope: code.scope },
+        lifetimes: presented.lifetimes,
+        now: presented.now,
+      })
+      await writeAudit(tx, origin, {
+        type: 'AUTHORIZATION_CODE_EXCHANGED',
+        at: presented.now,
+        actor: user,
+        clientId: code.clientId,
+        resource: { type: 'token_family', id: code.familyId },
+        details: { scope: code.scope, offline: refreshToken !== undefined },
+      })
+      return { result: 'redeemed', code, access, user, refreshToken }
+    }),
+  )
 }
 
 function requireMatch(code: AuthorizationCode, { now, redirectUri, codeVerifier }: PresentedCode) {

@@ -9,6 +9,7 @@ import { type AuditOrigin, writeAudit } from '#/domain/audit/audit.ts'
 import { OAuthError } from '#/protocol/errors.ts'
 import { isScopeWithin } from '#/protocol/scopes.ts'
 import { deriveKey, hmac } from '#/protocol/secrets.ts'
+import { span } from '#/telemetry/tracing.ts'
 import { type RevokedTokens, revokeFamily } from './revoke-tokens.ts'
 import {
   entitleRefreshToken,
@@ -53,35 +54,37 @@ export function refreshTokens(
   presented: PresentedRefreshToken,
   origin: AuditOrigin,
 ): Promise<Refreshed> {
-  return db.transaction(async (tx) => {
-    const user = await entitleRefreshToken(tx, presented)
-    const current =
-      user && (await (presented.rotate ? rotateRefreshToken : holdRefreshToken)(tx, presented))
-    if (!current) return explainUnusable(tx, presented, { user, origin })
-    const successor = presented.rotate ? successors(presented)[0] : undefined
-    const access = await insertTokens(tx, {
-      grant: grantOf(current),
-      scope: narrow(current.scope, presented.scope),
-      refresh: successor === undefined ? undefined : { token: successor, scope: current.scope },
-      lifetimes: presented.lifetimes,
-      now: presented.now,
-    })
-    await writeAudit(tx, origin, {
-      type: 'TOKEN_REFRESHED',
-      at: presented.now,
-      actor: user,
-      clientId: current.clientId,
-      resource: { type: 'token_family', id: current.familyId },
-      details: { scope: access.scope, rotated: presented.rotate },
-    })
-    return {
-      result: 'success',
-      access,
-      user,
-      refreshToken: successor ?? presented.token,
-      rotated: presented.rotate,
-    }
-  })
+  return span('tokens.refresh', () =>
+    db.transaction(async (tx) => {
+      const user = await entitleRefreshToken(tx, presented)
+      const current =
+        user && (await (presented.rotate ? rotateRefreshToken : holdRefreshToken)(tx, presented))
+      if (!current) return explainUnusable(tx, presented, { user, origin })
+      const successor = presented.rotate ? successors(presented)[0] : undefined
+      const access = await insertTokens(tx, {
+        grant: grantOf(current),
+        scope: narrow(current.scope, presented.scope),
+        refresh: successor === undefined ? undefined : { token: successor, scope: current.scope },
+        lifetimes: presented.lifetimes,
+        now: presented.now,
+      })
+      await writeAudit(tx, origin, {
+        type: 'TOKEN_REFRESHED',
+        at: presented.now,
+        actor: user,
+        clientId: current.clientId,
+        resource: { type: 'token_family', id: current.familyId },
+        details: { scope: access.scope, rotated: presented.rotate },
+      })
+      return {
+        result: 'success',
+        access,
+        user,
+        refreshToken: successor ?? presented.token,
+        rotated: presented.rotate,
+      }
+    }),
+  )
 }
 
 /** Why a token could not be used: a retry within the grace period, a theft, or something harmless. */

@@ -10,6 +10,7 @@ import { consents } from '#/database/schema/consents.ts'
 import { type Token, tokens } from '#/database/schema/tokens.ts'
 import { type User, users } from '#/database/schema/users.ts'
 import { sha256 } from '#/protocol/secrets.ts'
+import { span } from '#/telemetry/tracing.ts'
 
 export type { Token } from '#/database/schema/tokens.ts'
 
@@ -157,25 +158,27 @@ const usable = ({ token, clientId, now }: { token: string; clientId: string; now
   )
 
 /** An access token that would be accepted, with its user: the database decides, never a cache. */
-export async function findLiveAccessToken(
+export function findLiveAccessToken(
   db: Database,
   id: string,
   now: Date,
 ): Promise<{ token: Token; user: User } | undefined> {
-  const rows = await db
-    .select({ token: tokens, user: users })
-    .from(tokens)
-    .innerJoin(users, and(eq(users.id, tokens.userId), eq(users.isActive, true)))
-    .innerJoin(clients, and(eq(clients.clientId, tokens.clientId), eq(clients.status, 'active')))
-    .where(
-      and(
-        eq(tokens.id, id),
-        eq(tokens.type, 'access'),
-        isNull(tokens.revokedAt),
-        gt(tokens.expiresAt, now),
-      ),
-    )
-  return rows[0]
+  return span('tokens.find_access', async () => {
+    const rows = await db
+      .select({ token: tokens, user: users })
+      .from(tokens)
+      .innerJoin(users, and(eq(users.id, tokens.userId), eq(users.isActive, true)))
+      .innerJoin(clients, and(eq(clients.clientId, tokens.clientId), eq(clients.status, 'active')))
+      .where(
+        and(
+          eq(tokens.id, id),
+          eq(tokens.type, 'access'),
+          isNull(tokens.revokedAt),
+          gt(tokens.expiresAt, now),
+        ),
+      )
+    return rows[0]
+  })
 }
 
 /**

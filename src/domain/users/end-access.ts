@@ -11,6 +11,7 @@ import { discardAuthorizationCodes } from '#/domain/authorization-codes/authoriz
 import { revokeConsentsOfUser } from '#/domain/consents/consents.ts'
 import { type EndedSession, endSessionsOfUser } from '#/domain/sessions/sessions.ts'
 import { type RevokedTokens, revokeTokensOfUser } from '#/domain/tokens/revoke-tokens.ts'
+import { span } from '#/telemetry/tracing.ts'
 import { lockUser } from './lock-user.ts'
 
 /** What ended, for the caller to record after the commit. */
@@ -33,57 +34,63 @@ export type Refusal = 'unknown_user' | 'self' | 'last_admin' | 'no_change'
 
 /** Disables an account: its sessions and tokens end with it. */
 export function disableUser(db: Database, id: string, by: By): Promise<EndedAccess | Refusal> {
-  return db.transaction(async (tx) => {
-    const refusal = await refuse(tx, id, by)
-    if (refusal) return refusal
-    const [user] = await tx
-      .update(users)
-      .set({ isActive: false, updatedAt: by.now })
-      .where(and(eq(users.id, id), eq(users.isActive, true)))
-      .returning()
-    if (!user) return 'no_change'
-    const ended = await endAll(tx, user, by)
-    await audit(tx, 'USER_DISABLED', ended, by)
-    return ended
-  })
+  return span('users.disable', () =>
+    db.transaction(async (tx) => {
+      const refusal = await refuse(tx, id, by)
+      if (refusal) return refusal
+      const [user] = await tx
+        .update(users)
+        .set({ isActive: false, updatedAt: by.now })
+        .where(and(eq(users.id, id), eq(users.isActive, true)))
+        .returning()
+      if (!user) return 'no_change'
+      const ended = await endAll(tx, user, by)
+      await audit(tx, 'USER_DISABLED', ended, by)
+      return ended
+    }),
+  )
 }
 
 /** Enables an account again. What had ended stays ended. */
 export function enableUser(db: Database, id: string, by: By): Promise<User | 'no_change'> {
-  return db.transaction(async (tx) => {
-    const [user] = await tx
-      .update(users)
-      .set({ isActive: true, updatedAt: by.now })
-      .where(and(eq(users.id, id), eq(users.isActive, false)))
-      .returning()
-    if (!user) return 'no_change'
-    await writeAudit(tx, by.origin, {
-      type: 'USER_ENABLED',
-      at: by.now,
-      actor: by.actor,
-      resource: { type: 'user', id },
-    })
-    return user
-  })
+  return span('users.enable', () =>
+    db.transaction(async (tx) => {
+      const [user] = await tx
+        .update(users)
+        .set({ isActive: true, updatedAt: by.now })
+        .where(and(eq(users.id, id), eq(users.isActive, false)))
+        .returning()
+      if (!user) return 'no_change'
+      await writeAudit(tx, by.origin, {
+        type: 'USER_ENABLED',
+        at: by.now,
+        actor: by.actor,
+        resource: { type: 'user', id },
+      })
+      return user
+    }),
+  )
 }
 
 /** Deletes an account with its consents and tokens; the rows of its sessions stay in the ledger, without a name. */
 export function deleteUser(db: Database, id: string, by: By): Promise<EndedAccess | Refusal> {
-  return db.transaction(async (tx) => {
-    const refusal = await refuse(tx, id, by)
-    if (refusal) return refusal
-    const [user] = await tx
-      .update(users)
-      .set({ isActive: false, updatedAt: by.now })
-      .where(eq(users.id, id))
-      .returning()
-    if (!user) return 'unknown_user'
-    const ended = await endAll(tx, user, by)
-    const consents = await revokeConsentsOfUser(tx, id, by.now)
-    await tx.delete(users).where(eq(users.id, id))
-    await audit(tx, 'USER_DELETED', ended, by)
-    return { ...ended, consents }
-  })
+  return span('users.delete', () =>
+    db.transaction(async (tx) => {
+      const refusal = await refuse(tx, id, by)
+      if (refusal) return refusal
+      const [user] = await tx
+        .update(users)
+        .set({ isActive: false, updatedAt: by.now })
+        .where(eq(users.id, id))
+        .returning()
+      if (!user) return 'unknown_user'
+      const ended = await endAll(tx, user, by)
+      const consents = await revokeConsentsOfUser(tx, id, by.now)
+      await tx.delete(users).where(eq(users.id, id))
+      await audit(tx, 'USER_DELETED', ended, by)
+      return { ...ended, consents }
+    }),
+  )
 }
 
 /**
@@ -96,30 +103,37 @@ export function changePassword(
   by: By,
 ): Promise<EndedAccess | 'no_change'> {
   const { id, passwordHash, verified, keepSession } = change
-  return db.transaction(async (tx) => {
-    await lockUser(tx, id)
-    const [user] = await tx
-      .update(users)
-      .set({ passwordHash, updatedAt: by.now })
-      .where(
-        and(
-          eq(users.id, id),
-          eq(users.authSource, 'local'),
-          verified === undefined
-            ? undefined
-            : sql`${users.passwordHash} is not distinct from ${verified}`,
-        ),
+  return span('users.change_password', () =>
+    db.transaction(async (tx) => {
+      await lockUser(tx, id)
+      const [user] = await tx
+        .update(users)
+        .set({ passwordHash, updatedAt: by.now })
+        .where(
+          and(
+            eq(users.id, id),
+            eq(users.authSource, 'local'),
+            verified === undefined
+              ? undefined
+              : sql`${users.passwordHash} is not distinct from ${verified}`,
+          ),
+        )
+        .returning()
+      if (!user) return 'no_change'
+      const reason = 'password_changed'
+      const sessions = await endSessionsOfUser(tx, id, { reason, now: by.now, except: keepSession })
+      const tokens = await revokeTokensOfUser(tx, id, { reason, now: by.now })
+      await discardAuthorizationCodes(tx, { userId: id })
+      const ended = { user, sessions, tokens, consents: 0 }
+      await audit(
+        tx,
+        by.actor.id === id ? 'USER_PASSWORD_CHANGED' : 'USER_PASSWORD_RESET',
+        ended,
+        by,
       )
-      .returning()
-    if (!user) return 'no_change'
-    const reason = 'password_changed'
-    const sessions = await endSessionsOfUser(tx, id, { reason, now: by.now, except: keepSession })
-    const tokens = await revokeTokensOfUser(tx, id, { reason, now: by.now })
-    await discardAuthorizationCodes(tx, { userId: id })
-    const ended = { user, sessions, tokens, consents: 0 }
-    await audit(tx, by.actor.id === id ? 'USER_PASSWORD_CHANGED' : 'USER_PASSWORD_RESET', ended, by)
-    return ended
-  })
+      return ended
+    }),
+  )
 }
 
 async function endAll(tx: Database, user: User, { now }: By): Promise<EndedAccess> {

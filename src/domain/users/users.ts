@@ -6,6 +6,7 @@ import { sessions } from '#/database/schema/sessions.ts'
 import { type User, users } from '#/database/schema/users.ts'
 import { type AuditOrigin, writeAudit } from '#/domain/audit/audit.ts'
 import type { LoginFailureReason } from '#/protocol/vocabulary.ts'
+import { span } from '#/telemetry/tracing.ts'
 import type { Passwords } from './passwords.ts'
 
 export type { User } from '#/database/schema/users.ts'
@@ -20,10 +21,7 @@ export async function findUser(db: Database, id: string): Promise<User | undefin
   return (await db.select().from(users).where(eq(users.id, id)))[0]
 }
 
-export async function findUserByUsername(
-  db: Database,
-  username: string,
-): Promise<User | undefined> {
+async function findUserByUsername(db: Database, username: string): Promise<User | undefined> {
   return (await db.select().from(users).where(eq(users.username, username)))[0]
 }
 
@@ -35,17 +33,19 @@ export type Verdict =
  * Checks a username and password. Unknown account, wrong password and disabled account take the same time; the
  * reason is for our own eyes, not for the answer. Throws `OverloadedError`.
  */
-export async function verifyCredentials(
+export function verifyCredentials(
   db: Database,
   passwords: Passwords,
   { username, password }: { username: string; password: string },
 ): Promise<Verdict> {
-  const user = isUsername(username) ? await findUserByUsername(db, username) : undefined
-  const matches = await passwords.verify(user?.passwordHash, password)
-  if (!user) return { ok: false, reason: 'unknown_user', user }
-  if (!matches) return { ok: false, reason: 'wrong_password', user }
-  if (!user.isActive) return { ok: false, reason: 'account_inactive', user }
-  return { ok: true, user }
+  return span('users.verify_credentials', async () => {
+    const user = isUsername(username) ? await findUserByUsername(db, username) : undefined
+    const matches = await passwords.verify(user?.passwordHash, password)
+    if (!user) return { ok: false, reason: 'unknown_user', user }
+    if (!matches) return { ok: false, reason: 'wrong_password', user }
+    if (!user.isActive) return { ok: false, reason: 'account_inactive', user }
+    return { ok: true, user }
+  })
 }
 
 export interface NewUser {

@@ -2,7 +2,7 @@
  * GET and POST /oauth/authorize (RFC 6749 §3.1). This endpoint alone decides the next step of a sign-in: from the
  * stored request, the session and the consent. Pages only ever lead back here.
  */
-import { Hono } from 'hono'
+import { Hono, type MiddlewareHandler } from 'hono'
 import type { Database } from '#/database/client.ts'
 import type { ReadCache } from '#/database/read-cache.ts'
 import { writeAudit } from '#/domain/audit/audit.ts'
@@ -42,7 +42,16 @@ export function authorizeRoutes(options: AuthorizeOptions): Hono<AppEnv> {
   const { sessions, csrf } = options
   return new Hono<AppEnv>()
     .get('/oauth/authorize', sessions.optionalUser, (c) => getAuthorize(c, options))
-    .post('/oauth/authorize', sessions.requireUser, csrf.require, (c) => postAuthorize(c, options))
+    .post('/oauth/authorize', sessions.optionalUser, backWhenSignedOut, csrf.require, (c) =>
+      postAuthorize(c, options),
+    )
+}
+
+/** Whoever was signed out meanwhile signs in again for the same request; the answer is asked for anew. */
+const backWhenSignedOut: MiddlewareHandler<AppEnv> = async (c, next) => {
+  if (c.var.signedIn) return next()
+  const id = (await readForm(c)).get('authorization_request') ?? ''
+  return c.redirect(pathOf(id), 303)
 }
 
 /** A request under way: stored (it has an id) or as it just came in. */
