@@ -3,7 +3,7 @@ import { sha256 } from '#/protocol/secrets.ts'
 import type { TestApp } from './app.ts'
 import { type Browser, csrfTokenOf, hiddenField } from './browser.ts'
 
-const verifier = 'v'.repeat(43)
+export const verifier = 'v'.repeat(43)
 
 export const authorizePath = (
   clientId: string,

@@ -34,13 +34,12 @@ export function createPasswords({
   waiting?: number
 } = {}): Passwords {
   const run = createGate(atOnce, waiting)
-  // Of a password nobody knows.
-  let decoy: Promise<string> | undefined
+  // Of a password nobody knows; made before it is needed, so that not even the first miss takes longer.
+  const decoy = hash(randomSecret(), cost)
   return {
     hash: (password) => run(() => hash(password, cost)),
     verify: (passwordHash, password) =>
       run(async () => {
-        decoy ??= hash(randomSecret(), cost)
         const matches = await verify(passwordHash ?? (await decoy), password)
         return matches && typeof passwordHash === 'string'
       }),
