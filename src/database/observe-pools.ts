@@ -6,20 +6,15 @@ import type { PoolUse } from './instrument.ts'
 /** How full the connection pools are, read from memory at each collection. */
 export function observePools(meter: Meter, pools: readonly PoolUse[]): void {
   const most = createGauge(meter, catalogue.databaseConnectionsMax)
-  const used = createGauge(meter, catalogue.databaseConnectionsUsed)
   const pending = createGauge(meter, catalogue.databasePendingRequests)
   meter.addBatchObservableCallback(
     (result) => {
       for (const { name, max, inFlight } of pools) {
         const pool = { 'db.client.connection.pool.name': name }
         result.observe(most, max, pool)
-        result.observe(used, Math.min(inFlight, max), {
-          ...pool,
-          'db.client.connection.state': 'used',
-        })
         result.observe(pending, Math.max(0, inFlight - max), pool)
       }
     },
-    [most, used, pending],
+    [most, pending],
   )
 }

@@ -70,11 +70,6 @@ export const database = {
     description: 'Most connections the pool may open.',
     labels: poolLabel,
   }),
-  databaseConnectionsUsed: gauge('db.client.connection.count', {
-    unit: '{connection}',
-    description: 'Connections of the pool that are answering a statement or holding a transaction.',
-    labels: { ...poolLabel, 'db.client.connection.state': ['used'] },
-  }),
   databasePendingRequests: gauge('db.client.connection.pending_requests', {
     unit: '{request}',
     description: 'Statements and transactions that wait behind others for a connection.',
@@ -148,9 +143,5 @@ export const runtime = {
   processUptime: gauge('process.uptime', {
     unit: 's',
     description: 'Time since the process started.',
-  }),
-  processOpenFiles: gauge('process.open_file_descriptor.count', {
-    unit: '{file_descriptor}',
-    description: 'Open file descriptors; absent where the system does not tell.',
   }),
 }

@@ -1,5 +1,4 @@
 /** What Node.js, V8 and the system tell about this process, under the names of OpenTelemetry's semantic conventions. */
-import { readdir } from 'node:fs/promises'
 import {
   createHistogram,
   type EventLoopUtilization,
@@ -123,20 +122,10 @@ function observeMemory(meter: Meter): () => void {
 function observeProcess(meter: Meter): () => void {
   const cpu = createObservableCounter(meter, catalogue.processCpuTime)
   const uptime = createGauge(meter, catalogue.processUptime)
-  const openFiles = createGauge(meter, catalogue.processOpenFiles)
-  return observe(meter, [cpu, uptime, openFiles], async (result) => {
+  return observe(meter, [cpu, uptime], (result) => {
     const { user, system } = process.cpuUsage()
     result.observe(cpu, user / 1e6, { 'cpu.mode': 'user' })
     result.observe(cpu, system / 1e6, { 'cpu.mode': 'system' })
     result.observe(uptime, process.uptime())
-    const files = await openFileDescriptors()
-    if (files !== undefined) result.observe(openFiles, files)
   })
 }
-
-/** Linux alone tells. Reading the list takes a descriptor itself. */
-const openFileDescriptors = () =>
-  readdir('/proc/self/fd').then(
-    (descriptors) => descriptors.length - 1,
-    () => undefined,
-  )
