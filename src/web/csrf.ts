@@ -6,7 +6,7 @@ import type { MiddlewareHandler } from 'hono'
 import { getCookie, setCookie } from 'hono/cookie'
 import { constantTimeEqual, deriveKey, hmac, randomSecret } from '#/protocol/secrets.ts'
 import type { AppContext, AppEnv } from './context.ts'
-import { readForm } from './forms.ts'
+import { readFields } from './forms.ts'
 import { PageError } from './page-error.ts'
 
 const csrfCookie = 'oauth_csrf'
@@ -39,9 +39,11 @@ export function createCsrf({
     },
     async require(c, next) {
       const browser = getCookie(c, csrfCookie) ?? ''
-      const presented = (await readForm(c)).get('csrf_token') ?? ''
+      // Other fields may repeat, as checkboxes do; the handler judges them.
+      const [presented = '', ...more] = (await readFields(c)).getAll('csrf_token')
       const genuine =
         c.req.header('sec-fetch-site') !== 'cross-site' &&
+        more.length === 0 &&
         isBrowserValue(browser) &&
         keys.some((key) => constantTimeEqual(presented, tokenUnder(key, c, browser)))
       if (!genuine) {

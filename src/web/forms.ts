@@ -2,13 +2,19 @@
 import { OAuthError } from '#/protocol/errors.ts'
 import type { AppContext } from './context.ts'
 
-/** Field -> value. Throws `invalid_request` for another content type or a repeated field; empty values are left out. */
-export async function readForm(c: AppContext): Promise<ReadonlyMap<string, string>> {
+/** Field -> value. Throws `invalid_request` for a repeated field as well; empty values are left out. */
+export const readForm = async (c: AppContext): Promise<ReadonlyMap<string, string>> =>
+  uniqueParameters(await readFields(c))
+
+/** The fields as they were sent, where some may repeat. Throws `invalid_request` for another content type or a NUL. */
+export async function readFields(c: AppContext): Promise<URLSearchParams> {
   const type = c.req.header('content-type')?.split(';')[0]?.trim().toLowerCase()
   if (type !== 'application/x-www-form-urlencoded') {
     throw new OAuthError('invalid_request', 'the body must be application/x-www-form-urlencoded')
   }
-  return uniqueParameters(new URLSearchParams(await c.req.text()))
+  const fields = new URLSearchParams(await c.req.text())
+  for (const [name, value] of fields) refuseNul(name, value)
+  return fields
 }
 
 /** RFC 6749 §3.1: parameters without a value are treated as omitted, and none may be repeated. */
@@ -16,10 +22,17 @@ export function uniqueParameters(parameters: URLSearchParams): ReadonlyMap<strin
   const values = new Map<string, string>()
   for (const [name, value] of parameters) {
     if (values.has(name)) throw new OAuthError('invalid_request', `${printable(name)} is repeated`)
+    refuseNul(name, value)
     values.set(name, value)
   }
   for (const [name, value] of values) if (value === '') values.delete(name)
   return values
+}
+
+/** The one character that Postgres cannot store, and that no honest value holds. */
+function refuseNul(name: string, value: string) {
+  if (value.includes('\0'))
+    throw new OAuthError('invalid_request', `${printable(name)} holds a NUL character`)
 }
 
 /** A parameter's name as it may appear in an error: short, and within what RFC 6749 §5.2 allows. */

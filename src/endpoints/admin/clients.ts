@@ -13,9 +13,10 @@ import { isScopeWithin, parseScope, standardScopes } from '#/protocol/scopes.ts'
 import { clientTypes } from '#/protocol/vocabulary.ts'
 import type { AppContext } from '#/web/context.ts'
 import { signedInUser } from '#/web/current-user.ts'
+import { readFields } from '#/web/forms.ts'
 import { PageError } from '#/web/page-error.ts'
 import { recordRevokedTokens } from '#/web/record-ended.ts'
-import { viewer } from '#/web/viewer.ts'
+import { uuidParameter, viewer } from '#/web/viewer.ts'
 import { renderClientSecretPage, renderClientsPage } from './pages.ts'
 import type { AdminOptions } from './routes.ts'
 
@@ -91,7 +92,7 @@ export async function postClient(c: AppContext, { db, csrf }: AdminOptions) {
 
 /** Checkboxes repeat their name, so this form is read on its own. */
 async function readClientForm(c: AppContext): Promise<Record<string, string>> {
-  const body = new URLSearchParams(await c.req.text())
+  const body = await readFields(c)
   const fields = Object.fromEntries([...body].filter(([, value]) => value !== ''))
   return { ...fields, scope: body.getAll('scope').join(' ') }
 }
@@ -101,7 +102,7 @@ export async function postClientStatus(
   { db, clients }: AdminOptions,
   status: Client['status'],
 ) {
-  const clientId = c.req.param('id') ?? ''
+  const clientId = uuidParameter(c, 'id') ?? ''
   const changed = await setClientStatus(db, { clientId, status }, by(c))
   if (!changed) return c.redirect(path, 303)
   clients.invalidate(clientId)
@@ -110,7 +111,7 @@ export async function postClientStatus(
 }
 
 export async function postClientSecret(c: AppContext, { db, clients, csrf }: AdminOptions) {
-  const clientId = c.req.param('id') ?? ''
+  const clientId = uuidParameter(c, 'id') ?? ''
   const created = await regenerateClientSecret(db, clientId, by(c))
   if (!created)
     throw new PageError(404, 'No such client', 'There is no client with a secret at this address.')

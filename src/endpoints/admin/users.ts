@@ -36,8 +36,9 @@ const notices: Readonly<Record<string, string>> = {
 }
 
 export async function getUsers(c: AppContext, { db, csrf }: AdminOptions) {
-  const search = c.req.query('search')?.trim().slice(0, 100)
-  const users = await listUsers(db, { after: c.req.query('after'), search, limit: pageSize + 1 })
+  const search = searchable(c.req.query('search'))
+  const after = searchable(c.req.query('after'))
+  const users = await listUsers(db, { after, search, limit: pageSize + 1 })
   const last = users.length > pageSize ? users[pageSize - 1] : undefined
   const notice = notices[c.req.query('notice') ?? '']
   const page = await renderUsersPage({
@@ -54,6 +55,9 @@ export async function getUsers(c: AppContext, { db, csrf }: AdminOptions) {
   })
   return c.html(page)
 }
+
+/** What names and addresses may be compared with: not too long, and without the NUL that Postgres refuses. */
+const searchable = (text: string | undefined) => text?.replaceAll('\0', '').trim().slice(0, 100)
 
 const newUser = z.object({
   username: z

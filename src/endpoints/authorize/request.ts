@@ -97,6 +97,7 @@ function readRest(query: URLSearchParams, refuse: Refuse): ReadonlyMap<string, s
 function resolveScope(asked: string | undefined, client: Client, refuse: Refuse): string {
   const words =
     parseScope(asked ?? client.scope) ?? refuse('invalid_scope', 'the scope is malformed')
+  if (asked !== undefined && words.length === 0) refuse('invalid_scope', 'the scope is malformed')
   if (!isScopeWithin(words, client.scope))
     refuse('invalid_scope', 'the scope exceeds what this client is registered for')
   return words.join(' ')

@@ -1,0 +1,207 @@
+import { html } from 'hono/html'
+import {
+  badge,
+  emptyState,
+  fact,
+  monogram,
+  notice,
+  outsideLink,
+  pageHeading,
+  postForm,
+  problem,
+  textField,
+} from '#/web/components.ts'
+import type { Html } from '#/web/html.ts'
+import { icons } from '#/web/icons.ts'
+import { type PageUser, renderPage } from '#/web/layout.ts'
+import { renderTime } from '#/web/times.ts'
+
+interface AccountPageProps {
+  readonly user: PageUser
+  readonly csrfToken: string
+  /** What has just happened. */
+  readonly notice?: string
+  /** The moment that "3 minutes ago" is measured from. */
+  readonly now?: Date
+}
+
+export interface DevicesPageProps extends AccountPageProps {
+  readonly sessions: readonly {
+    readonly id: string
+    /** The browser that is looking at this page. */
+    readonly current: boolean
+    readonly browser: string
+    readonly platform: string
+    readonly ip: string
+    readonly createdAt: Date
+    readonly lastSeenAt: Date
+    readonly expiresAt: Date
+    readonly remembered: boolean
+  }[]
+}
+
+type Device = DevicesPageProps['sessions'][number]
+
+/** Where a person is signed in, and ending it from afar. */
+export function renderDevicesPage(props: DevicesPageProps): Html {
+  const { user, csrfToken, sessions, now = new Date() } = props
+  const ordered = [...sessions].sort((a, b) => Number(b.current) - Number(a.current))
+  const others = sessions.some(({ current }) => !current)
+  const everywhereElse = postForm(
+    { action: '/account/devices/revoke-others', csrfToken },
+    html`<button class="button">Sign out everywhere else</button>`,
+  )
+  const lead = 'Every browser that is signed in to your account. Sign out any that you do not know.'
+  return renderPage(
+    { title: 'Devices', user, csrfToken, nav: 'devices' },
+    html`${pageHeading('Devices', lead, others ? everywhereElse : '')}${notice(props.notice)}<ul class="card-list">${ordered.map((device) => deviceCard(device, csrfToken, now))}</ul>${others ? '' : html`<p class="aside-note">You are not signed in anywhere else.</p>`}`,
+  )
+}
+
+function deviceCard(device: Device, csrfToken: string, now: Date): Html {
+  const { id, current, browser, platform, ip, remembered } = device
+  const name = `${browser} on ${platform}`
+  const signOut = postForm(
+    { action: `/account/devices/${encodeURIComponent(id)}/revoke`, csrfToken },
+    html`<button class="button button-small">Sign out<span class="visually-hidden"> ${name}</span></button>`,
+  )
+  const facts = html`<dl class="facts">${fact('Last active', renderTime(device.lastSeenAt, now))}${fact('Signed in', renderTime(device.createdAt, now))}${fact(remembered ? 'Stays signed in until' : 'Signed in until', renderTime(device.expiresAt, now))}${fact('Address', html`<span class="address">${ip}</span>`)}</dl>`
+  return html`<li class="card item${current ? ' item-current' : ''}"><span class="item-icon">${deviceIcon(device)}</span><div class="item-main"><h2>${name}${current ? html` ${badge('This device', 'accent')}` : ''}</h2>${facts}</div><div class="item-action">${current ? '' : signOut}</div></li>`
+}
+
+function deviceIcon({ browser, platform }: Device): Html {
+  if (browser === 'curl') return icons.terminal()
+  return /^(iOS|iPadOS|Android)$/.test(platform) ? icons.phone() : icons.computer()
+}
+
+export interface AuthorizationsPageProps extends AccountPageProps {
+  readonly consents: readonly {
+    readonly id: string
+    readonly clientName: string
+    readonly clientUri?: string
+    readonly scopes: readonly { readonly title: string }[]
+    readonly grantedAt: Date
+  }[]
+}
+
+type Consent = AuthorizationsPageProps['consents'][number]
+
+/** The apps a person has let in, and showing them out. */
+export function renderAuthorizationsPage(props: AuthorizationsPageProps): Html {
+  const { user, csrfToken, consents, now = new Date() } = props
+  const empty = emptyState('apps', {
+    title: 'No app has access',
+    text: 'When you let an app use your account, it appears here, and here you can take it back.',
+  })
+  const lead = 'Apps that you have allowed to use your account, and what each of them may do.'
+  const list = html`<ul class="card-list">${consents.map((consent) => consentCard(consent, csrfToken, now))}</ul><p class="aside-note"><a href="/account/tokens">See which apps are connected right now</a></p>`
+  return renderPage(
+    { title: 'Apps with access', user, csrfToken, nav: 'authorizations' },
+    html`${pageHeading('Apps with access', lead)}${notice(props.notice)}${consents.length > 0 ? list : empty}`,
+  )
+}
+
+function consentCard(consent: Consent, csrfToken: string, now: Date): Html {
+  const { id, clientName, clientUri, scopes, grantedAt } = consent
+  const remove = postForm(
+    { action: `/account/authorizations/${encodeURIComponent(id)}/revoke`, csrfToken },
+    html`<p class="menu-text">${clientName} is cut off at once. It has to ask you again before it can come back.</p><button class="button button-danger">Remove access</button>`,
+  )
+  const menu = html`<details class="menu" name="item-menu"><summary class="button button-small">Remove<span class="visually-hidden"> ${clientName}</span></summary><div class="menu-panel"><div class="menu-section">${remove}</div></div></details>`
+  return html`<li class="card item">${monogram(clientName)}<div class="item-main"><h2>${outsideLink(clientUri, clientName)}</h2>${scopeChips(scopes)}<p class="item-note">Allowed ${renderTime(grantedAt, now)}</p></div><div class="item-action">${menu}</div></li>`
+}
+
+const scopeChips = (scopes: readonly { readonly title: string }[]) =>
+  html`<ul class="chips">${scopes.map(({ title }) => html`<li>${title}</li>`)}</ul>`
+
+export interface SecurityPageProps extends AccountPageProps {
+  /** False for accounts whose password is kept elsewhere. */
+  readonly passwordChangeable: boolean
+  readonly errors?: { readonly current?: string; readonly new?: string }
+}
+
+/** Changing one's own password. */
+export function renderSecurityPage(props: SecurityPageProps): Html {
+  const { user, csrfToken, passwordChangeable, errors = {} } = props
+  const elsewhere = emptyState('key', {
+    title: 'Your password is kept elsewhere',
+    text: 'You sign in through another service. Change your password there.',
+  })
+  const failed = errors.current || errors.new
+  return renderPage(
+    { title: 'Security', user, csrfToken, nav: 'security' },
+    html`${pageHeading('Security', 'How you prove that you are you.')}${notice(props.notice)}${problem(failed && 'Your password was not changed.', 'password-problem')}${passwordChangeable ? passwordForm(props) : elsewhere}`,
+  )
+}
+
+function passwordForm({ user, csrfToken, errors = {} }: SecurityPageProps): Html {
+  const fields = [
+    textField({
+      name: 'username',
+      label: 'Username',
+      value: user.username,
+      autocomplete: 'username',
+      readOnly: true,
+    }),
+    textField({
+      name: 'current_password',
+      label: 'Current password',
+      type: 'password',
+      autocomplete: 'current-password',
+      error: errors.current,
+      autofocus: errors.current !== undefined,
+    }),
+    textField({
+      name: 'new_password',
+      label: 'New password',
+      type: 'password',
+      autocomplete: 'new-password',
+      minLength: 8,
+      hint: 'At least 8 characters. A few unrelated words are easy to keep and hard to guess.',
+      error: errors.new,
+      autofocus: errors.new !== undefined && errors.current === undefined,
+    }),
+    textField({
+      name: 'new_password_again',
+      label: 'New password, once more',
+      type: 'password',
+      autocomplete: 'new-password',
+      minLength: 8,
+      invalidBecause: errors.new && 'new_password-error',
+    }),
+  ]
+  const form = postForm(
+    { action: '/account/security/password', csrfToken, className: 'stack' },
+    html`${fields}<div class="form-end"><button class="button button-primary">Change password</button><p class="hint">All your other devices are signed out, and apps have to be connected again.</p></div>`,
+  )
+  return html`<section class="card padded"><h2>Change your password</h2>${form}</section>`
+}
+
+export interface TokensPageProps extends AccountPageProps {
+  readonly grants: readonly {
+    readonly familyId: string
+    readonly clientName: string
+    readonly scopes: readonly { readonly title: string }[]
+    readonly issuedAt: Date
+    readonly lastUsedAt?: Date
+    readonly expiresAt: Date
+  }[]
+}
+
+/** The apps that hold a live token. Taking one back is done where its access is. */
+export function renderTokensPage(props: TokensPageProps): Html {
+  const { user, csrfToken, grants, now = new Date() } = props
+  const empty = emptyState('apps', {
+    title: 'No app is connected right now',
+    text: 'An app that you let in appears here for as long as it can act for you.',
+  })
+  const list = html`<ul class="card-list">${grants.map((grant) => grantCard(grant, now))}</ul>`
+  const lead = 'Apps that hold a live token: a pass that lets them act for you until it runs out.'
+  return renderPage(
+    { title: 'Connected right now', user, csrfToken, nav: 'authorizations' },
+    html`${pageHeading('Connected right now', lead)}${notice(props.notice)}${grants.length > 0 ? list : empty}<p class="aside-note">To cut an app off, remove it under <a href="/account/authorizations">Apps with access</a>.</p>`,
+  )
+}
+
+const grantCard = (grant: TokensPageProps['grants'][number], now: Date) =>
+  html`<li class="card item">${monogram(grant.clientName)}<div class="item-main"><h2>${grant.clientName}</h2>${scopeChips(grant.scopes)}<dl class="facts">${fact('Connected', renderTime(grant.issuedAt, now))}${grant.lastUsedAt ? fact('Last used', renderTime(grant.lastUsedAt, now)) : ''}${fact('Runs out', renderTime(grant.expiresAt, now))}</dl></div></li>`

@@ -1,0 +1,60 @@
+import { html } from 'hono/html'
+import { choice, notice, postForm, problem, textField } from '#/web/components.ts'
+import type { Html } from '#/web/html.ts'
+import { renderPage } from '#/web/layout.ts'
+
+export interface LoginPageProps {
+  readonly csrfToken: string
+  /** Where the sign-in leads: a path of ours, checked by the caller. */
+  readonly redirect: string
+  readonly username?: string
+  readonly rememberMeEnabled: boolean
+  readonly error?: string
+  readonly notice?: string
+  /** The client that sent the person here, if any. */
+  readonly clientName?: string
+}
+
+/** Where people prove who they are. */
+export function renderLoginPage(props: LoginPageProps): Html {
+  const { clientName } = props
+  const lead = clientName
+    ? html`to continue to <strong>${clientName}</strong>`
+    : 'to manage your account and devices'
+  const form = postForm(
+    { action: '/login', csrfToken: props.csrfToken, className: 'stack' },
+    credentials(props),
+  )
+  return renderPage(
+    { title: clientName ? `Sign in to continue to ${clientName}` : 'Sign in' },
+    html`<section class="card card-alone"><div class="alone-heading"><h1>Sign in</h1><p class="lead">${lead}</p></div>${notice(props.notice)}${problem(props.error, 'login-error')}${form}</section><p class="alone-note">Before you type your password, check that the address bar shows the site you expect.</p>`,
+  )
+}
+
+function credentials({ redirect, username = '', error, rememberMeEnabled }: LoginPageProps): Html {
+  const invalidBecause = error ? 'login-error' : undefined
+  const name = textField({
+    name: 'username',
+    label: 'Username',
+    value: username,
+    autocomplete: 'username',
+    autofocus: username === '',
+    verbatim: true,
+    invalidBecause,
+  })
+  const password = textField({
+    name: 'password',
+    label: 'Password',
+    type: 'password',
+    autocomplete: 'current-password',
+    autofocus: username !== '',
+    invalidBecause,
+  })
+  const remember = choice({
+    name: 'remember_me',
+    value: '1',
+    label: 'Keep me signed in on this device',
+    detail: 'Leave this off on a device that others use.',
+  })
+  return html`<input type="hidden" name="redirect" value="${redirect}">${name}${password}${rememberMeEnabled && remember}<button class="button button-primary button-block">Sign in</button>`
+}
