@@ -33,8 +33,8 @@ const anchorsOf = (markdown: string): Set<string> =>
 const withoutCode = (markdown: string) => markdown.replaceAll(/```[\s\S]*?```/g, '')
 
 const linksOf = (markdown: string): string[] =>
-  [...withoutCode(markdown).matchAll(/!?\[[^\]]*\]\(([^)\s]+)[^)]*\)/g)]
-    .map(([, target = '']) => target)
+  [...withoutCode(markdown).matchAll(/!?\[[^\]]*\]\(([^)\s]+)[^)]*\)|(?:src|href)="([^"]+)"/g)]
+    .map(([, target, attribute]) => target ?? attribute ?? '')
     .filter((target) => !/^[a-z]+:/i.test(target))
 
 describe('relative links', () => {

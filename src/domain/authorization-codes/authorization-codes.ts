@@ -1,6 +1,7 @@
 /** Authorization codes: issued once, consumed once by one atomic statement, remembered for a while to notice replays. */
-import { and, eq, inArray, isNull, lt } from 'drizzle-orm'
+import { and, eq, isNull, lt } from 'drizzle-orm'
 import type { Database } from '#/database/client.ts'
+import { deleteBatch } from '#/database/delete-batch.ts'
 import {
   type AuthorizationCode,
   authorizationCodes,
@@ -98,23 +99,12 @@ export async function discardAuthorizationCodes(
 }
 
 /** Deletes up to `limit` codes that expired before the given moment. */
-export async function deleteExpiredCodes(
-  db: Database,
-  before: Date,
-  limit: number,
-): Promise<number> {
-  const expired = db
-    .select({ hash: authorizationCodes.codeHash })
-    .from(authorizationCodes)
-    .where(lt(authorizationCodes.expiresAt, before))
-    .limit(limit)
-    .for('update', { skipLocked: true })
-  const rows = await db
-    .delete(authorizationCodes)
-    .where(inArray(authorizationCodes.codeHash, expired))
-    .returning({ hash: authorizationCodes.codeHash })
-  return rows.length
-}
+export const deleteExpiredCodes = (db: Database, before: Date, limit: number): Promise<number> =>
+  deleteBatch(db, authorizationCodes, {
+    key: authorizationCodes.codeHash,
+    where: lt(authorizationCodes.expiresAt, before),
+    limit,
+  })
 
 const ofClient = (code: string, clientId: string) =>
   and(eq(authorizationCodes.codeHash, sha256(code)), eq(authorizationCodes.clientId, clientId))

@@ -1,6 +1,7 @@
 /** Validated authorization requests that wait while their user signs in or consents. They expire by themselves. */
-import { and, eq, gt, inArray, lte } from 'drizzle-orm'
+import { and, eq, gt, lte } from 'drizzle-orm'
 import type { Database } from '#/database/client.ts'
+import { deleteBatch } from '#/database/delete-batch.ts'
 import {
   type AuthorizationRequest,
   authorizationRequests,
@@ -54,20 +55,10 @@ export async function consumeAuthorizationRequest(
   return rows[0]
 }
 
-export async function deleteExpiredRequests(
-  db: Database,
-  now: Date,
-  limit: number,
-): Promise<number> {
-  const expired = db
-    .select({ id: authorizationRequests.id })
-    .from(authorizationRequests)
-    .where(lte(authorizationRequests.expiresAt, now))
-    .limit(limit)
-    .for('update', { skipLocked: true })
-  const rows = await db
-    .delete(authorizationRequests)
-    .where(inArray(authorizationRequests.id, expired))
-    .returning({ id: authorizationRequests.id })
-  return rows.length
-}
+/** Deletes up to `limit` requests that nobody answered in time. */
+export const deleteExpiredRequests = (db: Database, now: Date, limit: number): Promise<number> =>
+  deleteBatch(db, authorizationRequests, {
+    key: authorizationRequests.id,
+    where: lte(authorizationRequests.expiresAt, now),
+    limit,
+  })

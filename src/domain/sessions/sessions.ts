@@ -18,6 +18,7 @@ import {
   sql,
 } from 'drizzle-orm'
 import type { Database } from '#/database/client.ts'
+import { deleteBatch } from '#/database/delete-batch.ts'
 import { type Session, sessions } from '#/database/schema/sessions.ts'
 import { type User, users } from '#/database/schema/users.ts'
 import type { SessionEndReason } from '#/protocol/vocabulary.ts'
@@ -148,20 +149,12 @@ export async function endLapsedSessions(
 }
 
 /** Deletes up to `limit` rows that ended before the given moment; answers how many. */
-export async function deleteEndedSessions(
-  db: Database,
-  before: Date,
-  limit: number,
-): Promise<number> {
-  const old = db
-    .select({ id: sessions.id })
-    .from(sessions)
-    .where(and(isNotNull(sessions.endedAt), lt(sessions.endedAt, before)))
-    .limit(limit)
-    .for('update', { skipLocked: true })
-  return (await db.delete(sessions).where(inArray(sessions.id, old)).returning({ id: sessions.id }))
-    .length
-}
+export const deleteEndedSessions = (db: Database, before: Date, limit: number): Promise<number> =>
+  deleteBatch(db, sessions, {
+    key: sessions.id,
+    where: and(isNotNull(sessions.endedAt), lt(sessions.endedAt, before)),
+    limit,
+  })
 
 /** Moves the idle deadline; written at most once per `everyMs`, and never for a session that has lapsed. */
 export async function touchSession(

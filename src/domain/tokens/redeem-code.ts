@@ -12,7 +12,7 @@ import { matchesChallenge } from '#/protocol/pkce.ts'
 import { hasScope } from '#/protocol/scopes.ts'
 import { randomSecret } from '#/protocol/secrets.ts'
 import { span } from '#/telemetry/tracing.ts'
-import { type RevokedTokens, revokeFamily } from './revoke-tokens.ts'
+import { endStolenFamily, type RevokedTokens } from './revoke-tokens.ts'
 import { entitleCode, insertTokens, type Token, type TokenLifetimes } from './tokens.ts'
 
 export interface PresentedCode {
@@ -96,21 +96,7 @@ async function noticeReplay(
 ): Promise<Redemption> {
   const used = await findAuthorizationCode(tx, presented)
   if (!used?.consumedAt) return { result: 'invalid' }
-  const revoked = await revokeFamily(tx, used.familyId, {
-    reason: 'code_replay',
-    now: presented.now,
-  })
-  await writeAudit(tx, origin, {
-    type: 'SUSPICIOUS_ACTIVITY',
-    at: presented.now,
-    success: false,
-    clientId: used.clientId,
-    resource: { type: 'token_family', id: used.familyId },
-    details: {
-      what: 'authorization code replayed',
-      access_ended: revoked.access,
-      refresh_ended: revoked.refresh,
-    },
-  })
-  return { result: 'replayed', revoked }
+  const { familyId, clientId } = used
+  const theft = { familyId, clientId, reason: 'code_replay', now: presented.now } as const
+  return { result: 'replayed', revoked: await endStolenFamily(tx, theft, origin) }
 }

@@ -10,7 +10,7 @@ import { OAuthError } from '#/protocol/errors.ts'
 import { isScopeWithin } from '#/protocol/scopes.ts'
 import { deriveKey, hmac } from '#/protocol/secrets.ts'
 import { span } from '#/telemetry/tracing.ts'
-import { type RevokedTokens, revokeFamily } from './revoke-tokens.ts'
+import { endStolenFamily, type RevokedTokens } from './revoke-tokens.ts'
 import {
   entitleRefreshToken,
   findRefreshToken,
@@ -100,7 +100,11 @@ async function explainUnusable(
   if (!user || !row.revokedAt || row.revocationReason !== 'rotation') return { result: 'revoked' }
   const age = presented.now.getTime() - row.revokedAt.getTime()
   const successor = age < graceMs ? await findUnusedSuccessor(tx, presented) : undefined
-  if (!successor) return endFamily(tx, row, presented, origin)
+  if (!successor) {
+    const { familyId, clientId } = row
+    const theft = { familyId, clientId, reason: 'reuse', now: presented.now } as const
+    return { result: 'reuse', revoked: await endStolenFamily(tx, theft, origin) }
+  }
   const access = await insertTokens(tx, {
     grant: grantOf(row),
     scope: narrow(row.scope, presented.scope),
@@ -118,28 +122,6 @@ async function findUnusedSuccessor(
     if (await holdRefreshToken(tx, { ...presented, token })) return token
   }
   return undefined
-}
-
-async function endFamily(
-  tx: Database,
-  row: Token,
-  { now }: PresentedRefreshToken,
-  origin: AuditOrigin,
-): Promise<Refreshed> {
-  const revoked = await revokeFamily(tx, row.familyId, { reason: 'reuse', now })
-  await writeAudit(tx, origin, {
-    type: 'SUSPICIOUS_ACTIVITY',
-    at: now,
-    success: false,
-    clientId: row.clientId,
-    resource: { type: 'token_family', id: row.familyId },
-    details: {
-      what: 'refresh token reused',
-      access_ended: revoked.access,
-      refresh_ended: revoked.refresh,
-    },
-  })
-  return { result: 'reuse', revoked }
 }
 
 const successors = ({ secrets, token }: PresentedRefreshToken): string[] =>

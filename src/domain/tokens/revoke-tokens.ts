@@ -2,6 +2,7 @@
 import { and, eq, gt, isNull, type SQL } from 'drizzle-orm'
 import type { Database } from '#/database/client.ts'
 import { tokens } from '#/database/schema/tokens.ts'
+import { type AuditOrigin, writeAudit } from '#/domain/audit/audit.ts'
 import type { StoredTokenType, TokenRevocationReason } from '#/protocol/vocabulary.ts'
 
 /** How many live tokens of each type ended. */
@@ -36,23 +37,39 @@ export const revokeTokensOfConsent = (
     now,
   })
 
+export interface Theft {
+  readonly familyId: string
+  readonly clientId: string
+  readonly reason: 'reuse' | 'code_replay'
+  readonly now: Date
+}
+
 /**
- * RFC 9700 §4.14.2: what a replayed code or refresh token has led to. A refresh under way may add a token while its
- * family ends; its parent's row lock makes the UPDATE wait for it, and the next look finds what it left.
+ * RFC 9700 §4.14.2: ends what a replayed code or refresh token has led to, and says so in the audit log. A refresh under
+ * way may add a token while its family ends; its parent's row lock makes the UPDATE wait for it, and the next look finds
+ * what it left.
  */
-export async function revokeFamily(
+export async function endStolenFamily(
   tx: Database,
-  familyId: string,
-  end: Revocation,
+  theft: Theft,
+  origin: AuditOrigin,
 ): Promise<RevokedTokens> {
-  const family = eq(tokens.familyId, familyId)
-  let { access, refresh } = await revokeTokens(tx, family, end)
-  while (await hasLiveTokens(tx, family, end.now)) {
-    const more = await revokeTokens(tx, family, end)
+  const family = eq(tokens.familyId, theft.familyId)
+  let { access, refresh } = await revokeTokens(tx, family, theft)
+  while (await hasLiveTokens(tx, family, theft.now)) {
+    const more = await revokeTokens(tx, family, theft)
     access += more.access
     refresh += more.refresh
   }
-  return { reason: end.reason, access, refresh }
+  await writeAudit(tx, origin, {
+    type: 'SUSPICIOUS_ACTIVITY',
+    at: theft.now,
+    success: false,
+    clientId: theft.clientId,
+    resource: { type: 'token_family', id: theft.familyId },
+    details: { reason: theft.reason, access_ended: access, refresh_ended: refresh },
+  })
+  return { reason: theft.reason, access, refresh }
 }
 
 const hasLiveTokens = async (tx: Database, which: SQL, now: Date): Promise<boolean> =>

@@ -2,8 +2,9 @@
  * Access and refresh tokens as rows. A family is everything that one approval led to; it ends as a whole when a code
  * or refresh token of it is used twice. Signing happens elsewhere, after the rows have committed.
  */
-import { and, eq, gt, inArray, isNotNull, isNull, lt, or } from 'drizzle-orm'
+import { and, eq, gt, isNotNull, isNull, lt, or } from 'drizzle-orm'
 import type { Database } from '#/database/client.ts'
+import { deleteBatch } from '#/database/delete-batch.ts'
 import { authorizationCodes } from '#/database/schema/authorization-codes.ts'
 import { clients } from '#/database/schema/clients.ts'
 import { consents } from '#/database/schema/consents.ts'
@@ -185,18 +186,12 @@ export function findLiveAccessToken(
  * Deletes up to `limit` tokens that expired, or were revoked, before the given moment; revoked refresh tokens are kept
  * that long to tell a replay from a made-up one.
  */
-export async function deleteDeadTokens(db: Database, before: Date, limit: number): Promise<number> {
-  const dead = db
-    .select({ id: tokens.id })
-    .from(tokens)
-    .where(
-      or(
-        and(isNull(tokens.revokedAt), lt(tokens.expiresAt, before)),
-        and(isNotNull(tokens.revokedAt), lt(tokens.revokedAt, before)),
-      ),
-    )
-    .limit(limit)
-    .for('update', { skipLocked: true })
-  return (await db.delete(tokens).where(inArray(tokens.id, dead)).returning({ id: tokens.id }))
-    .length
-}
+export const deleteDeadTokens = (db: Database, before: Date, limit: number): Promise<number> =>
+  deleteBatch(db, tokens, {
+    key: tokens.id,
+    where: or(
+      and(isNull(tokens.revokedAt), lt(tokens.expiresAt, before)),
+      and(isNotNull(tokens.revokedAt), lt(tokens.revokedAt, before)),
+    ),
+    limit,
+  })
