@@ -28,12 +28,17 @@ export async function listen(fetch: Parameters<typeof serve>[0]['fetch'], { HOST
       const closed = new Promise<void>((resolve) => {
         server.close(() => resolve())
       })
-      if ('closeIdleConnections' in server) server.closeIdleConnections()
+      // A connection is kept alive after its last answer, so idle ones turn up for as long as there are answers.
+      const idle = setInterval(
+        () => 'closeIdleConnections' in server && server.closeIdleConnections(),
+        50,
+      )
       const timer = setTimeout(
         () => 'closeAllConnections' in server && server.closeAllConnections(),
         timeoutMs,
       )
       await closed
+      clearInterval(idle)
       clearTimeout(timer)
     },
   }

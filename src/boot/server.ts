@@ -50,7 +50,9 @@ export async function startServer(
   })
   const listener = await listen(app.fetch, config)
   const scrape = await telemetry.listen()
-  const stopSweeper = startSweeper(db, recorder, {
+  const stopSweeper = startSweeper(db, {
+    recorder,
+    origin: { enabled: config.ENABLE_AUDIT_LOGGING },
     retention: { sessionsMs: config.SESSION_RETENTION, auditMs: config.AUDIT_LOG_RETENTION },
     intervalMs: config.SESSION_SWEEP_INTERVAL,
     clock,

@@ -4,11 +4,13 @@
  */
 import type { MiddlewareHandler } from 'hono'
 import type { Database } from '#/database/client.ts'
+import { endWithAudit } from '#/domain/sessions/end-with-audit.ts'
 import { endSession, findSession, judgeSession, touchSession } from '#/domain/sessions/sessions.ts'
 import type { SessionEndReason } from '#/protocol/vocabulary.ts'
 import type { SessionCookies } from './browser-session.ts'
 import type { AppContext, AppEnv, SignedIn } from './context.ts'
 import { PageError } from './page-error.ts'
+import { recordEndedSessions } from './record-ended.ts'
 import { fingerprintOf, type SessionPolicy } from './session-policy.ts'
 
 export interface SessionAccess {
@@ -71,9 +73,11 @@ async function resolve(
   cookies.clear(c)
   if (judgement === undefined || judgement === 'accepted' || judgement === 'already_ended')
     return undefined
-  const ended = await endSession(db, id, { reason: judgement, now })
-  if (ended) c.var.recorder.sessionEnded(ended.reason, ended.seconds)
-  return ended?.reason
+  const { origin, recorder } = c.var
+  const end = (tx: Database) => endSession(tx, id, { reason: judgement, now })
+  const ended = await endWithAudit(db, end, { type: 'SESSION_ENDED', origin, now })
+  recordEndedSessions(recorder, ended)
+  return ended[0]?.reason
 }
 
 /** The sign-in page, which leads back to what was asked for; a form cannot be repeated, so it leads to the start page. */

@@ -6,6 +6,7 @@ import type { User } from '#/domain/users/users.ts'
 import type { LoginSource } from '#/protocol/vocabulary.ts'
 import type { SessionCookies } from './browser-session.ts'
 import type { AppContext } from './context.ts'
+import { recordEndedSessions } from './record-ended.ts'
 import { fingerprintOf, type SessionPolicy } from './session-policy.ts'
 
 export interface SignInOptions {
@@ -43,8 +44,7 @@ export async function signIn(
   )
   if (!started) return false
   cookies.save(c, seal, remembered ? lifetimeMs : undefined)
-  if (started.replaced)
-    c.var.recorder.sessionEnded(started.replaced.reason, started.replaced.seconds)
+  recordEndedSessions(c.var.recorder, started.replaced)
   c.var.recorder.sessionStarted()
   return true
 }

@@ -167,11 +167,7 @@ async function step(world: World, action: Action, process: number): Promise<void
       const ends = await Promise.all(
         Array.from({ length: action.times }, () => endSession(db, id, { reason: 'logout', now })),
       )
-      record(
-        world,
-        process,
-        ends.filter((end) => end !== undefined),
-      )
+      record(world, process, ends.flat())
       return modelEnd(world, (key) => key === id, 'logout')
     }
     case 'revoke': {
@@ -179,7 +175,7 @@ async function step(world: World, action: Action, process: number): Promise<void
       const end = { reason: 'revoked', now } as const
       const ends = action.others
         ? await endSessionsOfUser(db, userId, { ...end, except: id })
-        : [await endOwnSession(db, { userId, id }, end)].filter((one) => one !== undefined)
+        : await endOwnSession(db, { userId, id }, end)
       record(world, process, ends)
       return modelEnd(
         world,
@@ -272,12 +268,12 @@ async function signIn(world: World, action: Action & { do: 'sign-in' }, process:
   // A process that dies right after the commit has counted nothing, and the gauge is right all the same.
   if (action.crash) {
     world.lost.created += 1
-    world.lost.ended += started.replaced ? 1 : 0
+    world.lost.ended += started.replaced.length
     return
   }
   const counters = world.counters[process]
   if (counters) counters.created += 1
-  if (started.replaced) record(world, process, [started.replaced])
+  record(world, process, started.replaced)
 }
 
 /** What the middleware does with a cookie. */
@@ -289,8 +285,7 @@ async function visit(world: World, id: string, stolen: boolean, process: number)
   if (judgement === 'accepted')
     return touchSession(database.db, found.session, { now, idleMs, everyMs: minute })
   if (judgement === 'already_ended') return
-  const end = await endSession(database.db, id, { reason: judgement, now })
-  if (end) record(world, process, [end])
+  record(world, process, await endSession(database.db, id, { reason: judgement, now }))
 }
 
 function modelVisit(world: World, id: string, stolen: boolean) {

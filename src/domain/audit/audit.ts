@@ -10,6 +10,7 @@ const severities = {
   AUTHENTICATION_FAILURE: 'warning',
   LOGOUT: 'info',
   SESSION_REVOKED: 'warning',
+  SESSION_ENDED: 'info',
   USER_AUTHORIZATION_GRANTED: 'info',
   USER_AUTHORIZATION_REVOKED: 'info',
   AUTHORIZATION_CODE_GENERATED: 'info',

@@ -108,11 +108,12 @@ async function endSessions(
   }))
 }
 
-export const endSession = async (
+/** Ends one session, whoever's it is; empty when it had ended already. */
+export const endSession = (
   db: Database,
   id: string,
   end: { reason: SessionEndReason; now: Date },
-): Promise<EndedSession | undefined> => (await endSessions(db, eq(sessions.id, id), end))[0]
+): Promise<EndedSession[]> => endSessions(db, eq(sessions.id, id), end)
 
 /** Ends what a user has: everything, or all but one session. */
 export const endSessionsOfUser = (
@@ -126,13 +127,13 @@ export const endSessionsOfUser = (
     end,
   )
 
-/** Ends one session of a user; undefined when it is not theirs or not live. */
-export const endOwnSession = async (
+/** Ends one session of a user; empty when it is not theirs or not live. */
+export const endOwnSession = (
   db: Database,
   { userId, id }: { userId: string; id: string },
   end: { reason: SessionEndReason; now: Date },
-): Promise<EndedSession | undefined> =>
-  (await endSessions(db, and(eq(sessions.id, id), eq(sessions.userId, userId)), end))[0]
+): Promise<EndedSession[]> =>
+  endSessions(db, and(eq(sessions.id, id), eq(sessions.userId, userId)), end)
 
 /** Ends up to `limit` lapsed rows, at the deadline that passed. Replicas skip each other's rows. */
 export async function endLapsedSessions(

@@ -28,7 +28,8 @@ export interface NewSession {
 }
 
 export interface StartedSession {
-  readonly replaced: EndedSession | undefined
+  /** What this browser had until now; at most one. */
+  readonly replaced: readonly EndedSession[]
 }
 
 /**
@@ -45,8 +46,9 @@ export function startSession(
     db.transaction(async (tx) => {
       const [current] = await tx.select().from(users).where(eq(users.id, user.id)).for('share')
       if (!current?.isActive || current.passwordHash !== user.passwordHash) return undefined
-      const replaced =
-        start.replaces && (await endSession(tx, start.replaces, { reason: 'replaced', now }))
+      const replaced = start.replaces
+        ? await endSession(tx, start.replaces, { reason: 'replaced', now })
+        : []
       await tx.insert(sessions).values({
         id: start.id,
         userId: user.id,
@@ -67,9 +69,13 @@ export function startSession(
         at: now,
         actor: user,
         resource: { type: 'session', id: start.id },
-        details: { auth_source: start.source, remembered: start.remembered },
+        details: {
+          auth_source: start.source,
+          remembered: start.remembered,
+          replaced: replaced.length,
+        },
       })
-      return { replaced: replaced || undefined }
+      return { replaced }
     }),
   )
 }

@@ -3,9 +3,11 @@
  * use, in batches that replicas share without waiting for each other.
  */
 import type { Database } from '#/database/client.ts'
+import type { AuditOrigin } from '#/domain/audit/audit.ts'
 import { deleteOldAuditEvents } from '#/domain/audit/delete-old.ts'
 import { deleteExpiredCodes } from '#/domain/authorization-codes/authorization-codes.ts'
 import { deleteExpiredRequests } from '#/domain/authorization-requests/authorization-requests.ts'
+import { endWithAudit } from '#/domain/sessions/end-with-audit.ts'
 import { deleteEndedSessions, endLapsedSessions } from '#/domain/sessions/sessions.ts'
 import { deleteDeadTokens } from '#/domain/tokens/tokens.ts'
 import { type SweeperTask, sweeperTasks } from '#/protocol/vocabulary.ts'
@@ -24,43 +26,52 @@ const codeMemoryMs = 24 * hours
 /** Rotated refresh tokens are remembered for 30 days, to end the family of a reused one. */
 const tokenMemoryMs = 30 * 24 * hours
 
-type Task = (db: Database, recorder: Recorder, now: Date) => Promise<number>
+interface Turn {
+  readonly recorder: Recorder
+  readonly origin: AuditOrigin
+  readonly now: Date
+}
+
+type Task = (db: Database, turn: Turn) => Promise<number>
 
 const tasksFor = (retention: Retention): Record<SweeperTask, Task> => ({
   sessions_lapsed: endLapsed,
-  sessions_retention: (db, _, now) =>
+  sessions_retention: (db, { now }) =>
     deleteEndedSessions(db, earlier(now, retention.sessionsMs), batch),
-  authorization_requests: (db, _, now) => deleteExpiredRequests(db, now, batch),
-  authorization_codes: (db, _, now) => deleteExpiredCodes(db, earlier(now, codeMemoryMs), batch),
-  tokens: (db, _, now) => deleteDeadTokens(db, earlier(now, tokenMemoryMs), batch),
-  audit_events: (db, _, now) => deleteOldAuditEvents(db, earlier(now, retention.auditMs), batch),
+  authorization_requests: (db, { now }) => deleteExpiredRequests(db, now, batch),
+  authorization_codes: (db, { now }) => deleteExpiredCodes(db, earlier(now, codeMemoryMs), batch),
+  tokens: (db, { now }) => deleteDeadTokens(db, earlier(now, tokenMemoryMs), batch),
+  audit_events: (db, { now }) => deleteOldAuditEvents(db, earlier(now, retention.auditMs), batch),
 })
+
+export interface SweepOptions {
+  readonly recorder: Recorder
+  readonly origin: AuditOrigin
+  readonly retention: Retention
+  readonly clock: () => Date
+}
 
 /** One turn over all tasks, each until its work is done. A task that fails is counted and waits for the next turn. */
 export async function sweep(
   db: Database,
-  recorder: Recorder,
-  {
-    retention,
-    clock,
-    stopped,
-  }: { retention: Retention; clock: () => Date; stopped: () => boolean },
+  { recorder, origin, retention, clock }: SweepOptions,
+  stopped: () => boolean = () => false,
 ): Promise<void> {
   const start = performance.now()
   const tasks = tasksFor(retention)
   for (const name of sweeperTasks) {
     try {
-      await drain(name, () => tasks[name](db, recorder, clock()))
+      await drain(name)
     } catch {
       recorder.sweeperFailed(name)
     }
   }
   recorder.sweeperTurn((performance.now() - start) / 1000)
 
-  async function drain(name: SweeperTask, run: () => Promise<number>) {
+  async function drain(name: SweeperTask) {
     let rows = batch
     while (rows === batch && !stopped()) {
-      rows = await run()
+      rows = await tasks[name](db, { recorder, origin, now: clock() })
       if (rows > 0) recorder.sweeperSwept(name, rows)
     }
   }
@@ -69,14 +80,13 @@ export async function sweep(
 /** Sweeps at once and then at every interval; the answer stops it and waits for a turn under way. */
 export function startSweeper(
   db: Database,
-  recorder: Recorder,
-  { retention, intervalMs, clock }: { retention: Retention; intervalMs: number; clock: () => Date },
+  { intervalMs, ...options }: SweepOptions & { readonly intervalMs: number },
 ): () => Promise<void> {
   let stopping = false
   let timer: NodeJS.Timeout | undefined
   let turn = Promise.resolve()
   const run = () => {
-    turn = sweep(db, recorder, { retention, clock, stopped: () => stopping }).then(() => {
+    turn = sweep(db, options, () => stopping).then(() => {
       if (!stopping) timer = setTimeout(run, intervalMs)
     })
   }
@@ -88,8 +98,9 @@ export function startSweeper(
   }
 }
 
-async function endLapsed(db: Database, recorder: Recorder, now: Date) {
-  const ended = await endLapsedSessions(db, { now, limit: batch })
+async function endLapsed(db: Database, { recorder, origin, now }: Turn) {
+  const end = (tx: Database) => endLapsedSessions(tx, { now, limit: batch })
+  const ended = await endWithAudit(db, end, { type: 'SESSION_ENDED', origin, now })
   for (const { reason, seconds } of ended) recorder.sessionEnded(reason, seconds)
   return ended.length
 }

@@ -1,7 +1,7 @@
 /** /account/devices: a user's live sessions, and ending them from afar. */
 
 import type { Database } from '#/database/client.ts'
-import { type AuditEventType, writeAudit } from '#/domain/audit/audit.ts'
+import { endWithAudit } from '#/domain/sessions/end-with-audit.ts'
 import {
   type EndedSession,
   endOwnSession,
@@ -40,10 +40,9 @@ export async function postRevokeDevice(c: AppContext, options: AccountOptions) {
   const { session, user } = signedInUser(c)
   const id = uuidParameter(c, 'id')
   const end = { reason: 'revoked', now: c.var.now } as const
-  const ended = await endAndAudit(c, options.db, async (tx) => {
-    const one = id === undefined ? undefined : await endOwnSession(tx, { userId: user.id, id }, end)
-    return one ? [one] : []
-  })
+  const ended = await endAndRecord(c, options.db, async (tx) =>
+    id === undefined ? [] : endOwnSession(tx, { userId: user.id, id }, end),
+  )
   if (id === session.id) {
     options.cookies.clear(c)
     return c.redirect('/login', 303)
@@ -55,28 +54,18 @@ export async function postRevokeDevice(c: AppContext, options: AccountOptions) {
 export async function postRevokeOtherDevices(c: AppContext, { db }: AccountOptions) {
   const { session, user } = signedInUser(c)
   const end = { reason: 'revoked', now: c.var.now, except: session.id } as const
-  await endAndAudit(c, db, (tx) => endSessionsOfUser(tx, user.id, end))
+  await endAndRecord(c, db, (tx) => endSessionsOfUser(tx, user.id, end))
   return c.redirect(`${path}?notice=others_ended`, 303)
 }
 
-async function endAndAudit(
+async function endAndRecord(
   c: AppContext,
   db: Database,
   end: (tx: Database) => Promise<EndedSession[]>,
 ) {
-  const { user } = signedInUser(c)
-  const type: AuditEventType = 'SESSION_REVOKED'
-  const ended = await db.transaction(async (tx) => {
-    const ended = await end(tx)
-    const events = ended.map(({ id }) => ({
-      type,
-      at: c.var.now,
-      actor: user,
-      resource: { type: 'session', id } as const,
-    }))
-    await writeAudit(tx, c.var.origin, ...events)
-    return ended
-  })
-  recordEndedSessions(c.var.recorder, ended)
+  const { origin, now, recorder } = c.var
+  const actor = signedInUser(c).user
+  const ended = await endWithAudit(db, end, { type: 'SESSION_REVOKED', origin, actor, now })
+  recordEndedSessions(recorder, ended)
   return ended
 }
