@@ -83,14 +83,12 @@ describe('the session ledger', () => {
     const idle = await start(user, { now: created })
     const absolute = await start(user, { now: created, idleMs: 0 })
     const now = new Date()
-    expect(await endSession(database.db, idle.id, { reason: 'logout', now })).toMatchObject({
-      reason: 'idle_timeout',
-      seconds: 1800,
-    })
-    expect(await endSession(database.db, absolute.id, { reason: 'revoked', now })).toMatchObject({
-      reason: 'timeout',
-      seconds: 43_200,
-    })
+    expect(await endSession(database.db, idle.id, { reason: 'logout', now })).toMatchObject([
+      { reason: 'idle_timeout', seconds: 1800 },
+    ])
+    expect(await endSession(database.db, absolute.id, { reason: 'revoked', now })).toMatchObject([
+      { reason: 'timeout', seconds: 43_200 },
+    ])
     expect((await rowOf(idle.id))?.endedAt).toEqual(new Date(created.getTime() + 30 * minute))
   })
 
