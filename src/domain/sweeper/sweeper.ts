@@ -16,7 +16,7 @@ import type { Recorder } from '#/telemetry/recorder.ts'
 const batch = 500
 const hours = 60 * 60 * 1000
 
-export interface Retention {
+interface Retention {
   readonly sessionsMs: number
   readonly auditMs: number
 }
