@@ -1,5 +1,5 @@
 /** The composition root: every endpoint, the order of the middleware, the one error handler. */
-import { Hono } from 'hono'
+import { Hono, type MiddlewareHandler } from 'hono'
 import { bodyLimit } from 'hono/body-limit'
 import type { Redis } from 'ioredis'
 import type { Database } from '#/database/client.ts'
@@ -65,6 +65,7 @@ export function createApp(parts: AppParts): Hono<AppEnv> {
   )
   app.use(requestContext(parts))
   app.use(securityHeaders({ secure: config.secure }))
+  app.use(refuseUserInAddress)
   app.use(bodyLimit({ maxSize: largestBody, onError: refuseBody }))
   mountEndpoints(app, parts)
   app.route('/', assetRoutes())
@@ -161,6 +162,13 @@ function requestContext({ config, log, clock }: AppParts) {
     })
     await next()
   }
+}
+
+/** No Request can be made of an address with a user in it (RFC 9110 §4.2.4), and nobody honest asks for one. */
+const refuseUserInAddress: MiddlewareHandler<AppEnv> = (c, next) => {
+  if (/^https?:\/\/[^/?#]*@/i.test(c.req.url))
+    throw new PageError(400, 'Not an address', 'The address of the request names a user.')
+  return next()
 }
 
 function refuseBody(): never {

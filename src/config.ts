@@ -460,7 +460,7 @@ function crossProblems(
     )
   }
   for (const pair of v.OTEL_RESOURCE_ATTRIBUTES ?? []) {
-    if (!/^[^=\s]+=(?:[^%]|%[0-9a-fA-F]{2})+$/.test(pair))
+    if (!/^[^=\s]+=./.test(pair) || !isDecodable(pair))
       problems.push(
         `OTEL_RESOURCE_ATTRIBUTES: write key=value pairs separated by commas (it has "${pair}").`,
       )
@@ -474,10 +474,19 @@ function crossProblems(
 }
 
 const isLoopback = (host: string) =>
-  host === 'localhost' || host === '::1' || host.startsWith('127.')
+  host === 'localhost' || host === '::1' || (isIP(host) === 4 && host.startsWith('127.'))
 
 const signalUrl = (own: string | undefined, base: string | undefined, signal: string) =>
   own ?? (base === undefined ? undefined : `${base}/v1/${signal}`)
+
+function isDecodable(text: string): boolean {
+  try {
+    decodeURIComponent(text)
+    return true
+  } catch {
+    return false
+  }
+}
 
 function splitPair(pair: string): [string, string] {
   const at = pair.indexOf('=')

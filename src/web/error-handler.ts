@@ -31,6 +31,8 @@ export function createErrorHandler({ issuer }: { issuer: string }): ErrorHandler
         }),
       )
     }
+    if (isBrokenOff(error))
+      return answerPageError(c, new PageError(400, 'Not a whole request', 'The request broke off.'))
     if (isOutage(error)) {
       c.var.log.error({ err: error }, 'the database is out of reach')
       return answerPageError(
@@ -43,6 +45,10 @@ export function createErrorHandler({ issuer }: { issuer: string }): ErrorHandler
     return answerBug(c, error)
   }
 }
+
+/** The body ended too early or cannot be read: Node's word for both, which must not pass for a lost database. */
+const isBrokenOff = (error: Error) =>
+  error.message === 'aborted' && 'code' in error && error.code === 'ECONNRESET'
 
 export const notFound: NotFoundHandler<AppEnv> = (c) =>
   answerPageError(c, new PageError(404, 'Page not found', 'There is nothing at this address.'))

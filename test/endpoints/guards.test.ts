@@ -1,0 +1,477 @@
+/** Who may do what: every route is in the table below, or the first test fails. */
+import { and, eq, isNull } from 'drizzle-orm'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { createApp } from '#/app.ts'
+import { createCaches } from '#/boot/caches.ts'
+import { sessionSecrets } from '#/config.ts'
+import { consents } from '#/database/schema/consents.ts'
+import { sessions } from '#/database/schema/sessions.ts'
+import { createLog } from '#/telemetry/log.ts'
+import { startTestApp, type TestApp } from '../support/app.ts'
+import { type Browser, csrfTokenOf, openBrowser } from '../support/browser.ts'
+import { obtainTokens } from '../support/flow.ts'
+import { addAdmin, addClient, addUser, testPassword } from '../support/people.ts'
+import { countAudit, observeUnchanged, stateOf } from './refusals.ts'
+
+let app: TestApp
+let admin: Person
+let user: Person
+let other: Person
+beforeAll(async () => {
+  app = await startTestApp()
+  admin = await person(true)
+  user = await person()
+  other = await person()
+})
+afterAll(() => app.close())
+
+interface Person {
+  readonly id: string
+  readonly username: string
+  readonly browser: Browser
+}
+
+async function person(isAdmin = false): Promise<Person> {
+  const db = app.database.db
+  const { id, username } = await (isAdmin ? addAdmin(db) : addUser(db))
+  const browser = openBrowser(app)
+  await browser.signIn(username)
+  return { id, username, browser }
+}
+
+/** `self`: anyone may come here; the endpoint decides by itself, and its own test says how. */
+type Guard = 'self' | 'user' | 'admin'
+
+const guards: Readonly<Record<string, Guard>> = {
+  'GET /': 'self',
+  'GET /livez': 'self',
+  'GET /readyz': 'self',
+  'GET /health': 'self',
+  'GET /.well-known/openid-configuration': 'self',
+  'GET /.well-known/oauth-authorization-server': 'self',
+  'GET /.well-known/jwks.json': 'self',
+  'GET /login': 'self',
+  'POST /login': 'self',
+  'POST /logout': 'self',
+  'GET /oauth/authorize': 'self',
+  'POST /oauth/authorize': 'self',
+  'POST /oauth/token': 'self',
+  'GET /oauth/userinfo': 'self',
+  'POST /oauth/userinfo': 'self',
+  'GET /account/sessions': 'self',
+  'GET /account/devices': 'user',
+  'POST /account/devices/revoke-others': 'user',
+  'POST /account/devices/:id/revoke': 'user',
+  'GET /account/authorizations': 'user',
+  'POST /account/authorizations/:id/revoke': 'user',
+  'GET /account/tokens': 'user',
+  'GET /account/security': 'user',
+  'POST /account/security/password': 'user',
+  'GET /admin': 'admin',
+  'GET /admin/users': 'admin',
+  'POST /admin/users': 'admin',
+  'POST /admin/users/:id/disable': 'admin',
+  'POST /admin/users/:id/enable': 'admin',
+  'POST /admin/users/:id/delete': 'admin',
+  'POST /admin/users/:id/reset-password': 'admin',
+  'GET /admin/clients': 'admin',
+  'POST /admin/clients': 'admin',
+  'POST /admin/clients/:id/enable': 'admin',
+  'POST /admin/clients/:id/disable': 'admin',
+  'POST /admin/clients/:id/regenerate-secret': 'admin',
+}
+
+const routes = Object.entries(guards).map(([route, guard]) => {
+  const [method = '', path = ''] = route.split(' ')
+  return { route, method, path, guard }
+})
+const guarded = routes.filter(({ guard }) => guard !== 'self')
+const forms = guarded.filter(({ method }) => method === 'POST')
+
+/** An object of the given person that the route could be about. */
+async function objectOf(path: string, owner: Person): Promise<string> {
+  const db = app.database.db
+  if (path.startsWith('/account/devices')) {
+    const live = and(eq(sessions.userId, owner.id), isNull(sessions.endedAt))
+    return (await db.select().from(sessions).where(live)).at(-1)?.id ?? ''
+  }
+  if (path.startsWith('/account/authorizations')) {
+    const { client } = await addClient(db)
+    await obtainTokens(app, owner.browser, client.clientId)
+    const rows = await db.select().from(consents).where(eq(consents.clientId, client.clientId))
+    return rows[0]?.id ?? ''
+  }
+  if (path.startsWith('/admin/clients'))
+    return (await addClient(db, { type: 'confidential' })).client.clientId
+  return owner.id
+}
+
+const addressOf = async (path: string, owner: Person) =>
+  path.includes(':id') ? path.replace(':id', await objectOf(path, owner)) : path
+
+/** A page of the person's with the CSRF token of that browser and session. */
+const tokenOf = async ({ browser }: Person) =>
+  csrfTokenOf(await (await browser.get('/account/devices')).text())
+
+/** A form that would be taken, were it not for who sends it. */
+const filled = () => ({
+  username: `new-${crypto.randomUUID().slice(0, 8)}`,
+  email: `${crypto.randomUUID()}@example.test`,
+  client_name: 'New client',
+  client_type: 'confidential',
+  redirect_uris: 'https://new.example.test/callback',
+  scope: 'openid',
+  current_password: testPassword,
+  new_password: 'a brand new password',
+  new_password_again: 'a brand new password',
+})
+
+describe('the table of routes', () => {
+  it('lists every route of the app, so that none can be forgotten', async () => {
+    const { config, database, recorder } = app
+    const secrets = config.SESSION_SECRET ?? sessionSecrets(config)
+    const caches = await createCaches(database, { recorder, secrets, ttlMs: 0 })
+    const whole = createApp({
+      config,
+      secrets,
+      db: database.db,
+      recorder,
+      log: createLog({ level: 'silent' }),
+      ...caches,
+      redis: undefined,
+      clock: app.now,
+      draining: () => false,
+    })
+    const mounted = whole.routes
+      .filter(({ method, path }) => method !== 'ALL' && !path.startsWith('/assets/'))
+      .map(({ method, path }) => `${method} ${path}`)
+    expect([...new Set(mounted)].sort()).toEqual(Object.keys(guards).sort())
+  })
+})
+
+describe('a stranger', () => {
+  it.each(guarded)(
+    '$route leads to the sign-in page and changes nothing',
+    async ({ method, path }) => {
+      const stranger = openBrowser(app)
+      const csrf_token = csrfTokenOf(await (await stranger.get('/login')).text())
+      const address = await addressOf(path, user)
+      const { result, moved } = await observeUnchanged(app, () =>
+        method === 'GET'
+          ? stranger.get(`${address}?page=2`)
+          : stranger.post(address, { csrf_token, ...filled() }),
+      )
+      const back = new URLSearchParams({ redirect: `${address}?page=2` })
+      expect([result.status, result.headers.get('location')]).toEqual([
+        303,
+        method === 'GET' ? `/login?${back}` : '/login',
+      ])
+      expect(moved).toEqual({})
+    },
+  )
+
+  it.each(guarded)('$route takes a made-up session cookie for none', async ({ method, path }) => {
+    const address = await addressOf(path, user)
+    for (const cookie of ['x', 'Fe26.2*1*a*b*c*d*e*f~2', user.id, `${'x'.repeat(5000)}`]) {
+      const forger = openBrowser(app, { cookies: new Map([['oauth_session', cookie]]) })
+      const { result, moved } = await observeUnchanged(app, () =>
+        method === 'GET' ? forger.get(address) : forger.post(address, filled()),
+      )
+      expect(result.status).toBe(303)
+      expect(result.headers.get('location')).toMatch(/^\/login/)
+      expect(moved).toEqual({})
+    }
+  })
+})
+
+describe('a user who is no administrator', () => {
+  const admins = guarded.filter(({ guard }) => guard === 'admin')
+  it.each(admins)('$route is refused with 403 and changes nothing', async ({ method, path }) => {
+    const address = await addressOf(path, other)
+    const csrf_token = await tokenOf(user)
+    const events = await countAudit(app, 'USER_CREATED')
+    const { result, moved } = await observeUnchanged(app, () =>
+      method === 'GET'
+        ? user.browser.get(address)
+        : user.browser.post(address, { csrf_token, ...filled() }),
+    )
+    expect([result.status, result.headers.get('location')]).toEqual([403, null])
+    expect(moved).toEqual({})
+    expect(await countAudit(app, 'USER_CREATED')).toBe(events)
+  })
+})
+
+describe('a form that the person did not send', () => {
+  it.each(forms)(
+    '$route is refused without the token of this browser and session',
+    async ({ path, guard }) => {
+      const sender = guard === 'admin' ? admin : user
+      const own = await tokenOf(sender)
+      const foreign = await tokenOf(other)
+      const address = await addressOf(path, sender)
+      const beforeSignIn = csrfTokenOf(
+        await (await openBrowser(app, { cookies: csrfCookieOf(sender) }).get('/login')).text(),
+      )
+      const tokens = {
+        none: '',
+        'made up': 'x'.repeat(43),
+        foreign,
+        cut: own.slice(1),
+        beforeSignIn,
+      }
+      for (const [what, csrf_token] of Object.entries(tokens)) {
+        const { result, moved } = await observeUnchanged(app, () =>
+          sender.browser.post(address, { csrf_token, ...filled() }),
+        )
+        expect([what, result.status, result.headers.get('location')]).toEqual([what, 403, null])
+        expect(moved).toEqual({})
+      }
+    },
+  )
+
+  it.each(forms)(
+    '$route is refused when the browser says that another site sent it, or in another type',
+    async ({ path, guard }) => {
+      const sender = guard === 'admin' ? admin : user
+      const fields = { csrf_token: await tokenOf(sender), ...filled() }
+      const address = await addressOf(path, sender)
+      const form = 'application/x-www-form-urlencoded'
+      const sent: [Record<string, string>, string, number][] = [
+        [
+          { 'content-type': form, 'sec-fetch-site': 'cross-site' },
+          new URLSearchParams(fields).toString(),
+          403,
+        ],
+        [{ 'content-type': 'application/json' }, JSON.stringify(fields), 400],
+        [{ 'content-type': 'text/plain' }, new URLSearchParams(fields).toString(), 400],
+      ]
+      for (const [headers, body, status] of sent) {
+        const { result, moved } = await observeUnchanged(app, () =>
+          app.request(address, {
+            method: 'POST',
+            body,
+            headers: { ...headers, ...asBrowser(sender) },
+          }),
+        )
+        expect([result.status, result.headers.get('location')]).toEqual([status, null])
+        expect(moved).toEqual({})
+      }
+    },
+  )
+
+  it.each(forms)(
+    '$route answers no GET: a link or picture can do nothing',
+    async ({ path, guard }) => {
+      const sender = guard === 'admin' ? admin : user
+      // These pages share their address with a form.
+      if (path === '/admin/users' || path === '/admin/clients') return
+      const address = await addressOf(path, sender)
+      const { result } = await observeUnchanged(app, () => sender.browser.get(address))
+      expect([result.status, result.headers.get('allow')]).toEqual([405, 'POST'])
+    },
+  )
+})
+
+const csrfCookieOf = ({ browser }: Person) =>
+  new Map([['oauth_csrf', browser.cookies.get('oauth_csrf') ?? '']])
+
+const asBrowser = ({ browser }: Person) => ({
+  cookie: [...browser.cookies].map(([name, value]) => `${name}=${value}`).join('; '),
+  'user-agent': 'Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0',
+})
+
+describe("somebody else's objects", () => {
+  it.each(['/account/devices/:id/revoke', '/account/authorizations/:id/revoke'])(
+    'POST %s takes an id of another user, of nobody and of no shape for none',
+    async (path) => {
+      const csrf_token = await tokenOf(user)
+      const foreign = await objectOf(path, other)
+      expect(foreign).not.toBe('')
+      const ids = [foreign, crypto.randomUUID(), foreign.toUpperCase(), 'x', '%00', '..%2f', "'--"]
+      for (const id of ids) {
+        const { result, moved } = await observeUnchanged(app, () =>
+          user.browser.post(path.replace(':id', id), { csrf_token }),
+        )
+        expect(result.status).toBe(303)
+        expect(result.headers.get('location')).not.toContain('?')
+        expect(moved).toEqual({})
+      }
+    },
+  )
+
+  const byId = forms.filter(({ path, guard }) => guard === 'admin' && path.includes(':id'))
+  it.each(byId)('$route changes nothing for ids that do not exist', async ({ path }) => {
+    const csrf_token = await tokenOf(admin)
+    for (const id of [crypto.randomUUID(), 'x', '%00', 'constructor', '..%2f..']) {
+      const { result, moved } = await observeUnchanged(app, () =>
+        admin.browser.post(path.replace(':id', id), { csrf_token }),
+      )
+      expect(result.status).toBeLessThan(500)
+      expect(moved).toEqual({})
+    }
+  })
+
+  it.each(['disable', 'delete'])(
+    'POST /admin/users/:id/%s refuses the own account',
+    async (verb) => {
+      const csrf_token = await tokenOf(admin)
+      const { result, moved } = await observeUnchanged(app, () =>
+        admin.browser.post(`/admin/users/${admin.id}/${verb}`, { csrf_token }),
+      )
+      expect(result.status).toBe(409)
+      expect(moved).toEqual({})
+    },
+  )
+})
+
+describe('a form that is sent twice', () => {
+  /** The second time: status, and nothing else. Each of these is about a person or object of its own. */
+  const once: [string, number][] = [
+    ['/account/devices/revoke-others', 303],
+    ['/account/devices/:id/revoke', 303],
+    ['/account/authorizations/:id/revoke', 303],
+    ['/account/security/password', 400],
+    ['/admin/users', 409],
+    ['/admin/users/:id/disable', 303],
+    ['/admin/users/:id/enable', 303],
+    ['/admin/users/:id/delete', 409],
+    ['/admin/clients/:id/enable', 303],
+    ['/admin/clients/:id/disable', 303],
+  ]
+  /** Each time makes something new, and says so. */
+  const everyTime = [
+    '/admin/users/:id/reset-password',
+    '/admin/clients',
+    '/admin/clients/:id/regenerate-secret',
+  ]
+
+  it('is about every form', () => {
+    expect([...once.map(([path]) => path), ...everyTime].sort()).toEqual(
+      forms.map(({ path }) => path).sort(),
+    )
+  })
+
+  it.each(once)(
+    'POST %s changes something once and nothing the second time',
+    async (path, status) => {
+      const target = await person()
+      // A second browser of the same person, whose session can be ended from the first.
+      const second = openBrowser(app)
+      await second.signIn(target.username)
+      const sender = path.startsWith('/admin') ? admin : target
+      const address = await prepare(path, target, second)
+      const fields = { csrf_token: await tokenOf(sender), ...filled() }
+      const before = await stateOf(app)
+      const first = await sender.browser.post(address, fields)
+      expect(first.status).toBeLessThan(400)
+      expect(await stateOf(app)).not.toEqual(before)
+      const again = await observeUnchanged(app, () => sender.browser.post(address, fields))
+      expect(again.result.status).toBe(status)
+      expect(again.moved).toEqual({})
+    },
+  )
+})
+
+/** The address of the form, and the state in which it has something to change. */
+async function prepare(path: string, target: Person, second: Browser): Promise<string> {
+  if (path.startsWith('/account/devices/:id')) {
+    // The latest session is the second browser's.
+    expect((await second.get('/account/devices')).status).toBe(200)
+    const rows = await app.database.db.select().from(sessions).where(eq(sessions.userId, target.id))
+    const latest = rows.sort((a, b) => b.createdAt.getTime() - a.createdAt.getTime())[0]
+    return path.replace(':id', latest?.id ?? '')
+  }
+  const address = await addressOf(path, target)
+  if (path.endsWith('/enable')) {
+    const csrf_token = await tokenOf(admin)
+    await admin.browser.post(address.replace(/enable$/, 'disable'), { csrf_token })
+  }
+  return address
+}
+
+describe('forms of operators', () => {
+  it('registers a client whose form repeats the scope field, as checkboxes do', async () => {
+    const csrf_token = await tokenOf(admin)
+    const body = new URLSearchParams({ ...filled(), csrf_token, scope: 'openid' })
+    body.append('scope', 'email')
+    const response = await app.request('/admin/clients', {
+      method: 'POST',
+      body: body.toString(),
+      headers: { ...asBrowser(admin), 'content-type': 'application/x-www-form-urlencoded' },
+    })
+    expect(response.status).toBe(200)
+    const clients = await app.database.db.query.clients.findMany()
+    expect(clients.map(({ scope }) => scope)).toContain('openid email')
+  })
+
+  const clientForms: [string, Record<string, string>][] = [
+    ['no name', { client_name: '' }],
+    ['a name of spaces', { client_name: '  ' }],
+    ['a long name', { client_name: 'x'.repeat(101) }],
+    ['a name with a NUL', { client_name: 'a\0b' }],
+    ['an unknown type', { client_type: 'secret' }],
+    ['no redirect URI', { redirect_uris: '' }],
+    ['21 redirect URIs', { redirect_uris: 'https://a.test/ '.repeat(21) }],
+    ['a redirect URI by http', { redirect_uris: 'http://app.example.test/' }],
+    ['a redirect URI of JavaScript', { redirect_uris: 'javascript:alert(1)' }],
+    ['one wrong among right ones', { redirect_uris: 'https://a.test/ https://b.test/#x' }],
+    ['a home page of JavaScript', { client_uri: 'javascript:alert(1)' }],
+    ['no scope', { scope: '' }],
+    ['an unknown scope', { scope: 'openid admin' }],
+  ]
+  it.each(clientForms)('refuses a client with %s', async (_, wrong) => {
+    const fields = { csrf_token: await tokenOf(admin), ...filled(), ...wrong }
+    const { result } = await observeUnchanged(app, () =>
+      admin.browser.post('/admin/clients', fields),
+    )
+    expect(result.status).toBe(400)
+  })
+
+  const userForms: [string, Record<string, string>][] = [
+    ['no username', { username: '' }],
+    ['a username with a space', { username: 'ada lovelace' }],
+    ['a username with a NUL', { username: 'a\0b' }],
+    ['a username of 65 characters', { username: 'x'.repeat(65) }],
+    ['no e-mail address', { email: '' }],
+    ['an e-mail address that is none', { email: 'ada@' }],
+    ['a full name with a NUL', { full_name: 'a\0b' }],
+    ['a role that does not exist', { role: 'root' }],
+    ['a short password', { password: '1234567' }],
+    ['a password of 1025 characters', { password: 'x'.repeat(1025) }],
+  ]
+  it.each(userForms)('refuses an account with %s', async (_, wrong) => {
+    const fields = { csrf_token: await tokenOf(admin), ...filled(), ...wrong }
+    const { result } = await observeUnchanged(app, () => admin.browser.post('/admin/users', fields))
+    expect(result.status).toBe(400)
+  })
+
+  it.each(['%00', '%25', '_', '\\', "'", '%F0%9F%92%A9', 'x'.repeat(5000)])(
+    'lists accounts whatever is searched for: %j',
+    async (search) => {
+      for (const name of ['search', 'after'])
+        expect((await admin.browser.get(`/admin/users?${name}=${search}`)).status).toBe(200)
+    },
+  )
+})
+
+describe('changing the own password', () => {
+  const wrong: [string, Record<string, string>][] = [
+    ['a wrong current password', { current_password: 'not the password' }],
+    ['no current password', { current_password: '' }],
+    ['two different new passwords', { new_password_again: 'another new password' }],
+    ['a short new password', { new_password: 'short', new_password_again: 'short' }],
+    [
+      'a long new password',
+      { new_password: 'x'.repeat(1025), new_password_again: 'x'.repeat(1025) },
+    ],
+    ['no new password', { new_password: '', new_password_again: '' }],
+  ]
+  it.each(wrong)('refuses %s and ends nothing', async (_, fields) => {
+    const form = { csrf_token: await tokenOf(user), ...filled(), ...fields }
+    const { result, moved } = await observeUnchanged(app, () =>
+      user.browser.post('/account/security/password', form),
+    )
+    expect(result.status).toBe(400)
+    expect(moved).toEqual({})
+  })
+})

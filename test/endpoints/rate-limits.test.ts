@@ -1,0 +1,390 @@
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
+import { connectRedis } from '#/boot/redis.ts'
+import { createLog } from '#/telemetry/log.ts'
+import { createRateLimits, enforceLimit, type Limiter } from '#/web/rate-limit.ts'
+import { startTestApp, type TestApp } from '../support/app.ts'
+import { type Browser, csrfTokenOf, openBrowser } from '../support/browser.ts'
+import { authorizePath, postToken } from '../support/flow.ts'
+import { addClient, addUser } from '../support/people.ts'
+import { mount } from './mount.ts'
+import { countAudit, observe, observeUnchanged } from './refusals.ts'
+
+const limits = {
+  ENABLE_RATE_LIMIT: 'true',
+  LOGIN_RATE_LIMIT: '5',
+  LOGIN_ADDRESS_RATE_LIMIT: '20',
+  LOGIN_ACCOUNT_RATE_LIMIT: '8',
+  AUTHORIZE_RATE_LIMIT: '3',
+  TOKEN_RATE_LIMIT: '4',
+  CLIENT_RATE_LIMIT: '6',
+}
+
+let app: TestApp
+beforeAll(async () => {
+  app = await startTestApp({ settings: limits })
+})
+afterAll(() => app.close())
+
+let lastAddress = 0
+/** An address that no other test has used. */
+const newAddress = () => {
+  lastAddress += 1
+  return `198.51.${Math.floor(lastAddress / 250)}.${(lastAddress % 250) + 1}`
+}
+
+const checked = (endpoint: string, result: string, n = 1) => ({
+  [`authgate_rate_limit_checks_total{endpoint="${endpoint}",result="${result}"}`]: n,
+})
+const exceeded = (endpoint: string, n = 1) => ({
+  [`rate_limit_exceeded_total{endpoint="${endpoint}"}`]: n,
+})
+const refusedLogin = { 'authgate_login_failures_total{reason="rate_limited"}': 1 }
+
+/** Wrong passwords, one after the other; the statuses. */
+async function guess(browser: Browser, username: string, times: number): Promise<number[]> {
+  const csrf_token = csrfTokenOf(await (await browser.get('/login')).text())
+  const statuses: number[] = []
+  for (let n = 0; n < times; n += 1) {
+    const response = await browser.post('/login', { csrf_token, username, password: 'wrong' })
+    statuses.push(response.status)
+  }
+  return statuses
+}
+
+const times = (n: number, status: number) => Array.from({ length: n }, () => status)
+
+describe('limits of sign-in', () => {
+  it('refuses the sixth attempt on an account from an address, with a page that says when to come back', async () => {
+    const user = await addUser(app.database.db)
+    const browser = openBrowser(app, { ip: newAddress() })
+    expect(await guess(browser, user.username, 5)).toEqual(times(5, 401))
+    const audited = await countAudit(app, 'RATE_LIMIT_EXCEEDED')
+    const { result, moved } = await observeUnchanged(app, () => browser.signIn(user.username))
+    expect(result.status).toBe(429)
+    expect(result.headers.get('content-type')).toMatch(/^text\/html/)
+    expect(result.headers.get('retry-after')).toMatch(/^([1-9]|[1-5]\d|60)$/)
+    expect(result.headers.get('ratelimit-policy')).toBe('"login";q=5;w=60')
+    expect(result.headers.get('ratelimit')).toMatch(/^"login";r=0;t=([1-9]|[1-5]\d|60)$/)
+    expect(browser.cookies.has('oauth_session')).toBe(false)
+    expect(moved).toEqual({
+      ...checked('/login', 'limited'),
+      ...checked('/login', 'allowed', 2),
+      ...exceeded('/login'),
+      ...refusedLogin,
+    })
+    expect(await countAudit(app, 'RATE_LIMIT_EXCEEDED')).toBe(audited + 1)
+  })
+
+  it('writes one audit row for a key and window, however long somebody goes on', async () => {
+    const user = await addUser(app.database.db)
+    const browser = openBrowser(app, { ip: newAddress() })
+    const before = await countAudit(app, 'RATE_LIMIT_EXCEEDED')
+    // Stays below the other two limits.
+    expect(await guess(browser, user.username, 8)).toEqual([...times(5, 401), ...times(3, 429)])
+    expect(await countAudit(app, 'RATE_LIMIT_EXCEEDED')).toBe(before + 1)
+    const events = await app.database.db.query.auditEvents.findMany()
+    const event = events.findLast(({ type }) => type === 'RATE_LIMIT_EXCEEDED')
+    expect(event).toMatchObject({
+      success: false,
+      severity: 'warning',
+      resourceId: 'login',
+      details: { endpoint: '/login', per_minute: 5 },
+    })
+  })
+
+  it('answers a program in JSON', async () => {
+    const ip = newAddress()
+    const browser = openBrowser(app, { ip })
+    await guess(browser, 'somebody', 5)
+    const csrf = csrfTokenOf(await (await browser.get('/login')).text())
+    const response = await app.request('/login', {
+      method: 'POST',
+      ip,
+      body: `csrf_token=${csrf}&username=somebody&password=x`,
+      headers: {
+        cookie: `oauth_csrf=${browser.cookies.get('oauth_csrf')}`,
+        'content-type': 'application/x-www-form-urlencoded',
+        accept: 'application/json',
+      },
+    })
+    expect(response.status).toBe(429)
+    expect(await response.json()).toEqual({
+      error: 'rate_limit_exceeded',
+      error_description: expect.any(String),
+    })
+  })
+
+  it('counts an account under any spelling of its name, and accounts apart', async () => {
+    const user = await addUser(app.database.db)
+    const browser = openBrowser(app, { ip: newAddress() })
+    const name = user.username
+    for (const spelling of [name, name.toUpperCase(), ` ${name}`, `${name}\t`, name])
+      expect(await guess(browser, spelling, 1)).toEqual([401])
+    expect(await guess(browser, name.toUpperCase(), 1)).toEqual([429])
+    expect(await guess(browser, `${name}2`, 1)).toEqual([401])
+  })
+
+  it('limits an address over all accounts', async () => {
+    const browser = openBrowser(app, { ip: newAddress() })
+    const statuses: number[] = []
+    for (let n = 0; n < 21; n += 1) statuses.push(...(await guess(browser, `nobody-${n}`, 1)))
+    expect(statuses).toEqual([...times(20, 401), 429])
+    expect(await guess(openBrowser(app, { ip: newAddress() }), 'nobody-20', 1)).toEqual([401])
+  })
+
+  it('limits an account over all addresses, and lets in whoever signed in to it from this browser before', async () => {
+    const user = await addUser(app.database.db)
+    const home = newAddress()
+    const own = openBrowser(app, { ip: home })
+    await own.signIn(user.username)
+    await own.signOut()
+    const statuses: number[] = []
+    for (let n = 0; n < 9; n += 1)
+      statuses.push(...(await guess(openBrowser(app, { ip: newAddress() }), user.username, 1)))
+    // The owner's own sign-in, from a browser that was unknown until then, was the first of the eight.
+    expect(statuses).toEqual([...times(7, 401), 429, 429])
+    const stranger = await openBrowser(app, { ip: newAddress() }).signIn(user.username)
+    expect(stranger.status).toBe(429)
+    expect((await own.signIn(user.username)).status).toBe(303)
+    const abroad = openBrowser(app, { ip: newAddress(), cookies: new Map(own.cookies) })
+    expect((await abroad.signIn(user.username)).status).toBe(303)
+  })
+
+  it('gives a browser that knows one account no way around the limit of another', async () => {
+    const [mine, victim] = [await addUser(app.database.db), await addUser(app.database.db)]
+    for (let n = 0; n < 8; n += 1)
+      await guess(openBrowser(app, { ip: newAddress() }), victim.username, 1)
+    const browser = openBrowser(app, { ip: newAddress() })
+    await browser.signIn(mine.username)
+    expect((await browser.signIn(victim.username)).status).toBe(429)
+  })
+
+  it('limits a known browser too: five guesses, wherever it is', async () => {
+    const user = await addUser(app.database.db)
+    const browser = openBrowser(app, { ip: newAddress() })
+    await browser.signIn(user.username)
+    await browser.signOut()
+    const moving = () => openBrowser(app, { ip: newAddress(), cookies: new Map(browser.cookies) })
+    const statuses: number[] = []
+    for (let n = 0; n < 6; n += 1) statuses.push(...(await guess(moving(), user.username, 1)))
+    expect(statuses).toEqual([...times(5, 401), 429])
+  })
+
+  it('starts anew after a minute', async () => {
+    const user = await addUser(app.database.db)
+    const browser = openBrowser(app, { ip: newAddress() })
+    expect((await guess(browser, user.username, 6)).at(-1)).toBe(429)
+    const real = Date.now
+    vi.spyOn(Date, 'now').mockImplementation(() => real() + 61_000)
+    try {
+      expect(await guess(browser, user.username, 1)).toEqual([401])
+    } finally {
+      vi.restoreAllMocks()
+    }
+  })
+})
+
+describe('limits of /oauth/authorize', () => {
+  it('counts an address, whatever it asks for, and stores nothing beyond the limit', async () => {
+    const { client } = await addClient(app.database.db)
+    const browser = openBrowser(app, { ip: newAddress() })
+    const path = authorizePath(client.clientId)
+    expect((await browser.get(path)).status).toBe(303)
+    expect((await browser.get('/oauth/authorize')).status).toBe(400)
+    const allowed = await browser.get(path)
+    expect(allowed.headers.get('ratelimit')).toMatch(/^"authorize";r=0;t=\d+$/)
+    expect(allowed.headers.get('ratelimit-policy')).toBe('"authorize";q=3;w=60')
+    const { result, moved } = await observeUnchanged(app, () => browser.get(path))
+    expect([result.status, result.headers.get('location')]).toEqual([429, null])
+    expect(result.headers.get('content-type')).toMatch(/^text\/html/)
+    expect(moved).toEqual({
+      ...checked('/oauth/authorize', 'limited'),
+      ...exceeded('/oauth/authorize'),
+    })
+  })
+})
+
+describe('limits of /oauth/token', () => {
+  const basic = (id: string, secret: string) => ({
+    authorization: `Basic ${Buffer.from(`${id}:${secret}`).toString('base64')}`,
+  })
+  const at = (ip: string) => ({
+    request: (path: string, init?: RequestInit) => app.request(path, { ...init, ip }),
+  })
+  const grant = { grant_type: 'refresh_token', refresh_token: 'x' }
+
+  it('counts whoever has proven nothing by address: public clients, wrong secrets and malformed requests together', async () => {
+    const ip = newAddress()
+    const { client } = await addClient(app.database.db)
+    const confidential = await addClient(app.database.db, { type: 'confidential' })
+    const id = confidential.client.clientId
+    const statuses = [
+      await postToken(at(ip), { ...grant, client_id: client.clientId }),
+      await postToken(at(ip), grant, basic(id, 'wrong')),
+      await postToken(at(ip), {}),
+      await at(ip).request('/oauth/token', { method: 'POST', body: '{}' }),
+    ].map(({ status }) => status)
+    expect(statuses).toEqual([400, 401, 400, 400])
+    const { result, moved } = await observeUnchanged(app, () =>
+      postToken(at(ip), { ...grant, client_id: client.clientId }),
+    )
+    expect(result.status).toBe(429)
+    expect(await result.json()).toMatchObject({ error: 'rate_limit_exceeded' })
+    expect(result.headers.get('retry-after')).toMatch(/^\d+$/)
+    expect(result.headers.get('ratelimit-policy')).toBe('"token";q=4;w=60')
+    expect(moved).toEqual({
+      'authgate_client_authentications_total{method="none",result="success"}': 1,
+      ...checked('/oauth/token', 'limited'),
+      ...exceeded('/oauth/token'),
+    })
+    expect(
+      (await postToken(at(newAddress()), { ...grant, client_id: client.clientId })).status,
+    ).toBe(400)
+  })
+
+  it('counts an authenticated client by itself, not by its address, so that a crowded address holds nobody up', async () => {
+    const ip = newAddress()
+    const anyone = await addClient(app.database.db)
+    for (let n = 0; n < 5; n += 1)
+      await postToken(at(ip), { ...grant, client_id: anyone.client.clientId })
+    const { client, secret = '' } = await addClient(app.database.db, { type: 'confidential' })
+    const statuses: number[] = []
+    for (let n = 0; n < 7; n += 1) {
+      const from = n % 2 === 0 ? ip : newAddress()
+      statuses.push((await postToken(at(from), grant, basic(client.clientId, secret))).status)
+    }
+    expect(statuses).toEqual([...times(6, 400), 429])
+    const refused = await postToken(at(newAddress()), grant, basic(client.clientId, secret))
+    expect(refused.headers.get('ratelimit-policy')).toBe('"token-client";q=6;w=60')
+  })
+
+  it('holds back guessing of secrets from one address', async () => {
+    const ip = newAddress()
+    const { client } = await addClient(app.database.db, { type: 'confidential' })
+    const statuses: number[] = []
+    for (let n = 0; n < 6; n += 1)
+      statuses.push((await postToken(at(ip), grant, basic(client.clientId, `guess-${n}`))).status)
+    expect(statuses).toEqual([...times(4, 401), 429, 429])
+  })
+})
+
+describe('whose address counts', () => {
+  const attempt = (on: TestApp, ip: string, forwarded: string) =>
+    on.request('/oauth/token', {
+      method: 'POST',
+      ip,
+      headers: {
+        'x-forwarded-for': forwarded,
+        'x-real-ip': forwarded,
+        forwarded: `for=${forwarded}`,
+        'content-type': 'application/x-www-form-urlencoded',
+      },
+    })
+
+  it('is the sender, whatever the headers of a stranger say', async () => {
+    const ip = newAddress()
+    const statuses: number[] = []
+    for (let n = 0; n < 5; n += 1) statuses.push((await attempt(app, ip, newAddress())).status)
+    expect(statuses).toEqual([...times(4, 400), 429])
+  })
+
+  it('is the last untrusted hop when a trusted proxy says so', async () => {
+    const proxied = await startTestApp({
+      replicaOf: app,
+      settings: { ...limits, TRUSTED_PROXIES: '10.0.0.0/8' },
+    })
+    const statuses: number[] = []
+    for (let n = 0; n < 5; n += 1)
+      statuses.push((await attempt(proxied, '10.0.0.1', `${newAddress()}, 203.0.113.9`)).status)
+    expect(statuses).toEqual([...times(4, 400), 429])
+    expect((await attempt(proxied, '10.0.0.2', '203.0.113.10, 10.0.0.3')).status).toBe(400)
+    expect((await attempt(proxied, '203.0.113.11', '203.0.113.9')).status).toBe(400)
+    await proxied.close()
+  })
+})
+
+describe('a limiter', () => {
+  const mountLimiter = (limiter: Limiter | undefined) =>
+    mount(app, (routes) =>
+      routes.get('/limited', async (c) => {
+        await enforceLimit(c, app.database.db, limiter, c.var.address)
+        return c.text('ok')
+      }),
+    )
+
+  it('without an endpoint is counted as unknown', async () => {
+    const { limiter } = createRateLimits({ enabled: true, redis: undefined })
+    const small = mountLimiter(limiter({ name: 'unnamed', perMinute: 1 }))
+    const { result, moved } = await observeUnchanged(app, async () => [
+      (await small.request('/limited')).status,
+      (await small.request('/limited')).status,
+    ])
+    expect(result).toEqual([200, 429])
+    expect(moved).toEqual({
+      ...checked('unknown', 'allowed'),
+      ...checked('unknown', 'limited'),
+      ...exceeded('unknown'),
+    })
+  })
+
+  it('that is switched off lets all through and counts nothing', async () => {
+    const { limiter } = createRateLimits({ enabled: false, redis: undefined })
+    const small = mountLimiter(limiter({ name: 'off', perMinute: 1 }))
+    const { moved } = await observe(app, async () => {
+      for (let n = 0; n < 3; n += 1) {
+        const response = await small.request('/limited')
+        expect([response.status, response.headers.get('ratelimit')]).toEqual([200, null])
+      }
+    })
+    expect(moved).toEqual({})
+  })
+
+  it('whose store is out of reach lets requests through at once, and counts that', async () => {
+    // A port of ours that nobody listens on.
+    const redis = connectRedis('redis://127.0.0.1:1', createLog({ level: 'silent' }))
+    try {
+      const { limiter } = createRateLimits({ enabled: true, redis })
+      const small = mountLimiter(limiter({ name: 'x', endpoint: '/login', perMinute: 1 }))
+      const start = performance.now()
+      const { result, moved } = await observeUnchanged(app, async () => {
+        const statuses: number[] = []
+        for (let n = 0; n < 5; n += 1) {
+          const response = await small.request('/limited')
+          statuses.push(response.status)
+          expect(response.headers.get('ratelimit')).toBeNull()
+        }
+        return statuses
+      })
+      expect(result).toEqual(times(5, 200))
+      expect(moved).toEqual(checked('/login', 'error', 5))
+      expect(performance.now() - start).toBeLessThan(5000)
+    } finally {
+      redis.disconnect()
+    }
+  })
+
+  it('refuses although the refusal cannot be audited, and counts the lost event', async () => {
+    const { limiter } = createRateLimits({ enabled: true, redis: undefined })
+    const broken = new Proxy(app.database.db, {
+      get: (target, property) => {
+        if (property === 'insert') throw new Error('no space left')
+        return Reflect.get(target, property)
+      },
+    })
+    const one = limiter({ name: 'unaudited', endpoint: '/login', perMinute: 1 })
+    const small = mount(app, (routes) =>
+      routes.get('/limited', async (c) => {
+        await enforceLimit(c, broken, one, 'key')
+        return c.text('ok')
+      }),
+    )
+    await small.request('/limited')
+    const { result, moved } = await observeUnchanged(app, () => small.request('/limited'))
+    expect(result.status).toBe(429)
+    expect(moved).toEqual({
+      ...checked('/login', 'limited'),
+      ...exceeded('/login'),
+      audit_events_dropped_total: 1,
+    })
+  })
+})

@@ -1,0 +1,78 @@
+/** What a refused request must leave behind: the same rows, and exactly the series that say it was refused. */
+import { sql } from 'drizzle-orm'
+import { expect } from 'vitest'
+import type { TestApp } from '../support/app.ts'
+import { movedBetween } from '../support/prometheus.ts'
+
+/** Everything but the audit log, which may tell of a refusal. */
+const tables = [
+  'users',
+  'clients',
+  'sessions',
+  'consents',
+  'authorization_requests',
+  'authorization_codes',
+  'tokens',
+  'signing_keys',
+] as const
+
+/** Count and digest of each table's rows; when a session was last seen does not belong to its state. */
+export async function stateOf(app: TestApp): Promise<Record<string, string>> {
+  const entries = tables.map(async (table) => {
+    const rows = await app.database.db.execute(
+      sql.raw(
+        `select count(*)::int as n, coalesce(md5(string_agg(r, '|' order by r)), '') as digest
+         from (select (to_jsonb(t) - 'last_seen_at' - 'idle_expires_at' - 'lapses_at')::text as r from ${table} t) x`,
+      ),
+    )
+    const [row] = rowsOf(rows)
+    return [table, `${row?.['n']} rows, ${row?.['digest']}`] as const
+  })
+  return Object.fromEntries(await Promise.all(entries))
+}
+
+/** Domain events; how long things took and what HTTP and the database did is told elsewhere. */
+const events =
+  /^(oauth_|authgate_(authorization|consent|oauth_errors|client_auth|login|rate_limit)|sessions_|auth_|rate_limit_|audit_)/
+
+interface Observed<T> {
+  readonly result: T
+  /** Counters and gauges of the domain that moved, by how much. */
+  readonly moved: Record<string, number>
+}
+
+/** The domain series that a step moves. */
+export async function observe<T>(app: TestApp, step: () => Promise<T>): Promise<Observed<T>> {
+  const before = await app.samples()
+  const result = await step()
+  const all = movedBetween(before, await app.samples(), events)
+  const moved = Object.entries(all).filter(
+    ([series]) => !/_(bucket|sum|seconds_count)/.test(series),
+  )
+  return { result, moved: Object.fromEntries(moved) }
+}
+
+/** The same, for a step that must not change a row. */
+export async function observeUnchanged<T>(
+  app: TestApp,
+  step: () => Promise<T>,
+): Promise<Observed<T>> {
+  const before = await stateOf(app)
+  const observed = await observe(app, step)
+  expect(await stateOf(app)).toEqual(before)
+  return observed
+}
+
+/** Rows of a raw query, whichever driver answers it. */
+function rowsOf(result: unknown): Record<string, unknown>[] {
+  const rows = Array.isArray(result) ? result : (result as { rows: unknown[] }).rows
+  return rows as Record<string, unknown>[]
+}
+
+/** How often the audit log tells of one type of event. */
+export async function countAudit(app: TestApp, type: string): Promise<number> {
+  const rows = await app.database.db.execute(
+    sql`select count(*)::int as n from audit_events where type = ${type}`,
+  )
+  return Number(rowsOf(rows)[0]?.['n'])
+}

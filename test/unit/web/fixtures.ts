@@ -1,0 +1,191 @@
+import {
+  type AuthorizationsPageProps,
+  type DevicesPageProps,
+  renderAuthorizationsPage,
+  renderDevicesPage,
+  renderSecurityPage,
+  renderTokensPage,
+  type SecurityPageProps,
+  type TokensPageProps,
+} from '#/endpoints/account/pages.ts'
+import {
+  type ClientSecretPageProps,
+  type ClientsPageProps,
+  renderClientSecretPage,
+  renderClientsPage,
+  renderUserPasswordPage,
+  renderUsersPage,
+  type UserPasswordPageProps,
+  type UsersPageProps,
+} from '#/endpoints/admin/pages.ts'
+import { type ConsentPageProps, renderConsentPage } from '#/endpoints/authorize/pages.ts'
+import { type LoginPageProps, renderLoginPage } from '#/endpoints/login/pages.ts'
+import { type ErrorPageProps, renderErrorPage } from '#/web/error-page.ts'
+
+export const now = new Date('2026-03-04T05:06:07Z')
+export const csrfToken = 'csrf-token-of-this-browser'
+const before = (minutes: number) => new Date(now.getTime() - minutes * 60_000)
+
+const member = (username: string) => ({
+  user: { username, isAdmin: true },
+  csrfToken,
+  notice: username,
+  now,
+})
+
+/** Every property that can hold text holds `text`. */
+export const loginProps = (text: string): LoginPageProps => ({
+  csrfToken,
+  redirect: text,
+  username: text,
+  rememberMeEnabled: true,
+  error: text,
+  notice: text,
+  clientName: text,
+})
+
+export const consentProps = (text: string): ConsentPageProps => ({
+  csrfToken,
+  requestId: text,
+  client: { name: text, uri: `https://client.example.test/${text}`, redirectHost: text },
+  user: { username: text },
+  scopes: [
+    { name: 'openid', title: text, detail: text },
+    { name: text, title: text, detail: text },
+  ],
+  alreadyGranted: ['openid'],
+  switchAccountHref: text,
+})
+
+const errorProps = (text: string): ErrorPageProps => ({
+  status: 404,
+  title: text,
+  message: text,
+  reference: text,
+  backHref: text,
+})
+
+export const devicesProps = (text: string): DevicesPageProps => ({
+  ...member(text),
+  sessions: [false, true].map((current) => ({
+    id: text,
+    current,
+    browser: text,
+    platform: text,
+    ip: text,
+    createdAt: before(90),
+    lastSeenAt: before(3),
+    expiresAt: before(-600),
+    remembered: current,
+  })),
+})
+
+export const authorizationsProps = (text: string): AuthorizationsPageProps => ({
+  ...member(text),
+  consents: [
+    {
+      id: text,
+      clientName: text,
+      clientUri: `https://client.example.test/${text}`,
+      scopes: [{ title: text }],
+      grantedAt: before(90),
+    },
+  ],
+})
+
+export const securityProps = (text: string): SecurityPageProps => ({
+  ...member(text),
+  passwordChangeable: true,
+  errors: { current: text, new: text },
+})
+
+const tokensProps = (text: string): TokensPageProps => ({
+  ...member(text),
+  grants: [
+    {
+      familyId: text,
+      clientName: text,
+      scopes: [{ title: text }],
+      issuedAt: before(90),
+      lastUsedAt: before(2),
+      expiresAt: before(-90),
+    },
+  ],
+})
+
+export const usersProps = (text: string): UsersPageProps => ({
+  ...member('somebody else'),
+  users: [true, false].map((isActive) => ({
+    id: text,
+    username: text,
+    email: text,
+    role: 'admin',
+    isActive,
+    authSource: 'local',
+    createdAt: before(900),
+    lastSeenAt: before(9),
+  })),
+  next: text,
+  search: text,
+})
+
+const userPasswordProps = (text: string): UserPasswordPageProps => ({
+  ...member(text),
+  username: text,
+  password: text,
+})
+
+export const clientsProps = (text: string): ClientsPageProps => ({
+  ...member(text),
+  clients: (['active', 'pending', 'inactive'] as const).map((status) => ({
+    clientId: text,
+    name: text,
+    uri: `https://client.example.test/${text}`,
+    type: 'confidential',
+    status,
+    redirectUris: [text],
+    scopes: [text],
+    createdAt: before(900),
+  })),
+})
+
+export const clientSecretProps = (text: string): ClientSecretPageProps => ({
+  ...member(text),
+  clientId: text,
+  name: text,
+  clientSecret: text,
+})
+
+const { backHref: _, ...errorWithoutWayBack } = errorProps('Ada')
+
+/** Every page, drawn with the same text wherever text can be. */
+export const pages: Readonly<Record<string, (text: string) => Promise<string>>> = {
+  login: async (text) => String(await renderLoginPage(loginProps(text))),
+  consent: async (text) => String(await renderConsentPage(consentProps(text))),
+  error: async (text) => String(await renderErrorPage(errorProps(text))),
+  devices: async (text) => String(await renderDevicesPage(devicesProps(text))),
+  authorizations: async (text) => String(await renderAuthorizationsPage(authorizationsProps(text))),
+  security: async (text) => String(await renderSecurityPage(securityProps(text))),
+  tokens: async (text) => String(await renderTokensPage(tokensProps(text))),
+  users: async (text) => String(await renderUsersPage(usersProps(text))),
+  'user password': async (text) => String(await renderUserPasswordPage(userPasswordProps(text))),
+  clients: async (text) => String(await renderClientsPage(clientsProps(text))),
+  'client secret': async (text) => String(await renderClientSecretPage(clientSecretProps(text))),
+}
+
+/** The same pages where there is nothing to show, or nothing to do. */
+export const sparePages: Readonly<Record<string, () => Promise<string>>> = {
+  'bare login': async () =>
+    String(await renderLoginPage({ csrfToken, redirect: '/', rememberMeEnabled: false })),
+  'error without a way back': async () => String(await renderErrorPage(errorWithoutWayBack)),
+  'no devices': async () =>
+    String(await renderDevicesPage({ ...devicesProps('Ada'), sessions: [] })),
+  'no authorizations': async () =>
+    String(await renderAuthorizationsPage({ ...authorizationsProps('Ada'), consents: [] })),
+  'password kept elsewhere': async () =>
+    String(await renderSecurityPage({ ...securityProps('Ada'), passwordChangeable: false })),
+  'no tokens': async () => String(await renderTokensPage({ ...tokensProps('Ada'), grants: [] })),
+  'no users': async () => String(await renderUsersPage({ ...usersProps('Ada'), users: [] })),
+  'no clients': async () =>
+    String(await renderClientsPage({ ...clientsProps('Ada'), clients: [] })),
+}

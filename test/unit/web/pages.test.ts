@@ -1,0 +1,420 @@
+import { describe, expect, it } from 'vitest'
+import {
+  renderAuthorizationsPage,
+  renderDevicesPage,
+  renderSecurityPage,
+} from '#/endpoints/account/pages.ts'
+import {
+  renderClientSecretPage,
+  renderClientsPage,
+  renderUsersPage,
+} from '#/endpoints/admin/pages.ts'
+import { renderConsentPage } from '#/endpoints/authorize/pages.ts'
+import { renderLoginPage } from '#/endpoints/login/pages.ts'
+import { assets, stylesheetPath } from '#/web/layout.ts'
+import { formatDistance, formatMoment } from '#/web/times.ts'
+import {
+  authorizationsProps,
+  clientSecretProps,
+  clientsProps,
+  consentProps,
+  csrfToken,
+  devicesProps,
+  loginProps,
+  now,
+  pages,
+  securityProps,
+  sparePages,
+  usersProps,
+} from './fixtures.ts'
+import { actionsInPlainSight, formsOf, isControl, shapeOf, type Tag, tagsOf } from './markup.ts'
+
+const hostile = `"><script>alert(1)</script><img src=x onerror='alert(2)'>&<!--`
+
+const everyPage: [string, () => Promise<string>][] = [
+  ...Object.entries(pages).map(([name, render]): [string, () => Promise<string>] => [
+    name,
+    () => render('Ada'),
+  ]),
+  ...Object.entries(sparePages),
+]
+
+const names = (controls: readonly Tag[]) =>
+  controls.flatMap(({ attributes }) => attributes.get('name') ?? [])
+
+const actionsOf = (markup: string) => formsOf(markup).map((form) => form.attributes.get('action'))
+
+describe('every page', () => {
+  it.each(Object.entries(pages))(
+    'escapes hostile text wherever it appears: %s',
+    async (_, render) => {
+      const attacked = await render(hostile)
+      expect(attacked).not.toContain(hostile)
+      expect(attacked).toContain('&lt;script&gt;')
+      expect(shapeOf(attacked)).toEqual(shapeOf(await render('Ada')))
+    },
+  )
+
+  it.each(everyPage)(
+    'posts every form with the CSRF token, and puts it in no address: %s',
+    async (_, render) => {
+      for (const { attributes, controls } of formsOf(await render())) {
+        const tokens = controls.filter((control) => control.attributes.get('name') === 'csrf_token')
+        if (attributes.get('role') === 'search') {
+          expect(attributes.get('method')).toBe('get')
+          expect(tokens).toEqual([])
+        } else {
+          expect(attributes.get('method')).toBe('post')
+          expect(tokens.map((token) => token.attributes.get('value'))).toEqual([csrfToken])
+        }
+      }
+    },
+  )
+
+  it.each(everyPage)(
+    'needs no script and no inline style, which its policy forbids: %s',
+    async (_, render) => {
+      for (const { name, attributes } of tagsOf(await render())) {
+        expect(['script', 'style', 'iframe', 'object', 'base']).not.toContain(name)
+        for (const attribute of attributes.keys()) expect(attribute).not.toMatch(/^(on.*|style)$/i)
+      }
+    },
+  )
+
+  it.each(everyPage)('labels every input and resolves every reference: %s', async (_, render) => {
+    const tags = tagsOf(await render())
+    const ids = tags.flatMap(({ attributes }) => attributes.get('id') ?? [])
+    expect(new Set(ids).size).toBe(ids.length)
+    const labelled = tags.flatMap(({ name, attributes }) =>
+      name === 'label' ? (attributes.get('for') ?? []) : [],
+    )
+    for (const { name, attributes } of tags) {
+      if (isControl(name) && name !== 'button' && attributes.get('type') !== 'hidden') {
+        expect(labelled).toContain(attributes.get('id'))
+      }
+      for (const id of attributes.get('aria-describedby')?.split(' ') ?? []) {
+        expect(ids).toContain(id)
+      }
+    }
+  })
+
+  it.each(everyPage)(
+    'has one heading of the first level, one main landmark and a way to skip to it: %s',
+    async (_, render) => {
+      const tags = tagsOf(await render())
+      expect(tags.filter(({ name }) => name === 'h1')).toHaveLength(1)
+      const [main, ...others] = tags.filter(({ name }) => name === 'main')
+      expect(others).toEqual([])
+      const [skip] = tags.filter(({ name }) => name === 'a')
+      expect(skip?.attributes.get('href')).toBe(`#${main?.attributes.get('id')}`)
+    },
+  )
+
+  it.each(everyPage)('loads nothing but the assets that are served: %s', async (_, render) => {
+    const links = tagsOf(await render()).filter(({ name }) => name === 'link')
+    expect(links).toHaveLength(2)
+    for (const { attributes } of links) expect(assets.has(attributes.get('href') ?? '')).toBe(true)
+  })
+})
+
+describe('assets', () => {
+  it('change their name with their content', () => {
+    for (const [path, { etag }] of assets) {
+      expect(path).toMatch(/^\/assets\/[a-z]+\.[0-9a-f]{16}\.(css|svg)$/)
+      expect(path).toContain(JSON.parse(etag))
+    }
+    expect(assets.get(stylesheetPath)?.type).toBe('text/css; charset=utf-8')
+  })
+
+  it('fetch nothing from elsewhere', () => {
+    expect(assets.get(stylesheetPath)?.body).not.toMatch(/@import|url\(|https?:/)
+  })
+})
+
+describe('navigation', () => {
+  it('marks the page that is open', async () => {
+    const current = tagsOf((await pages['users']?.('Ada')) ?? '').filter(({ attributes }) =>
+      attributes.has('aria-current'),
+    )
+    expect(current.map(({ attributes }) => attributes.get('href'))).toEqual(['/admin/users'])
+  })
+
+  it('shows the operator pages to admins only', async () => {
+    const props = devicesProps('Ada')
+    const asUser = String(
+      await renderDevicesPage({ ...props, user: { username: 'ada', isAdmin: false } }),
+    )
+    expect(String(await renderDevicesPage(props))).toContain('href="/admin/users"')
+    expect(asUser).not.toContain('/admin/')
+    expect(asUser).toContain('href="/account/authorizations"')
+  })
+
+  it('offers no navigation and no sign-out before somebody is signed in', async () => {
+    const markup = String(await renderLoginPage(loginProps('Ada')))
+    expect(actionsOf(markup)).toEqual(['/login'])
+    expect(tagsOf(markup).map(({ name }) => name)).not.toContain('nav')
+  })
+})
+
+describe('sign-in page', () => {
+  const field = (markup: string, name: string) =>
+    tagsOf(markup).find(({ attributes }) => attributes.get('name') === name)?.attributes
+
+  it('posts the fields that the route reads', async () => {
+    const [form] = formsOf(String(await renderLoginPage(loginProps('/account/devices'))))
+    expect(names(form?.controls ?? [])).toEqual([
+      'csrf_token',
+      'redirect',
+      'username',
+      'password',
+      'remember_me',
+    ])
+  })
+
+  it('puts the cursor where typing goes on, and helps password managers', async () => {
+    const { username: _, error: __, ...fresh } = loginProps('/')
+    const first = String(await renderLoginPage(fresh))
+    const again = String(await renderLoginPage(loginProps('ada')))
+    expect(field(first, 'username')?.has('autofocus')).toBe(true)
+    expect(field(first, 'password')?.has('autofocus')).toBe(false)
+    expect(field(again, 'username')?.has('autofocus')).toBe(false)
+    expect(field(again, 'password')?.has('autofocus')).toBe(true)
+    expect(field(first, 'username')?.get('autocomplete')).toBe('username')
+    expect(field(first, 'password')?.get('autocomplete')).toBe('current-password')
+  })
+
+  it('never sends a password back', async () => {
+    const markup = String(await renderLoginPage(loginProps('ada')))
+    expect(field(markup, 'password')?.has('value')).toBe(false)
+  })
+
+  it('ties a refusal to both fields without saying which was wrong', async () => {
+    const markup = String(await renderLoginPage(loginProps('ada')))
+    for (const name of ['username', 'password']) {
+      expect(field(markup, name)?.get('aria-invalid')).toBe('true')
+      expect(field(markup, name)?.get('aria-describedby')).toBe('login-error')
+    }
+  })
+
+  it('offers to stay signed in only where that is allowed', async () => {
+    const markup = String(await renderLoginPage({ ...loginProps('ada'), rememberMeEnabled: false }))
+    expect(field(markup, 'remember_me')).toBeUndefined()
+  })
+})
+
+describe('consent page', () => {
+  const props = consentProps('Ada')
+
+  it('names the app, the account and every scope, and where the answer leads', async () => {
+    const markup = String(
+      await renderConsentPage({
+        ...props,
+        client: { name: 'Field Notes', redirectHost: 'notes.example.test' },
+        user: { username: 'grace' },
+        scopes: [{ name: 'email', title: 'See your address', detail: 'And whether it is yours.' }],
+      }),
+    )
+    for (const words of [
+      'Field Notes',
+      'grace',
+      'See your address',
+      'And whether it is yours.',
+      'notes.example.test',
+    ]) {
+      expect(markup).toContain(words)
+    }
+  })
+
+  it('asks with two buttons of one form', async () => {
+    const [form, ...others] = formsOf(String(await renderConsentPage(props)))
+    expect(others).toEqual([])
+    const buttons = form?.controls.filter(({ name }) => name === 'button') ?? []
+    expect(buttons.map(({ attributes }) => attributes.get('value'))).toEqual(['approve', 'deny'])
+    expect(names(form?.controls ?? [])).toContain('authorization_request')
+  })
+
+  it('marks what was allowed before, and only that', async () => {
+    const marks = async (alreadyGranted: string[]) =>
+      String(await renderConsentPage({ ...props, alreadyGranted })).split('Allowed before').length -
+      1
+    expect(await marks([])).toBe(0)
+    expect(await marks(['openid'])).toBe(1)
+    expect(await marks(['openid', 'unasked'])).toBe(1)
+  })
+
+  it.each(['javascript:alert(1)', 'data:text/html,x', 'not a uri', ''])(
+    'makes no link of a home page that is not on the web: %s',
+    async (uri) => {
+      const markup = String(await renderConsentPage({ ...props, client: { ...props.client, uri } }))
+      const hrefs = tagsOf(markup).flatMap(({ attributes }) => attributes.get('href') ?? [])
+      expect(hrefs).not.toContain(uri)
+      expect(tagsOf(markup).some(({ attributes }) => attributes.has('target'))).toBe(false)
+    },
+  )
+})
+
+describe('devices page', () => {
+  it('offers to end every session but the one that is looking', async () => {
+    const [other, current] = devicesProps('Ada').sessions
+    const sessions = [other, current].flatMap((row, n) => (row ? [{ ...row, id: `id-${n}` }] : []))
+    const markup = String(await renderDevicesPage({ ...devicesProps('Ada'), sessions }))
+    expect(actionsOf(markup)).toEqual([
+      '/logout',
+      '/account/devices/revoke-others',
+      '/account/devices/id-0/revoke',
+    ])
+    expect(markup.split('This device')).toHaveLength(2)
+  })
+
+  it('offers nothing to end when there is only this one', async () => {
+    const sessions = devicesProps('Ada').sessions.filter(({ current }) => current)
+    const markup = String(await renderDevicesPage({ ...devicesProps('Ada'), sessions }))
+    expect(actionsOf(markup)).toEqual(['/logout'])
+  })
+})
+
+describe('destructive actions', () => {
+  it('wait behind a first step', async () => {
+    const all = [
+      String(await renderAuthorizationsPage(authorizationsProps('1'))),
+      String(await renderUsersPage(usersProps('1'))),
+      String(await renderClientsPage(clientsProps('1'))),
+    ]
+    const destructive = /\/(revoke|disable|delete|reset-password|regenerate-secret)$/
+    for (const markup of all) {
+      expect(actionsOf(markup).some((action) => destructive.test(action ?? ''))).toBe(true)
+      expect(actionsInPlainSight(markup).filter((action) => destructive.test(action))).toEqual([])
+    }
+  })
+})
+
+describe('users page', () => {
+  const [person] = usersProps('1').users
+  const withUser = async (more: Partial<UsersRow>, viewer = 'root') =>
+    actionsOf(
+      String(
+        await renderUsersPage({
+          ...usersProps(''),
+          user: { username: viewer, isAdmin: true },
+          users: person ? [{ ...person, id: 'id', username: 'ada', ...more }] : [],
+        }),
+      ),
+    ).filter((action) => action?.startsWith('/admin/users/'))
+  type UsersRow = NonNullable<typeof person>
+
+  it('offers what applies to the account', async () => {
+    expect(await withUser({})).toEqual([
+      '/admin/users/id/reset-password',
+      '/admin/users/id/disable',
+      '/admin/users/id/delete',
+    ])
+    expect(await withUser({ isActive: false, authSource: 'oauth' })).toEqual([
+      '/admin/users/id/enable',
+      '/admin/users/id/delete',
+    ])
+  })
+
+  it('offers nobody to disable or delete themselves', async () => {
+    expect(await withUser({}, 'ada')).toEqual([])
+  })
+
+  it('creates accounts with the fields that the route reads', async () => {
+    const create = formsOf(String(await renderUsersPage(usersProps('1')))).find(
+      ({ attributes }) =>
+        attributes.get('action') === '/admin/users' && attributes.get('method') === 'post',
+    )
+    expect([...new Set(names(create?.controls ?? []))]).toEqual([
+      'csrf_token',
+      'username',
+      'email',
+      'full_name',
+      'password',
+      'role',
+    ])
+  })
+})
+
+describe('clients page', () => {
+  it('offers a new secret only to clients that have one', async () => {
+    const offers = async (type: 'confidential' | 'public') =>
+      String(
+        await renderClientsPage({
+          ...clientsProps('1'),
+          clients: clientsProps('1').clients.map((client) => ({ ...client, type })),
+        }),
+      ).includes('/regenerate-secret')
+    expect(await offers('confidential')).toBe(true)
+    expect(await offers('public')).toBe(false)
+  })
+
+  it('keeps a client id within its segment of the path', async () => {
+    const markup = String(await renderClientsPage(clientsProps('../users?x=1')))
+    for (const action of actionsOf(markup)) {
+      expect(action).toMatch(/^\/(logout|admin\/clients(\/[^/?]+\/[a-z-]+)?)$/)
+    }
+  })
+
+  it('creates clients with the fields that the route reads', async () => {
+    const create = formsOf(String(await renderClientsPage(clientsProps('1')))).find(
+      ({ attributes }) => attributes.get('action') === '/admin/clients',
+    )
+    expect([...new Set(names(create?.controls ?? []))]).toEqual([
+      'csrf_token',
+      'client_name',
+      'client_uri',
+      'client_type',
+      'redirect_uris',
+      'scope',
+    ])
+  })
+
+  it('warns that a secret is shown once, and only when there is one', async () => {
+    const { clientSecret: _, ...without } = clientSecretProps('1')
+    expect(String(await renderClientSecretPage(clientSecretProps('1')))).toContain('only once')
+    expect(String(await renderClientSecretPage(without))).not.toContain('only once')
+  })
+})
+
+describe('security page', () => {
+  it('ties each error to its field', async () => {
+    const markup = String(
+      await renderSecurityPage({ ...securityProps('ada'), errors: { current: 'Not that one.' } }),
+    )
+    const fields = tagsOf(markup).filter(({ name }) => name === 'input')
+    const invalid = fields.filter(({ attributes }) => attributes.has('aria-invalid'))
+    expect(names(invalid)).toEqual(['current_password'])
+    expect(invalid[0]?.attributes.get('aria-describedby')).toBe('current_password-error')
+    expect(markup).toMatch(/id="current_password-error">.*Not that one\./)
+  })
+
+  it('asks for no password where it is kept elsewhere', async () => {
+    const markup = String(
+      await renderSecurityPage({ ...securityProps('ada'), errors: {}, passwordChangeable: false }),
+    )
+    expect(actionsOf(markup)).toEqual(['/logout'])
+  })
+})
+
+describe('times', () => {
+  it('are written in UTC', () => {
+    expect(formatMoment(new Date('2026-01-02T23:59:58Z'))).toBe('2 Jan 2026, 23:59 UTC')
+  })
+
+  it.each([
+    [0, 'just now'],
+    [-59, 'just now'],
+    [-60, '1 minute ago'],
+    [-3599, '59 minutes ago'],
+    [-7200, '2 hours ago'],
+    [-86_400 * 3, '3 days ago'],
+    [-86_400 * 400, '1 year ago'],
+    [3600 * 12, 'in 12 hours'],
+  ])('are said relative to now: %d seconds is %s', (seconds, words) => {
+    expect(formatDistance(new Date(now.getTime() + seconds * 1000), now)).toBe(words)
+  })
+
+  it('are exact for machines', async () => {
+    const markup = String(await renderDevicesPage(devicesProps('Ada')))
+    expect(markup).toContain('datetime="2026-03-04T05:03:07.000Z"')
+  })
+})
