@@ -15,6 +15,23 @@ export function clientAddress(c: AppContext, trusted: BlockList): string {
   return peer
 }
 
+/**
+ * What an address counts as where requests are limited: itself, or the /64 of an IPv6 address, since whoever has one
+ * address of such a network has all of them.
+ */
+export function networkOf(address: string): string {
+  if (isIP(address) !== 6) return address
+  const [head = '', tail] = address.split('%')[0]?.split('::') ?? []
+  const left = head === '' ? [] : head.split(':')
+  const right = tail ? tail.split(':') : []
+  const zeros = Array.from({ length: Math.max(0, 8 - left.length - right.length) }, () => '0')
+  const groups = tail === undefined ? left : [...left, ...zeros, ...right]
+  return `${groups
+    .slice(0, 4)
+    .map((group) => Number.parseInt(group, 16).toString(16))
+    .join(':')}::/64`
+}
+
 export const isFromTrustedProxy = (c: AppContext, trusted: BlockList): boolean =>
   isTrusted(peerAddress(c), trusted)
 

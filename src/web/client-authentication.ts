@@ -22,10 +22,11 @@ export async function authenticateClient(
   form: ReadonlyMap<string, string>,
 ): Promise<Client> {
   const credentials = readCredentials(c.req.header('authorization'), form)
-  const client = await clients.get(credentials.clientId)
-  const genuine = client !== undefined && client.status === 'active' && proves(client, credentials)
-  c.var.recorder.clientAuthenticated(credentials.method, genuine ? 'success' : 'failure')
-  if (!genuine) {
+  const client = credentials && (await clients.get(credentials.clientId))
+  const genuine = client?.status === 'active' && proves(client, credentials?.secret)
+  const method = credentials?.method ?? 'client_secret_basic'
+  c.var.recorder.clientAuthenticated(method, genuine ? 'success' : 'failure')
+  if (!client || !genuine) {
     // RFC 6749 §5.2: the challenge names the scheme.
     c.header('www-authenticate', 'Basic realm="authgate", charset="UTF-8"')
     throw new OAuthError('invalid_client', 'client authentication failed')
@@ -33,19 +34,21 @@ export async function authenticateClient(
   return client
 }
 
+/** Undefined when the header is unreadable or of another scheme. */
 function readCredentials(
   authorization: string | undefined,
   form: ReadonlyMap<string, string>,
-): Credentials {
+): Credentials | undefined {
   const bodySecret = form.get('client_secret')
   const bodyId = form.get('client_id')
   if (authorization !== undefined) {
     const basic = parseBasic(authorization)
     // RFC 6749 §2.3: no more than one method in each request.
-    if (!basic || bodySecret !== undefined || (bodyId !== undefined && bodyId !== basic.clientId)) {
+    const isOther = bodyId !== undefined && basic !== undefined && bodyId !== basic.clientId
+    if (bodySecret !== undefined || isOther) {
       throw new OAuthError('invalid_request', 'use one way of client authentication')
     }
-    return { method: 'client_secret_basic', ...basic }
+    return basic && { method: 'client_secret_basic', ...basic }
   }
   if (bodyId === undefined) throw new OAuthError('invalid_request', 'client_id is missing')
   return {
@@ -56,7 +59,7 @@ function readCredentials(
 }
 
 /** A confidential client must show its secret; a public one has none to show. */
-const proves = (client: Client, { secret }: Credentials) =>
+const proves = (client: Client, secret: string | undefined) =>
   client.type === 'public'
     ? secret === undefined
     : secret !== undefined && isClientSecret(client, secret)

@@ -8,7 +8,10 @@ export const postForm = (
   { action, csrfToken, className }: { action: string; csrfToken: string; className?: string },
   body: Html,
 ): Html =>
-  html`<form method="post" action="${action}"${attributes({ class: className })}><input type="hidden" name="csrf_token" value="${csrfToken}">${body}</form>`
+  html`<form method="post" action="${action}"${attributes({ class: className })}>
+<input type="hidden" name="csrf_token" value="${csrfToken}">
+${body}
+</form>`
 
 export interface FieldProps {
   /** Both the name that is posted and, unless `id` says otherwise, the element's id. */
@@ -49,7 +52,11 @@ export function textField(props: FieldProps): Html {
     ...(props.verbatim && { autocapitalize: 'none', autocorrect: 'off', spellcheck: 'false' }),
     ...description(id, props),
   })
-  return html`<div class="field"><label for="${id}">${label}${optional ? html` <span class="optional">optional</span>` : ''}</label><input${input}>${explanation(id, props)}</div>`
+  return html`<div class="field">
+<label for="${id}">${label}${optional && html` <span class="optional">optional</span>`}</label>
+<input${input}>
+${explanation(id, props)}
+</div>`
 }
 
 /** A labelled text of several lines. */
@@ -64,7 +71,11 @@ export function textArea(props: FieldProps & { readonly rows: number }): Html {
     spellcheck: 'false',
     ...description(id, props),
   })
-  return html`<div class="field"><label for="${id}">${label}</label><textarea${area}>${props.value ?? ''}</textarea>${explanation(id, props)}</div>`
+  return html`<div class="field">
+<label for="${id}">${label}</label>
+<textarea${area}>${props.value ?? ''}</textarea>
+${explanation(id, props)}
+</div>`
 }
 
 type Explained = Pick<FieldProps, 'hint' | 'error' | 'invalidBecause'>
@@ -102,7 +113,11 @@ export function choice({ name, value, label, type = 'checkbox', detail, checked 
     checked,
     'aria-describedby': detail && `${id}-detail`,
   })
-  return html`<div class="choice"><input${input}><label for="${id}">${label}</label>${detail ? html`<p class="hint" id="${id}-detail">${detail}</p>` : ''}</div>`
+  return html`<div class="choice">
+<input${input}>
+<label for="${id}">${label}</label>
+${detail && html`<p class="hint" id="${id}-detail">${detail}</p>`}
+</div>`
 }
 
 /** What has just happened, or nothing. */
@@ -136,14 +151,44 @@ export function monogram(name: string, size: 'small' | 'large' = 'small'): Html 
 
 /** The top of a page: its one h1 and a sentence on what it is for. */
 export const pageHeading = (title: string, lead: string, aside: Html | '' = ''): Html =>
-  html`<div class="page-heading"><div><h1>${title}</h1><p class="lead">${lead}</p></div>${aside}</div>`
+  html`<div class="page-heading">
+<div><h1>${title}</h1><p class="lead">${lead}</p></div>
+${aside}
+</div>`
+
+/** One entry of a list of cards: a tile, a title and perhaps an action in one line, the rest below. */
+export const listItem = (
+  head: { tile: Html; title: Html; action?: Html | undefined; className?: string },
+  body: Html,
+): Html =>
+  html`<li class="card item ${head.className}">
+${head.tile}
+<div class="item-title">${head.title}</div>
+${body}
+${head.action && html`<div class="item-action">${head.action}</div>`}
+</li>`
+
+/** What may be done with one entry. Opening it is the first step, its button the second. */
+export const actionMenu = (
+  { label, of }: { label: string; of: string },
+  sections: readonly (Html | false)[],
+): Html =>
+  html`<details class="menu" name="action-menu">
+<summary class="button button-small">${label}<span class="visually-hidden"> ${of}</span></summary>
+<div class="menu-panel">${sections.map((section) => section && html`<div class="menu-section">${section}</div>`)}</div>
+</details>`
 
 /** Shown where a list would be, when there is nothing to list. */
 export const emptyState = (
   icon: IconName,
   { title, text, action = '' }: { title: string; text: string; action?: Html | '' },
 ): Html =>
-  html`<div class="empty card"><span class="empty-icon">${icons[icon]()}</span><h2>${title}</h2><p>${text}</p>${action}</div>`
+  html`<div class="empty card">
+<span class="empty-icon">${icons[icon]()}</span>
+<h2>${title}</h2>
+<p>${text}</p>
+${action}
+</div>`
 
 /** One fact of a description list. */
 export const fact = (term: string, value: Html | string): Html =>

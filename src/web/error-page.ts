@@ -8,12 +8,20 @@ export interface ErrorPageProps {
   readonly message: string
   /** The trace id: what support needs to find this very request. */
   readonly reference: string
-  readonly backHref?: string
 }
 
 /** What went wrong, what to do about it, and a reference for those who ask for help. */
 export const renderErrorPage = (props: ErrorPageProps): Html =>
   renderPage(
     { title: props.title },
-    html`<section class="card card-alone error-page"><p class="error-status">Error ${props.status}</p><h1>${props.title}</h1><p class="error-message">${props.message}</p><p><a class="button" href="${props.backHref ?? '/'}">${props.backHref ? 'Go back' : 'Go to the start page'}</a></p><div class="reference"><p>Give this reference to support if you need help.</p><code>${props.reference}</code></div></section>`,
+    html`<section class="card card-alone error-page">
+<p class="error-status">Error ${props.status}</p>
+<h1>${props.title}</h1>
+<p class="error-message">${props.message}</p>
+<p><a class="button" href="/">Go to the start page</a></p>
+<div class="reference">
+<p>Give this reference to support if you need help.</p>
+<code>${props.reference}</code>
+</div>
+</section>`,
   )

@@ -15,7 +15,7 @@ export interface PageUser {
   readonly isAdmin: boolean
 }
 
-export type NavItem = 'devices' | 'authorizations' | 'security' | 'admin-users' | 'admin-clients'
+type NavItem = 'devices' | 'authorizations' | 'security' | 'admin-users' | 'admin-clients'
 
 export interface PageProps {
   readonly title: string
@@ -58,7 +58,21 @@ const aloneHeader = () =>
   html`<header class="alone-header"><span class="brand">${wordmark()}</span></header>`
 
 const memberHeader = (user: PageUser, { nav, csrfToken = '' }: PageProps) =>
-  html`<header class="member-header"><div class="bar"><a class="brand" href="/">${wordmark()}</a><div class="who"><span class="who-name"><span class="visually-hidden">Signed in as </span>${user.username}</span>${postForm({ action: '/logout', csrfToken }, html`<button class="button button-quiet button-small">Sign out</button>`)}</div></div><nav aria-label="Main"><ul class="tabs">${navLinks(accountLinks, nav)}${user.isAdmin ? html`<li class="tabs-divider" aria-hidden="true"></li>${navLinks(adminLinks, nav)}` : ''}</ul></nav></header>`
+  html`<header class="member-header">
+<div class="bar">
+<a class="brand" href="/">${wordmark()}</a>
+<div class="who">
+<span class="who-name"><span class="visually-hidden">Signed in as </span>${user.username}</span>
+${postForm({ action: '/logout', csrfToken }, html`<button class="button button-quiet button-small">Sign out</button>`)}
+</div>
+</div>
+<nav aria-label="Main">
+<ul class="tabs">
+${navLinks(accountLinks, nav)}
+${user.isAdmin && [html`<li class="tabs-divider" aria-hidden="true"></li>`, navLinks(adminLinks, nav)]}
+</ul>
+</nav>
+</header>`
 
 type NavLink = readonly [NavItem, href: string, text: string]
 
@@ -82,7 +96,6 @@ const navLinks = (links: readonly NavLink[], current: NavItem | undefined) =>
 export interface Asset {
   readonly body: string
   readonly type: string
-  readonly etag: string
 }
 
 const store = new Map<string, Asset>()
@@ -108,6 +121,6 @@ function read(file: string): string {
 function keep(file: string, type: string, body: string): string {
   const hash = createHash('sha256').update(body).digest('hex').slice(0, 16)
   const path = `/assets/${file.replace('.', `.${hash}.`)}`
-  store.set(path, { body, type, etag: `"${hash}"` })
+  store.set(path, { body, type })
   return path
 }

@@ -256,11 +256,6 @@ describe('client authentication', () => {
   const header = (text: string) => ({ headers: { authorization: text } })
 
   const malformed: [string, () => Attempt][] = [
-    ['another scheme', () => header('Bearer abc')],
-    ['Basic without credentials', () => header('Basic')],
-    ['Basic with nothing that is base64', () => header('Basic ***')],
-    ['Basic without a colon', () => header(`Basic ${btoa('no-colon')}`)],
-    ['Basic with a broken percent sign', () => header(`Basic ${btoa('a:%zz')}`)],
     [
       'both methods at once',
       () => ({
@@ -276,6 +271,23 @@ describe('client authentication', () => {
       }),
     ],
   ]
+  const unreadable: [string, () => Attempt][] = [
+    ['another scheme', () => header('Bearer abc')],
+    ['Basic without credentials', () => header('Basic')],
+    ['Basic with nothing that is base64', () => header('Basic ***')],
+    ['Basic without a colon', () => header(`Basic ${btoa('no-colon')}`)],
+    ['Basic with a broken percent sign', () => header(`Basic ${btoa('a:%zz')}`)],
+  ]
+  it.each(unreadable)(
+    'refuses %s as failed authentication, with a challenge',
+    async (_, attempt) => {
+      const result = await refuse(attempt(), 401, 'invalid_client', {
+        'authgate_client_authentications_total{method="client_secret_basic",result="failure"}': 1,
+      })
+      expect(result.headers.get('www-authenticate')).toMatch(/^Basic realm="/)
+    },
+  )
+
   it.each(malformed)('refuses %s as malformed', async (_, attempt) => {
     await refuse(attempt(), 400, 'invalid_request', {})
   })

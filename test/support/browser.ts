@@ -23,7 +23,7 @@ interface Options {
 }
 
 export function openBrowser(
-  app: TestApp,
+  app: Pick<TestApp, 'request'>,
   { userAgent = firefox, ip = '192.0.2.10', cookies = new Map() }: Options = {},
 ): Browser {
   const send = async (path: string, init: RequestInit = {}) => {

@@ -56,7 +56,7 @@ export async function obtainCode(
 }
 
 export const postToken = (
-  app: TestApp,
+  app: Pick<TestApp, 'request'>,
   fields: Record<string, string>,
   headers: Record<string, string> = {},
 ) =>
@@ -67,7 +67,7 @@ export const postToken = (
   })
 
 export const redeemCode = (
-  app: TestApp,
+  app: Pick<TestApp, 'request'>,
   clientId: string,
   code: string,
   more: Record<string, string> = {},
@@ -90,7 +90,7 @@ interface TokenAnswer {
 }
 
 export async function obtainTokens(
-  app: TestApp,
+  app: Pick<TestApp, 'request'>,
   browser: Browser,
   clientId: string,
   more: Record<string, string> = {},

@@ -15,6 +15,7 @@ export async function getAuthorizations(c: AppContext, { db, csrf }: AccountOpti
   const page = await renderAuthorizationsPage({
     user: viewer(c),
     csrfToken: csrf.token(c),
+    now: c.var.now,
     consents: consents.map(({ scope, clientUri, ...consent }) => ({
       ...consent,
       scopes: describeScopes(scope),

@@ -29,6 +29,7 @@ export async function getDevices(c: AppContext, { db, csrf }: AccountOptions) {
   const page = await renderDevicesPage({
     user: viewer(c),
     csrfToken: csrf.token(c),
+    now: c.var.now,
     sessions: live.map((row) => ({ ...row, current: row.id === session.id })),
     ...(notice && { notice }),
   })

@@ -1,8 +1,10 @@
 import { html } from 'hono/html'
 import {
+  actionMenu,
   badge,
   emptyState,
   fact,
+  listItem,
   monogram,
   notice,
   outsideLink,
@@ -54,7 +56,10 @@ export function renderDevicesPage(props: DevicesPageProps): Html {
   const lead = 'Every browser that is signed in to your account. Sign out any that you do not know.'
   return renderPage(
     { title: 'Devices', user, csrfToken, nav: 'devices' },
-    html`${pageHeading('Devices', lead, others ? everywhereElse : '')}${notice(props.notice)}<ul class="card-list">${ordered.map((device) => deviceCard(device, csrfToken, now))}</ul>${others ? '' : html`<p class="aside-note">You are not signed in anywhere else.</p>`}`,
+    html`${pageHeading('Devices', lead, others ? everywhereElse : '')}
+${notice(props.notice)}
+<ul class="card-list">${ordered.map((device) => deviceCard(device, csrfToken, now))}</ul>
+${others ? '' : html`<p class="aside-note">You are not signed in anywhere else.</p>`}`,
   )
 }
 
@@ -65,8 +70,20 @@ function deviceCard(device: Device, csrfToken: string, now: Date): Html {
     { action: `/account/devices/${encodeURIComponent(id)}/revoke`, csrfToken },
     html`<button class="button button-small">Sign out<span class="visually-hidden"> ${name}</span></button>`,
   )
-  const facts = html`<dl class="facts">${fact('Last active', renderTime(device.lastSeenAt, now))}${fact('Signed in', renderTime(device.createdAt, now))}${fact(remembered ? 'Stays signed in until' : 'Signed in until', renderTime(device.expiresAt, now))}${fact('Address', html`<span class="address">${ip}</span>`)}</dl>`
-  return html`<li class="card item${current ? ' item-current' : ''}"><span class="item-icon">${deviceIcon(device)}</span><div class="item-main"><h2>${name}${current ? html` ${badge('This device', 'accent')}` : ''}</h2>${facts}</div><div class="item-action">${current ? '' : signOut}</div></li>`
+  const title = html`<h2>${name} ${current && badge('This device', 'accent')}</h2><p class="item-note">From ${ip}</p>`
+  return listItem(
+    {
+      tile: html`<span class="item-icon">${deviceIcon(device)}</span>`,
+      title,
+      action: current ? undefined : signOut,
+      ...(current && { className: 'item-current' }),
+    },
+    html`<dl class="facts">
+${fact('Last active', renderTime(device.lastSeenAt, now))}
+${fact('Signed in', renderTime(device.createdAt, now))}
+${fact(remembered ? 'Stays signed in until' : 'Signed in until', renderTime(device.expiresAt, now))}
+</dl>`,
+  )
 }
 
 function deviceIcon({ browser, platform }: Device): Html {
@@ -94,10 +111,13 @@ export function renderAuthorizationsPage(props: AuthorizationsPageProps): Html {
     text: 'When you let an app use your account, it appears here, and here you can take it back.',
   })
   const lead = 'Apps that you have allowed to use your account, and what each of them may do.'
-  const list = html`<ul class="card-list">${consents.map((consent) => consentCard(consent, csrfToken, now))}</ul><p class="aside-note"><a href="/account/tokens">See which apps are connected right now</a></p>`
+  const list = html`<ul class="card-list">${consents.map((consent) => consentCard(consent, csrfToken, now))}</ul>
+<p class="aside-note"><a href="/account/tokens">See which apps are connected right now</a></p>`
   return renderPage(
     { title: 'Apps with access', user, csrfToken, nav: 'authorizations' },
-    html`${pageHeading('Apps with access', lead)}${notice(props.notice)}${consents.length > 0 ? list : empty}`,
+    html`${pageHeading('Apps with access', lead)}
+${notice(props.notice)}
+${consents.length > 0 ? list : empty}`,
   )
 }
 
@@ -105,10 +125,12 @@ function consentCard(consent: Consent, csrfToken: string, now: Date): Html {
   const { id, clientName, clientUri, scopes, grantedAt } = consent
   const remove = postForm(
     { action: `/account/authorizations/${encodeURIComponent(id)}/revoke`, csrfToken },
-    html`<p class="menu-text">${clientName} is cut off at once. It has to ask you again before it can come back.</p><button class="button button-danger">Remove access</button>`,
+    html`<p class="menu-text">${clientName} is cut off at once. It has to ask you again before it can come back.</p>
+<button class="button button-danger">Remove access</button>`,
   )
-  const menu = html`<details class="menu" name="item-menu"><summary class="button button-small">Remove<span class="visually-hidden"> ${clientName}</span></summary><div class="menu-panel"><div class="menu-section">${remove}</div></div></details>`
-  return html`<li class="card item">${monogram(clientName)}<div class="item-main"><h2>${outsideLink(clientUri, clientName)}</h2>${scopeChips(scopes)}<p class="item-note">Allowed ${renderTime(grantedAt, now)}</p></div><div class="item-action">${menu}</div></li>`
+  const title = html`<h2>${outsideLink(clientUri, clientName)}</h2><p class="item-note">Allowed ${renderTime(grantedAt, now)}</p>`
+  const action = actionMenu({ label: 'Remove', of: clientName }, [remove])
+  return listItem({ tile: monogram(clientName), title, action }, scopeChips(scopes))
 }
 
 const scopeChips = (scopes: readonly { readonly title: string }[]) =>
@@ -130,7 +152,10 @@ export function renderSecurityPage(props: SecurityPageProps): Html {
   const failed = errors.current || errors.new
   return renderPage(
     { title: 'Security', user, csrfToken, nav: 'security' },
-    html`${pageHeading('Security', 'How you prove that you are you.')}${notice(props.notice)}${problem(failed && 'Your password was not changed.', 'password-problem')}${passwordChangeable ? passwordForm(props) : elsewhere}`,
+    html`${pageHeading('Security', 'How you prove that you are you.')}
+${notice(props.notice)}
+${problem(failed && 'Your password was not changed.', 'password-problem')}
+${passwordChangeable ? passwordForm(props) : elsewhere}`,
   )
 }
 
@@ -172,7 +197,11 @@ function passwordForm({ user, csrfToken, errors = {} }: SecurityPageProps): Html
   ]
   const form = postForm(
     { action: '/account/security/password', csrfToken, className: 'stack' },
-    html`${fields}<div class="form-end"><button class="button button-primary">Change password</button><p class="hint">All your other devices are signed out, and apps have to be connected again.</p></div>`,
+    html`${fields}
+<div class="form-end">
+<button class="button button-primary">Change password</button>
+<p class="hint">All your other devices are signed out, and apps have to be connected again.</p>
+</div>`,
   )
   return html`<section class="card padded"><h2>Change your password</h2>${form}</section>`
 }
@@ -199,9 +228,20 @@ export function renderTokensPage(props: TokensPageProps): Html {
   const lead = 'Apps that hold a live token: a pass that lets them act for you until it runs out.'
   return renderPage(
     { title: 'Connected right now', user, csrfToken, nav: 'authorizations' },
-    html`${pageHeading('Connected right now', lead)}${notice(props.notice)}${grants.length > 0 ? list : empty}<p class="aside-note">To cut an app off, remove it under <a href="/account/authorizations">Apps with access</a>.</p>`,
+    html`${pageHeading('Connected right now', lead)}
+${notice(props.notice)}
+${grants.length > 0 ? list : empty}
+<p class="aside-note">To cut an app off, remove it under <a href="/account/authorizations">Apps with access</a>.</p>`,
   )
 }
 
 const grantCard = (grant: TokensPageProps['grants'][number], now: Date) =>
-  html`<li class="card item">${monogram(grant.clientName)}<div class="item-main"><h2>${grant.clientName}</h2>${scopeChips(grant.scopes)}<dl class="facts">${fact('Connected', renderTime(grant.issuedAt, now))}${grant.lastUsedAt ? fact('Last used', renderTime(grant.lastUsedAt, now)) : ''}${fact('Runs out', renderTime(grant.expiresAt, now))}</dl></div></li>`
+  listItem(
+    { tile: monogram(grant.clientName), title: html`<h2>${grant.clientName}</h2>` },
+    html`${scopeChips(grant.scopes)}
+<dl class="facts">
+${fact('Connected', renderTime(grant.issuedAt, now))}
+${grant.lastUsedAt && fact('Last used', renderTime(grant.lastUsedAt, now))}
+${fact('Runs out', renderTime(grant.expiresAt, now))}
+</dl>`,
+  )

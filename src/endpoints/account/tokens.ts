@@ -12,6 +12,7 @@ export async function getTokens(c: AppContext, { db, csrf }: AccountOptions) {
   const page = await renderTokensPage({
     user: viewer(c),
     csrfToken: csrf.token(c),
+    now: c.var.now,
     grants: families.map(({ scope, ...family }) => ({ ...family, scopes: describeScopes(scope) })),
   })
   return c.html(page)

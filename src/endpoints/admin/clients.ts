@@ -33,6 +33,7 @@ export async function getClients(c: AppContext, { db, csrf }: AdminOptions) {
   const page = await renderClientsPage({
     user: viewer(c),
     csrfToken: csrf.token(c),
+    now: c.var.now,
     clients: clients.map(({ scope, ...client }) => ({ ...client, scopes: scope.split(' ') })),
     ...(notice && { notice }),
   })

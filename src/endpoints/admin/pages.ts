@@ -1,26 +1,24 @@
 import { html } from 'hono/html'
-import { standardScopes } from '#/protocol/scopes.ts'
 import type { ClientStatus, clientTypes, UserAuthSource } from '#/protocol/vocabulary.ts'
 import {
+  actionMenu,
   badge,
   caution,
-  choice,
   copyable,
   emptyState,
   fact,
+  listItem,
   monogram,
   notice,
   outsideLink,
   pageHeading,
   postForm,
   type Tone,
-  textArea,
-  textField,
 } from '#/web/components.ts'
-import { attributes, type Html } from '#/web/html.ts'
+import type { Html } from '#/web/html.ts'
 import { type PageUser, renderPage } from '#/web/layout.ts'
-import { describeScopes } from '#/web/scope-words.ts'
 import { renderTime } from '#/web/times.ts'
+import { clientForm, userForm } from './create-forms.ts'
 
 interface AdminPageProps {
   readonly user: PageUser
@@ -63,20 +61,63 @@ export function renderUsersPage(props: UsersPageProps): Html {
   const lead = 'Everybody who can sign in here. Disabling or deleting takes effect at once.'
   return renderPage(
     { title: 'Users', user, csrfToken, nav: 'admin-users', wide: true },
-    html`${pageHeading('Users', lead, searchForm(search))}${notice(props.notice)}${userForm(csrfToken)}${users.length > 0 ? userTable(props) : nobody}${more}`,
+    html`${pageHeading('Users', lead, searchForm(search))}
+${notice(props.notice)}
+${userForm(csrfToken)}
+${users.length > 0 ? userTable(props) : nobody}
+${more}`,
   )
 }
 
 const searchForm = (search = '') =>
-  html`<form class="search" role="search" method="get" action="/admin/users"><label class="visually-hidden" for="search">Username or e-mail address</label><input id="search" name="search" type="search" placeholder="Username or e-mail" autocomplete="off" maxlength="100" value="${search}"><button class="button">Search</button></form>`
+  html`<form class="search" role="search" method="get" action="/admin/users">
+<label class="visually-hidden" for="search">Username or e-mail address</label>
+<input id="search" name="search" type="search" placeholder="Username or e-mail" autocomplete="off" maxlength="100" value="${search}">
+<button class="button">Search</button>
+</form>`
 
 function userTable({ user, csrfToken, users, now = new Date() }: UsersPageProps): Html {
   const rows = users.map((account) => {
     const self = account.username === user.username
-    return html`<tr><td class="cell-lead">${monogram(account.username)}<div><p class="cell-title">${account.username}${account.role === 'admin' && html` ${badge('Admin', 'accent')}`}${self && html` ${badge('You')}`}</p><p class="cell-note">${account.email}</p></div></td><td data-label="Status">${account.isActive ? badge('Active', 'good') : badge('Disabled', 'bad')}</td><td data-label="Signs in with">${sources[account.authSource]}</td><td data-label="Last seen">${account.lastSeenAt ? renderTime(account.lastSeenAt, now) : 'Never'}</td><td data-label="Created">${renderTime(account.createdAt, now)}</td><td class="cell-action">${self ? html`<a class="button button-small" href="/account/security">Your security</a>` : userMenu(account, csrfToken)}</td></tr>`
+    const action = self
+      ? html`<a class="button button-small" href="/account/security">Security</a>`
+      : userMenu(account, csrfToken)
+    return userRow(account, { self, action, now })
   })
-  return html`<table class="card table"><caption class="visually-hidden">Accounts</caption><thead><tr><th scope="col">Account</th><th scope="col">Status</th><th scope="col">Signs in with</th><th scope="col">Last seen</th><th scope="col">Created</th><th scope="col"><span class="visually-hidden">Actions</span></th></tr></thead><tbody>${rows}</tbody></table>`
+  return html`<table class="card table">
+<caption class="visually-hidden">Accounts</caption>
+<thead>
+<tr>
+<th scope="col">Account</th>
+<th scope="col">Status</th>
+<th scope="col">Signs in with</th>
+<th scope="col">Last seen</th>
+<th scope="col">Created</th>
+<th scope="col"><span class="visually-hidden">Actions</span></th>
+</tr>
+</thead>
+<tbody>${rows}</tbody>
+</table>`
 }
+
+const userRow = (
+  account: Account,
+  { self, action, now }: { self: boolean; action: Html; now: Date },
+) =>
+  html`<tr>
+<td class="cell-lead">
+${monogram(account.username)}
+<div>
+<p class="cell-title">${account.username} ${account.role === 'admin' && badge('Admin', 'accent')} ${self && badge('You')}</p>
+<p class="cell-note">${account.email}</p>
+</div>
+</td>
+<td data-label="Status">${account.isActive ? badge('Active', 'good') : badge('Disabled', 'bad')}</td>
+<td data-label="Signs in with">${sources[account.authSource]}</td>
+<td data-label="Last seen">${account.lastSeenAt ? renderTime(account.lastSeenAt, now) : 'Never'}</td>
+<td data-label="Created">${renderTime(account.createdAt, now)}</td>
+<td class="cell-action">${action}</td>
+</tr>`
 
 const sources: Readonly<Record<UserAuthSource, string>> = {
   local: 'Password',
@@ -105,59 +146,13 @@ function userMenu({ id, username, isActive, authSource }: Account, csrfToken: st
           to('enable'),
           html`<p class="menu-text">Lets ${username} sign in again.</p><button class="button">Enable account</button>`,
         ),
-    html`<details class="confirm"><summary class="confirm-opener">Delete account…</summary>${postForm(to('delete'), html`<p class="menu-text">Everything that belongs to ${username} goes with it. This cannot be undone.</p><button class="button button-danger">Delete for good</button>`)}</details>`,
+    html`<details class="confirm">
+<summary class="confirm-opener">Delete account…</summary>
+${postForm(to('delete'), html`<p class="menu-text">Everything that belongs to ${username} goes with it. This cannot be undone.</p><button class="button button-danger">Delete for good</button>`)}
+</details>`,
   ]
-  return rowMenu(username, sections)
+  return actionMenu({ label: 'Manage', of: username }, sections)
 }
-
-const rowMenu = (name: string, sections: readonly (Html | false)[]) =>
-  html`<details class="menu" name="row-menu"><summary class="button button-small">Manage<span class="visually-hidden"> ${name}</span></summary><div class="menu-panel">${sections.map((section) => section && html`<div class="menu-section">${section}</div>`)}</div></details>`
-
-function userForm(csrfToken: string): Html {
-  const fields = [
-    textField({
-      name: 'username',
-      label: 'Username',
-      autocomplete: 'off',
-      maxLength: 100,
-      verbatim: true,
-    }),
-    textField({
-      name: 'email',
-      label: 'E-mail address',
-      type: 'email',
-      autocomplete: 'off',
-      maxLength: 320,
-    }),
-    textField({
-      name: 'full_name',
-      label: 'Full name',
-      autocomplete: 'off',
-      maxLength: 200,
-      optional: true,
-    }),
-    textField({
-      name: 'password',
-      label: 'Password',
-      type: 'password',
-      autocomplete: 'new-password',
-      minLength: 8,
-      optional: true,
-      hint: 'Leave it empty to have one made, and shown to you once.',
-    }),
-  ]
-  const roles = html`<fieldset class="choices"><legend>Role</legend>${choice({ type: 'radio', name: 'role', value: 'user', label: 'User', detail: 'Signs in to apps and manages their own account.', checked: true })}${choice({ type: 'radio', name: 'role', value: 'admin', label: 'Admin', detail: 'Also manages users and clients.' })}</fieldset>`
-  return disclosure(
-    { title: 'Add a user' },
-    postForm(
-      { action: '/admin/users', csrfToken, className: 'stack' },
-      html`<div class="columns">${fields}</div>${roles}<div class="form-end"><button class="button button-primary">Add user</button></div>`,
-    ),
-  )
-}
-
-const disclosure = ({ title, open }: { title: string; open?: boolean }, body: Html) =>
-  html`<details class="card disclosure"${attributes({ open })}><summary class="disclosure-opener"><span>${title}</span></summary><div class="padded">${body}</div></details>`
 
 export interface UserPasswordPageProps extends AdminPageProps {
   readonly username: string
@@ -184,7 +179,12 @@ const oneTime = (page: {
   values: Html
   back: { href: string; text: string }
 }) =>
-  html`${pageHeading(page.title, 'Press a value to select all of it.')}<section class="card padded one-time">${page.warning === undefined ? '' : caution(page.warning)}<dl>${page.values}</dl></section><p><a class="button" href="${page.back.href}">${page.back.text}</a></p>`
+  html`${pageHeading(page.title, 'Press a value to select all of it.')}
+<section class="card padded one-time">
+${page.warning && caution(page.warning)}
+<dl>${page.values}</dl>
+</section>
+<p><a class="button" href="${page.back.href}">${page.back.text}</a></p>`
 
 export interface ClientsPageProps extends AdminPageProps {
   readonly clients: readonly {
@@ -212,7 +212,10 @@ export function renderClientsPage(props: ClientsPageProps): Html {
   const lead = 'The applications that people sign in to through this server.'
   return renderPage(
     { title: 'Clients', user, csrfToken, nav: 'admin-clients', wide: true },
-    html`${pageHeading('Clients', lead)}${notice(props.notice)}${clientForm(csrfToken, clients.length === 0)}${clients.length > 0 ? list : empty}`,
+    html`${pageHeading('Clients', lead)}
+${notice(props.notice)}
+${clientForm(csrfToken, clients.length === 0)}
+${clients.length > 0 ? list : empty}`,
   )
 }
 
@@ -225,10 +228,18 @@ const statuses: Readonly<Record<ClientStatus, readonly [string, Tone]>> = {
 function clientCard(client: ListedClient, csrfToken: string, now: Date): Html {
   const { clientId, name, uri, type, status, redirectUris, scopes, createdAt } = client
   const kind = badge(type === 'public' ? 'Public' : 'Confidential')
-  const heading = html`<h2>${outsideLink(uri ?? undefined, name)} ${badge(...statuses[status])} ${kind}</h2>`
-  const uris = html`<ul class="plain-list">${redirectUris.map((uri) => html`<li><code>${uri}</code></li>`)}</ul>`
-  const facts = html`<dl class="facts facts-wide">${fact('Client ID', html`<code class="selectable">${clientId}</code>`)}${fact('Redirect URIs', uris)}${fact('Scopes', html`<ul class="chips chips-code">${scopes.map((scope) => html`<li>${scope}</li>`)}</ul>`)}${fact('Created', renderTime(createdAt, now))}</dl>`
-  return html`<li class="card item">${monogram(name)}<div class="item-main">${heading}${facts}</div><div class="item-action">${clientMenu(client, csrfToken)}</div></li>`
+  const title = html`<h2>${outsideLink(uri ?? undefined, name)} ${badge(...statuses[status])} ${kind}</h2>
+<p class="item-note">Client ID <code class="selectable">${clientId}</code></p>`
+  const uris = html`<ul>${redirectUris.map((uri) => html`<li><code>${uri}</code></li>`)}</ul>`
+  const chips = html`<ul class="chips chips-code">${scopes.map((scope) => html`<li>${scope}</li>`)}</ul>`
+  return listItem(
+    { tile: monogram(name), title, action: clientMenu(client, csrfToken) },
+    html`<dl class="facts facts-wide">
+${fact('Redirect URIs', uris)}
+${fact('Scopes', chips)}
+${fact('Created', renderTime(createdAt, now))}
+</dl>`,
+  )
 }
 
 function clientMenu({ clientId, name, type, status }: ListedClient, csrfToken: string): Html {
@@ -236,7 +247,7 @@ function clientMenu({ clientId, name, type, status }: ListedClient, csrfToken: s
     action: `/admin/clients/${encodeURIComponent(clientId)}/${verb}`,
     csrfToken,
   })
-  return rowMenu(name, [
+  return actionMenu({ label: 'Manage', of: name }, [
     type === 'confidential' &&
       postForm(
         to('regenerate-secret'),
@@ -252,25 +263,6 @@ function clientMenu({ clientId, name, type, status }: ListedClient, csrfToken: s
           html`<p class="menu-text">Lets people sign in to ${name}.</p><button class="button">Enable client</button>`,
         ),
   ])
-}
-
-function clientForm(csrfToken: string, open: boolean): Html {
-  const names = html`<div class="columns">${textField({ name: 'client_name', label: 'Name', autocomplete: 'off', maxLength: 100, hint: 'People read it when they are asked for access.' })}${textField({ name: 'client_uri', label: 'Home page', type: 'url', autocomplete: 'off', optional: true })}</div>`
-  const types = html`<fieldset class="choices"><legend>Type</legend>${choice({ type: 'radio', name: 'client_type', value: 'confidential', label: 'Confidential', detail: 'Runs on a server that can keep a secret.', checked: true })}${choice({ type: 'radio', name: 'client_type', value: 'public', label: 'Public', detail: 'Runs on people’s devices, in a browser or a terminal. Has no secret.' })}</fieldset>`
-  const uris = textArea({
-    name: 'redirect_uris',
-    label: 'Redirect URIs',
-    rows: 3,
-    hint: 'One per line: https, http on the loopback interface (any port), or a private scheme such as com.example.app:/callback.',
-  })
-  const scopes = html`<fieldset class="choices"><legend>Scopes it may ask for</legend>${describeScopes(standardScopes.join(' ')).map(({ name, title }) => choice({ name: 'scope', value: name, label: name, detail: title, checked: true }))}</fieldset>`
-  return disclosure(
-    { title: 'Add a client', open },
-    postForm(
-      { action: '/admin/clients', csrfToken, className: 'stack' },
-      html`${names}${types}${uris}${scopes}<div class="form-end"><button class="button button-primary">Add client</button></div>`,
-    ),
-  )
 }
 
 export interface ClientSecretPageProps extends AdminPageProps {

@@ -44,6 +44,7 @@ export async function getUsers(c: AppContext, { db, csrf }: AdminOptions) {
   const page = await renderUsersPage({
     user: viewer(c),
     csrfToken: csrf.token(c),
+    now: c.var.now,
     users: users
       .slice(0, pageSize)
       .map(({ lastSeenAt, ...user }) => ({ ...user, ...(lastSeenAt && { lastSeenAt }) })),
@@ -108,8 +109,8 @@ export async function postUserDisable(c: AppContext, { db }: AdminOptions) {
 }
 
 export async function postUserEnable(c: AppContext, { db }: AdminOptions) {
-  await enableUser(db, requireId(c), by(c))
-  return c.redirect(`${path}?notice=enabled`, 303)
+  const enabled = await enableUser(db, requireId(c), by(c))
+  return c.redirect(enabled === 'no_change' ? path : `${path}?notice=enabled`, 303)
 }
 
 export async function postUserDelete(c: AppContext, { db }: AdminOptions) {

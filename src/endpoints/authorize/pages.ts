@@ -26,22 +26,53 @@ export function renderConsentPage(props: ConsentPageProps): Html {
   const { client, csrfToken, requestId } = props
   const answer = postForm(
     { action: '/oauth/authorize', csrfToken, className: 'consent-answer' },
-    html`<input type="hidden" name="authorization_request" value="${requestId}"><button class="button button-primary" name="action" value="approve">Allow</button><button class="button" name="action" value="deny">Don’t allow</button>`,
+    html`<input type="hidden" name="authorization_request" value="${requestId}">
+<button class="button button-primary" name="action" value="approve">Allow</button>
+<button class="button" name="action" value="deny">Don’t allow</button>`,
   )
-  const heading = html`<div class="alone-heading"><div class="consent-hero">${monogram(client.name, 'large')}<span class="consent-link" aria-hidden="true"></span>${gateMark()}</div><h1>${outsideLink(client.uri, client.name)} wants to use your account</h1></div>`
   return renderPage(
     { title: `Allow ${client.name}?` },
-    html`<section class="card card-alone">${heading}${account(props)}<h2 class="small-heading">If you allow it, this app can</h2>${scopeList(props)}${answer}<p class="consent-note">Afterwards you go to <strong class="host">${destination(client.redirectHost)}</strong>. You can take this back at any time under “Apps with access”.</p></section>`,
+    html`<section class="card card-alone">
+${heading(client)}
+${account(props)}
+<h2 class="small-heading">If you allow it, this app can</h2>
+${scopeList(props)}
+${answer}
+<p class="consent-note">Afterwards you go to <strong class="host">${destination(client.redirectHost)}</strong>.</p>
+<p class="consent-note">You can take this back at any time under “Apps with access”.</p>
+</section>`,
   )
 }
 
+const heading = ({ name, uri }: ConsentPageProps['client']) =>
+  html`<div class="alone-heading">
+<div class="consent-hero">
+${monogram(name, 'large')}
+<span class="consent-link" aria-hidden="true"></span>
+${gateMark()}
+</div>
+<h1>${outsideLink(uri, name)} wants to use your account</h1>
+</div>`
+
 const account = ({ user, switchAccountHref }: ConsentPageProps) =>
-  html`<div class="consent-account">${monogram(user.username)}<p>Signed in as <strong>${user.username}</strong></p><a href="${switchAccountHref}">Use another account</a></div>`
+  html`<div class="consent-account">
+${monogram(user.username)}
+<div>
+<p>Signed in as <strong>${user.username}</strong></p>
+<a href="${switchAccountHref}">Use another account</a>
+</div>
+</div>`
 
 const scopeList = ({ scopes, alreadyGranted }: ConsentPageProps) =>
   html`<ul class="scope-list">${scopes.map(
     ({ name, title, detail }) =>
-      html`<li>${icons.check()}<div><p class="scope-title">${title}${alreadyGranted.includes(name) && html` ${badge('Allowed before')}`}</p><p class="hint">${detail}</p></div></li>`,
+      html`<li>
+${icons.check()}
+<div>
+<p class="scope-title">${title} ${alreadyGranted.includes(name) && badge('Allowed before')}</p>
+<p class="hint">${detail}</p>
+</div>
+</li>`,
   )}</ul>`
 
 /** Where a loopback address leads is better said than shown. */

@@ -18,6 +18,7 @@ import { findConsentedScope, grantConsent } from '#/domain/consents/consents.ts'
 import { AuthorizationError, OAuthError } from '#/protocol/errors.ts'
 import { addQuery, redirectSource } from '#/protocol/redirect-uri.ts'
 import { isScopeWithin, scopeWords } from '#/protocol/scopes.ts'
+import { networkOf } from '#/web/client-address.ts'
 import type { AppContext, AppEnv, SignedIn } from '#/web/context.ts'
 import type { Csrf } from '#/web/csrf.ts'
 import { type SessionAccess, signedInUser } from '#/web/current-user.ts'
@@ -62,7 +63,7 @@ interface Pending {
 }
 
 async function getAuthorize(c: AppContext, options: AuthorizeOptions) {
-  await enforceLimit(c, options.db, options.limiter, c.var.address)
+  await enforceLimit(c, options.db, options.limiter, networkOf(c.var.address))
   const pending = await readPending(c, options)
   const { signedIn } = c.var
   if (!signedIn) return askToSignIn(c, pending, options)

@@ -5,6 +5,7 @@
  */
 import type { Database } from '#/database/client.ts'
 import { sha256 } from '#/protocol/secrets.ts'
+import { networkOf } from '#/web/client-address.ts'
 import type { AppContext } from '#/web/context.ts'
 import type { KnownBrowsers } from '#/web/known-browsers.ts'
 import { enforceLimit, type Limiter, type RateLimits } from '#/web/rate-limit.ts'
@@ -55,7 +56,8 @@ export async function enforceLoginLimits(
   const account = sha256(username)
   const browser = await knownBrowsers.recognise(c, username)
   if (browser !== undefined) return enforceLimit(c, db, limits.pair, `${account}:${browser}`)
-  await enforceLimit(c, db, limits.address, c.var.address)
+  const network = networkOf(c.var.address)
+  await enforceLimit(c, db, limits.address, network)
   await enforceLimit(c, db, limits.account, account)
-  await enforceLimit(c, db, limits.pair, `${account}:${c.var.address}`)
+  await enforceLimit(c, db, limits.pair, `${account}:${network}`)
 }

@@ -27,7 +27,16 @@ export function renderLoginPage(props: LoginPageProps): Html {
   )
   return renderPage(
     { title: clientName ? `Sign in to continue to ${clientName}` : 'Sign in' },
-    html`<section class="card card-alone"><div class="alone-heading"><h1>Sign in</h1><p class="lead">${lead}</p></div>${notice(props.notice)}${problem(props.error, 'login-error')}${form}</section><p class="alone-note">Before you type your password, check that the address bar shows the site you expect.</p>`,
+    html`<section class="card card-alone">
+<div class="alone-heading">
+<h1>Sign in</h1>
+<p class="lead">${lead}</p>
+</div>
+${notice(props.notice)}
+${problem(props.error, 'login-error')}
+${form}
+</section>
+<p class="alone-note">Before you type your password, check that the address bar shows the site you expect.</p>`,
   )
 }
 
@@ -56,5 +65,9 @@ function credentials({ redirect, username = '', error, rememberMeEnabled }: Logi
     label: 'Keep me signed in on this device',
     detail: 'Leave this off on a device that others use.',
   })
-  return html`<input type="hidden" name="redirect" value="${redirect}">${name}${password}${rememberMeEnabled && remember}<button class="button button-primary button-block">Sign in</button>`
+  return html`<input type="hidden" name="redirect" value="${redirect}">
+${name}
+${password}
+${rememberMeEnabled && remember}
+<button class="button button-primary button-block">Sign in</button>`
 }

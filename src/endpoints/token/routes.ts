@@ -9,6 +9,7 @@ import type { Client } from '#/domain/clients/clients.ts'
 import type { KeySet } from '#/domain/keys/keys.ts'
 import type { TokenLifetimes } from '#/domain/tokens/tokens.ts'
 import { OAuthError } from '#/protocol/errors.ts'
+import { networkOf } from '#/web/client-address.ts'
 import { authenticateClient } from '#/web/client-authentication.ts'
 import type { AppContext, AppEnv } from '#/web/context.ts'
 import { readForm } from '#/web/forms.ts'
@@ -64,10 +65,11 @@ async function identify(c: AppContext, options: TokenOptions) {
     const form = await readForm(c)
     const client = await authenticateClient(c, clients, form)
     if (client.type === 'confidential') await enforceLimit(c, db, clientLimiter, client.clientId)
-    else await enforceLimit(c, db, addressLimiter, c.var.address)
+    else await enforceLimit(c, db, addressLimiter, networkOf(c.var.address))
     return { form, client }
   } catch (error) {
-    if (error instanceof OAuthError) await enforceLimit(c, db, addressLimiter, c.var.address)
+    if (error instanceof OAuthError)
+      await enforceLimit(c, db, addressLimiter, networkOf(c.var.address))
     throw error
   }
 }

@@ -1,7 +1,7 @@
 import { Hono } from 'hono'
 import { describe, expect, it } from 'vitest'
 import { parseConfig } from '#/config.ts'
-import { clientAddress, isFromTrustedProxy } from '#/web/client-address.ts'
+import { clientAddress, isFromTrustedProxy, networkOf } from '#/web/client-address.ts'
 import type { AppEnv } from '#/web/context.ts'
 
 async function addressOf(
@@ -67,4 +67,17 @@ describe('the address of a client', () => {
     expect(await addressOf('127.0.0.1', '198.51.100.1')).toEqual(['198.51.100.1', true])
     expect((await addressOf(undefined, undefined))[1]).toBe(false)
   })
+})
+
+it.each([
+  ['192.0.2.7', '192.0.2.7'],
+  ['2001:db8:1:2:3:4:5:6', '2001:db8:1:2::/64'],
+  ['2001:db8:1:2::9', '2001:db8:1:2::/64'],
+  ['2001:0DB8:0001::9', '2001:db8:1:0::/64'],
+  ['::1', '0:0:0:0::/64'],
+  ['fe80::1%eth0', 'fe80:0:0:0::/64'],
+  ['64:ff9b::192.0.2.7', '64:ff9b:0:0::/64'],
+  ['unknown', 'unknown'],
+])('counts %s as %s where requests are limited', (address, network) => {
+  expect(networkOf(address)).toBe(network)
 })

@@ -62,7 +62,6 @@ const errorProps = (text: string): ErrorPageProps => ({
   title: text,
   message: text,
   reference: text,
-  backHref: text,
 })
 
 export const devicesProps = (text: string): DevicesPageProps => ({
@@ -156,8 +155,6 @@ export const clientSecretProps = (text: string): ClientSecretPageProps => ({
   clientSecret: text,
 })
 
-const { backHref: _, ...errorWithoutWayBack } = errorProps('Ada')
-
 /** Every page, drawn with the same text wherever text can be. */
 export const pages: Readonly<Record<string, (text: string) => Promise<string>>> = {
   login: async (text) => String(await renderLoginPage(loginProps(text))),
@@ -177,7 +174,6 @@ export const pages: Readonly<Record<string, (text: string) => Promise<string>>> 
 export const sparePages: Readonly<Record<string, () => Promise<string>>> = {
   'bare login': async () =>
     String(await renderLoginPage({ csrfToken, redirect: '/', rememberMeEnabled: false })),
-  'error without a way back': async () => String(await renderErrorPage(errorWithoutWayBack)),
   'no devices': async () =>
     String(await renderDevicesPage({ ...devicesProps('Ada'), sessions: [] })),
   'no authorizations': async () =>
