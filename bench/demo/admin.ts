@@ -1,0 +1,136 @@
+/** What the administrator does, on the pages under /admin. */
+import { type Browser, idsIn, shownIn } from '../browser.ts'
+import { allScopes, revoked } from './apps.ts'
+import { endedAll, patiently } from './people.ts'
+import {
+  type App,
+  createPerson,
+  did,
+  expectThat,
+  nextName,
+  openFreshBrowser,
+  type Person,
+  type World,
+} from './world.ts'
+
+type Office = Pick<World, 'admin' | 'deeds'>
+
+export async function createAccount(world: World, kind: string): Promise<Person> {
+  const username = nextName(kind)
+  const answer = await patiently(() =>
+    world.admin.submit('/admin/users', '/admin/users', {
+      username,
+      email: `${username}@example.test`,
+      full_name: `Demo ${username}`,
+      role: 'user',
+    }),
+  )
+  expectThat(answer.status === 200, `creating ${username} answered ${answer.status}`)
+  did(world, 'authgate_users_registered')
+  usersActive(world, 1)
+  return createPerson(username, shownIn(answer.text, 'Password'))
+}
+
+export async function createApp(
+  { admin, deeds }: Office,
+  name: string,
+  type: 'confidential' | 'public',
+  redirectUri: string,
+): Promise<App> {
+  const answer = await admin.submit('/admin/clients', '/admin/clients', {
+    client_name: name,
+    client_type: type,
+    redirect_uris: redirectUri,
+    scope: allScopes,
+  })
+  expectThat(answer.status === 200, `creating the app ${name} answered ${answer.status}`)
+  const active = 'authgate_oauth_clients_registered{status="active"}'
+  deeds.set(active, (deeds.get(active) ?? 0) + 1)
+  return {
+    clientId: shownIn(answer.text, 'Client ID'),
+    redirectUri,
+    ...(type === 'confidential' && { secret: shownIn(answer.text, 'Client secret') }),
+  }
+}
+
+export async function disable(world: World, person: Person): Promise<void> {
+  await decideOn(world, person, 'disable')
+  usersActive(world, -1)
+  person.active = false
+  endedAll(world, person, 'account_inactive')
+  endedFamilies(world, person, 'account_inactive')
+}
+
+export async function enable(world: World, person: Person): Promise<void> {
+  await decideOn(world, person, 'enable')
+  usersActive(world, 1)
+  person.active = true
+}
+
+export async function resetPassword(world: World, person: Person): Promise<void> {
+  const answer = await decideOn(world, person, 'reset-password')
+  person.password = shownIn(answer, 'Password')
+  endedAll(world, person, 'password_changed')
+  endedFamilies(world, person, 'password_changed')
+}
+
+export async function remove(world: World, person: Person): Promise<void> {
+  await decideOn(world, person, 'delete')
+  if (person.active) usersActive(world, -1)
+  did(world, 'authgate_users_registered', {}, -1)
+  endedAll(world, person, 'account_inactive')
+  endedFamilies(world, person, 'account_inactive')
+  if (person.consents.size > 0)
+    did(world, 'oauth_consent_revoked_total', { actor: 'admin' }, person.consents.size)
+  did(world, 'authgate_consents_active', {}, -person.consents.size)
+}
+
+export async function setAppStatus(
+  world: World,
+  { clientId }: App,
+  verb: 'enable' | 'disable',
+): Promise<void> {
+  const answer = await world.admin.submit('/admin/clients', `/admin/clients/${clientId}/${verb}`)
+  expectThat(answer.location.includes('notice='), `to ${verb} an app answered ${answer.status}`)
+  const change = verb === 'enable' ? 1 : -1
+  did(world, 'authgate_oauth_clients_registered', { status: 'active' }, change)
+  did(world, 'authgate_oauth_clients_registered', { status: 'inactive' }, -change)
+}
+
+export async function regenerateSecret(world: World, app: App): Promise<void> {
+  const action = `/admin/clients/${app.clientId}/regenerate-secret`
+  const answer = await world.admin.submit('/admin/clients', action)
+  expectThat(answer.status === 200, `a new secret was answered ${answer.status}`)
+  app.secret = shownIn(answer.text, 'Client secret')
+}
+
+/** Signs the administrator in for long, with the credentials of the first start. */
+export async function openOffice(world: Omit<World, 'admin' | 'shop' | 'cli'>): Promise<Browser> {
+  const browser = openFreshBrowser(world)
+  const { username, password } = world.server.credentials()
+  const answer = await browser.submit('/login', '/login', { username, password, remember_me: '1' })
+  expectThat(answer.status === 303, `the administrator's sign-in answered ${answer.status}`)
+  return browser
+}
+
+/** Finds the account's row and sends one of its forms; answers the page that comes. */
+async function decideOn(
+  { admin }: World,
+  { username }: Person,
+  verb: 'disable' | 'enable' | 'reset-password' | 'delete',
+): Promise<string> {
+  const path = `/admin/users?search=${encodeURIComponent(`${username}@`)}`
+  const [id] = idsIn((await admin.get(path)).text, '/admin/users', verb)
+  expectThat(id !== undefined, `the page shows no form to ${verb} ${username}`)
+  const answer = await patiently(() => admin.submit(path, `/admin/users/${id}/${verb}`))
+  expectThat([200, 303].includes(answer.status), `${verb} answered ${answer.status}`)
+  return answer.text
+}
+
+export function endedFamilies(world: World, person: Person, reason: string): void {
+  for (const family of person.families) revoked(world, family, reason)
+  person.families.length = 0
+}
+
+const usersActive = (world: World, change: number) =>
+  did(world, 'authgate_users_active', { auth_source: 'local' }, change)
