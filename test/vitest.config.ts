@@ -14,6 +14,12 @@ const database = {
   hookTimeout: 60_000,
 }
 
+/** These need a browser or a Prometheus, so they run when asked for by name: `--project browser`. */
+const onRequest = ['browser', 'monitoring'].filter((name) =>
+  process.argv.some((argument) => argument === name || argument === `--project=${name}`),
+)
+const slow = { testTimeout: 120_000, hookTimeout: 120_000, fileParallelism: false }
+
 export default defineConfig({
   test: {
     // A database and a process cost memory; more workers than cores only slow each other down.
@@ -23,7 +29,8 @@ export default defineConfig({
       project('house'),
       project('domain', database),
       project('endpoints', database),
-      project('system', { testTimeout: 120_000, hookTimeout: 120_000, fileParallelism: false }),
+      project('system', slow),
+      ...onRequest.map((name) => project(name, slow)),
     ],
   },
 })

@@ -1,0 +1,72 @@
+/** Chromium without a screen; whatever it complains about is kept. */
+import { mkdirSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { AxeBuilder } from '@axe-core/playwright'
+import { type Browser, type BrowserContextOptions, chromium, type Page } from 'playwright-core'
+import { expect } from 'vitest'
+
+const screenshots = fileURLToPath(new URL('../.output/screenshots', import.meta.url))
+
+export const launchChromium = (): Promise<Browser> =>
+  chromium.launch({
+    executablePath: process.env['CHROMIUM'] ?? '/usr/bin/chromium',
+    args: [
+      '--no-sandbox',
+      '--disable-gpu',
+      '--disable-background-networking',
+      '--disable-component-update',
+      '--disable-sync',
+    ],
+  })
+
+export interface Person {
+  readonly page: Page
+  /** Errors of the console, of scripts and of the network, refusals by a CSP among them. */
+  readonly complaints: string[]
+  close(): Promise<void>
+}
+
+/** A fresh profile with one tab. */
+export async function openProfile(
+  browser: Browser,
+  options: BrowserContextOptions = {},
+): Promise<Person> {
+  const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, ...options })
+  context.setDefaultTimeout(15_000)
+  const page = await context.newPage()
+  const complaints: string[] = []
+  page.on('console', (message) => {
+    if (['error', 'warning'].includes(message.type())) complaints.push(message.text())
+  })
+  page.on('pageerror', (error) => complaints.push(error.message))
+  page.on('requestfailed', (request) =>
+    complaints.push(`${request.method()} ${request.url()}: ${request.failure()?.errorText}`),
+  )
+  return { page, complaints, close: () => context.close() }
+}
+
+/** Finds no barrier with axe, in light and in dark, wide and narrow; leaves a picture of each. */
+export async function inspect(page: Page, name: string): Promise<void> {
+  mkdirSync(screenshots, { recursive: true })
+  const before = page.viewportSize() ?? { width: 1280, height: 900 }
+  for (const [colorScheme, width] of [
+    ['light', 1280],
+    ['dark', 375],
+  ] as const) {
+    await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' })
+    await page.setViewportSize({ width, height: 900 })
+    await page.screenshot({
+      path: `${screenshots}/${name}-${colorScheme}-${width}.png`,
+      fullPage: true,
+    })
+    const { violations } = await new AxeBuilder({ page }).analyze()
+    expect(
+      violations.map(({ id, nodes }) => ({ id, at: nodes.map(({ html }) => html) })),
+      `${name} in ${colorScheme} at ${width} px`,
+    ).toEqual([])
+    const overflow = await page.evaluate('document.documentElement.scrollWidth - innerWidth')
+    expect(overflow, `${name} scrolls sideways at ${width} px`).toBeLessThanOrEqual(0)
+  }
+  await page.emulateMedia({ colorScheme: 'light', reducedMotion: null })
+  await page.setViewportSize(before)
+}
