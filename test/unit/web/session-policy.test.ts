@@ -47,7 +47,7 @@ describe('nameBrowser', () => {
     const start = performance.now()
     expect(nameBrowser(`Version/${'1'.repeat(100_000)}`)).toEqual(unknown)
     expect(nameBrowser('Version/1 '.repeat(100_000))).toEqual(unknown)
-    expect(performance.now() - start).toBeLessThan(200)
+    expect(performance.now() - start).toBeLessThan(2000)
   })
 })
 
