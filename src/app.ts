@@ -126,7 +126,12 @@ function mountEndpoints(app: Hono<AppEnv>, parts: AppParts) {
   )
   app.route('/', userinfoRoutes({ db, issuer, keys }))
   app.route('/', discoveryRoutes({ issuer, keys }))
-  app.route('/', accountRoutes({ db, cookies, sessions, csrf, passwords }))
+  const passwordLimiter = limits.limiter({
+    name: 'password',
+    endpoint: '/account/security/password',
+    perMinute: config.LOGIN_RATE_LIMIT,
+  })
+  app.route('/', accountRoutes({ db, cookies, sessions, csrf, passwords, passwordLimiter }))
   app.route('/', adminRoutes({ db, clients, sessions, csrf, passwords }))
 }
 

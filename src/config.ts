@@ -233,7 +233,7 @@ export const settings = {
   LOGIN_RATE_LIMIT: limits(
     rate,
     '5',
-    'Sign-in attempts per minute for one account from one address (or one browser that the account knows).',
+    'Sign-in attempts per minute for one account from one address (or one browser that the account knows); also attempts to change the password of one account.',
   ),
   LOGIN_ADDRESS_RATE_LIMIT: limits(
     rate,

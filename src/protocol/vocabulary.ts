@@ -114,7 +114,12 @@ export const populationGroups = ['users', 'clients', 'sessions', 'tokens', 'cons
 export type PopulationGroup = (typeof populationGroups)[number]
 
 /** Names of rate limiters: the routes they guard. */
-export const rateLimitedEndpoints = ['/login', '/oauth/authorize', '/oauth/token'] as const
+export const rateLimitedEndpoints = [
+  '/login',
+  '/account/security/password',
+  '/oauth/authorize',
+  '/oauth/token',
+] as const
 export type RateLimitedEndpoint = (typeof rateLimitedEndpoints)[number]
 
 /** What the background sweeper cleans. */

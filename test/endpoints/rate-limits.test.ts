@@ -5,7 +5,7 @@ import { createRateLimits, enforceLimit, type Limiter } from '#/web/rate-limit.t
 import { startTestApp, type TestApp } from '../support/app.ts'
 import { type Browser, csrfTokenOf, openBrowser } from '../support/browser.ts'
 import { authorizePath, postToken } from '../support/flow.ts'
-import { addClient, addUser } from '../support/people.ts'
+import { addClient, addUser, testPassword } from '../support/people.ts'
 import { mount } from './mount.ts'
 import { countAudit, observe, observeUnchanged } from './refusals.ts'
 
@@ -168,6 +168,23 @@ describe('limits of sign-in', () => {
     const statuses: number[] = []
     for (let n = 0; n < 6; n += 1) statuses.push(...(await guess(moving(), user.username, 1)))
     expect(statuses).toEqual([...times(5, 401), 429])
+  })
+
+  it('holds back guesses at the current password by whoever has a stolen session, from any address', async () => {
+    const user = await addUser(app.database.db)
+    const browser = openBrowser(app, { ip: newAddress() })
+    await browser.signIn(user.username)
+    const path = '/account/security/password'
+    const attempt = (current_password: string) =>
+      browser.submit('/account/security', path, {
+        current_password,
+        new_password: 'a better password',
+        new_password_again: 'a better password',
+      })
+    for (let n = 0; n < 5; n += 1) expect((await attempt(`guess ${n}`)).status).toBe(400)
+    const { result, moved } = await observeUnchanged(app, () => attempt(testPassword))
+    expect(result.status).toBe(429)
+    expect(moved).toEqual({ ...checked(path, 'limited'), ...exceeded(path) })
   })
 
   it('starts anew after a minute', async () => {

@@ -69,6 +69,10 @@ const unmoved: readonly (readonly [why: string, pattern: RegExp])[] = [
     'needs a failing database',
     /^authgate_oauth_errors_total\{.*error="(server_error|temporarily_unavailable)"/,
   ],
+  [
+    'needs a stolen session',
+    /^(rate_limit_exceeded|authgate_rate_limit_checks)_total\{endpoint="\/account\/security\/password"(,result="limited")?\}/,
+  ],
   ['needs a failing Redis', /^authgate_rate_limit_checks_total\{.*result="error"/],
   [
     'every limiter has a name',

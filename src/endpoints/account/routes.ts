@@ -6,6 +6,7 @@ import type { SessionCookies } from '#/web/browser-session.ts'
 import type { AppEnv } from '#/web/context.ts'
 import type { Csrf } from '#/web/csrf.ts'
 import type { SessionAccess } from '#/web/current-user.ts'
+import type { Limiter } from '#/web/rate-limit.ts'
 import { getAuthorizations, postRevokeConsent } from './authorizations.ts'
 import { getDevices, postRevokeDevice, postRevokeOtherDevices } from './devices.ts'
 import { getSecurity, postPassword } from './security.ts'
@@ -17,6 +18,8 @@ export interface AccountOptions {
   readonly sessions: SessionAccess
   readonly csrf: Csrf
   readonly passwords: Passwords
+  /** For guesses at the current password, by account: whoever holds a stolen session does not hold the password. */
+  readonly passwordLimiter: Limiter | undefined
 }
 
 export function accountRoutes(options: AccountOptions): Hono<AppEnv> {

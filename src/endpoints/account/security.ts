@@ -4,6 +4,7 @@ import { isAcceptablePassword } from '#/domain/users/passwords.ts'
 import type { AppContext } from '#/web/context.ts'
 import { signedInUser } from '#/web/current-user.ts'
 import { readForm } from '#/web/forms.ts'
+import { enforceLimit } from '#/web/rate-limit.ts'
 import { recordEndedSessions, recordRevokedTokens } from '#/web/record-ended.ts'
 import { viewer } from '#/web/viewer.ts'
 import { renderSecurityPage } from './pages.ts'
@@ -24,8 +25,9 @@ export function getSecurity(c: AppContext, options: AccountOptions) {
 }
 
 export async function postPassword(c: AppContext, options: AccountOptions) {
-  const { db, passwords } = options
+  const { db, passwords, passwordLimiter } = options
   const { user, session } = signedInUser(c)
+  await enforceLimit(c, db, passwordLimiter, user.id)
   const form = await readForm(c)
   const chosen = form.get('new_password') ?? ''
   const refuse = (errors: Errors) => {
