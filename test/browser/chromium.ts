@@ -39,9 +39,12 @@ export async function openProfile(
     if (['error', 'warning'].includes(message.type())) complaints.push(message.text())
   })
   page.on('pageerror', (error) => complaints.push(error.message))
-  page.on('requestfailed', (request) =>
-    complaints.push(`${request.method()} ${request.url()}: ${request.failure()?.errorText}`),
-  )
+  page.on('requestfailed', (request) => {
+    const error = request.failure()?.errorText
+    // Whoever moves on before an icon has arrived aborts its request; that is no complaint.
+    if (error !== 'net::ERR_ABORTED')
+      complaints.push(`${request.method()} ${request.url()}: ${error}`)
+  })
   return { page, complaints, close: () => context.close() }
 }
 

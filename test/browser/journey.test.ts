@@ -172,7 +172,8 @@ describe('in Chromium', () => {
   it('sign-in and sign-out need no mouse', async () => {
     await page.goto(at('/login'))
     const { username, password } = home.credentials()
-    // The first field has the focus already.
+    // The first field takes the focus by itself, once the page is drawn.
+    await page.locator('[name=username]:focus').waitFor()
     await page.keyboard.type(username)
     await page.keyboard.press('Tab')
     await page.keyboard.type(password)
