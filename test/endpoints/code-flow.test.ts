@@ -141,6 +141,16 @@ describe('the authorization code flow', () => {
     expect((await browser.get(authorizePath(clientId, { scope: 'openid email' }))).status).toBe(200)
   })
 
+  it('gives one of several parallel returns to one remembered request a code', async () => {
+    const { user, browser, clientId } = await setUp({ type: 'confidential' })
+    const login = (await browser.get(authorizePath(clientId))).headers.get('location') ?? ''
+    const back = new URLSearchParams(login.split('?')[1]).get('redirect') ?? ''
+    await browser.signIn(user.username)
+    await decide(browser, authorizePath(clientId), 'approve')
+    const answers = await Promise.all([1, 2, 3, 4].map(() => browser.get(back)))
+    expect(answers.map(({ status }) => status).sort()).toEqual([302, 400, 400, 400])
+  })
+
   it('asks again each time for a public client that anybody could pose as', async () => {
     const { user, browser, clientId } = await setUp({ redirectUris: ['http://127.0.0.1/callback'] })
     await browser.signIn(user.username)

@@ -48,7 +48,7 @@ export type Refreshed =
   | { readonly result: 'reuse'; readonly revoked: RevokedTokens }
   | { readonly result: 'invalid' | 'expired' | 'revoked' | 'client_mismatch' }
 
-/** Throws `invalid_scope`, or `invalid_grant` when the grant was withdrawn: both roll back and change nothing. */
+/** Throws `invalid_scope`, which rolls back: the token stays unused. A withdrawn grant answers `revoked`. */
 export function refreshTokens(
   db: Database,
   presented: PresentedRefreshToken,

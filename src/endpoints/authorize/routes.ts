@@ -72,10 +72,12 @@ async function getAuthorize(c: AppContext, options: AuthorizeOptions) {
     consented !== undefined && isScopeWithin(scopeWords(pending.request.scope), consented)
   if (!covered || !mayRemember(pending, options))
     return askConsent(c, pending, consented ?? '', options)
-  if (pending.id !== undefined) await consumeAuthorizationRequest(options.db, pending.id, c.var.now)
-  const code = await options.db.transaction((tx) =>
-    issueCode(tx, c, { ...pending, signedIn }, options),
-  )
+  const code = await options.db.transaction(async (tx) => {
+    if (pending.id !== undefined) {
+      requireStored(await consumeAuthorizationRequest(tx, pending.id, c.var.now))
+    }
+    return issueCode(tx, c, { ...pending, signedIn }, options)
+  })
   c.var.recorder.consentDecided('remembered')
   return sendCode(c, pending.request, code, options)
 }
