@@ -15,7 +15,7 @@ const database = {
 }
 
 /** These need a browser or a Prometheus, so they run when asked for by name: `--project browser`. */
-const onRequest = ['browser', 'monitoring'].filter((name) =>
+const onRequest = ['browser', 'interop', 'monitoring'].filter((name) =>
   process.argv.some((argument) => argument === name || argument === `--project=${name}`),
 )
 const slow = { testTimeout: 120_000, hookTimeout: 120_000, fileParallelism: false }
