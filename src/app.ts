@@ -136,7 +136,11 @@ function mountEndpoints(app: Hono<AppEnv>, parts: AppParts) {
 }
 
 const tokenPolicy = (config: Config, limits: RateLimits) => ({
-  lifetimes: { accessMs: config.JWT_EXPIRATION, refreshMs: config.REFRESH_TOKEN_EXPIRATION },
+  lifetimes: {
+    accessMs: config.JWT_EXPIRATION,
+    refreshMs: config.REFRESH_TOKEN_EXPIRATION,
+    familyMs: config.REFRESH_TOKEN_EXPIRATION_MAX,
+  },
   refreshTokens: config.ENABLE_REFRESH_TOKENS,
   rotation: config.ENABLE_TOKEN_ROTATION,
   addressLimiter: limits.limiter({

@@ -217,10 +217,15 @@ export const settings = {
     '720h',
     'Life of a refresh token; each rotation starts it anew.',
   ),
+  REFRESH_TOKEN_EXPIRATION_MAX: tokens(
+    positiveDuration,
+    '2160h',
+    'Longest life of a refresh token, and of all its successors together: however often it rotates, the user has to sign in again.',
+  ),
   ENABLE_REFRESH_TOKENS: tokens(
     flag,
     'true',
-    'Issue refresh tokens to clients that ask for `offline_access`.',
+    'Issue refresh tokens: with `openid` for `offline_access`, without it to every client that may refresh.',
   ),
   ENABLE_TOKEN_ROTATION: tokens(
     flag,

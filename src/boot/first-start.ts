@@ -10,7 +10,7 @@ import { createClient, listClients } from '#/domain/clients/clients.ts'
 import { hasUsers } from '#/domain/users/has-users.ts'
 import { createPasswords } from '#/domain/users/passwords.ts'
 import { createUser } from '#/domain/users/users.ts'
-import { grantTypes } from '#/protocol/grant-types.ts'
+import type { GrantType } from '#/protocol/grant-types.ts'
 import { standardScopes } from '#/protocol/scopes.ts'
 import { randomSecret } from '#/protocol/secrets.ts'
 
@@ -21,6 +21,12 @@ export interface FirstCredentials {
   /** Where they are kept. */
   readonly file: string
 }
+
+const cliGrantTypes: GrantType[] = [
+  'authorization_code',
+  'refresh_token',
+  'urn:ietf:params:oauth:grant-type:device_code',
+]
 
 /** RFC 8252 §7.3: these match on any port. */
 const loopbackCallbacks = ['http://127.0.0.1/callback', 'http://localhost/callback']
@@ -76,8 +82,9 @@ async function createCliClient(
       type: 'public',
       status: 'active',
       redirectUris: loopbackCallbacks,
-      grantTypes: [...grantTypes],
-      scope: standardScopes.join(' '),
+      applicationType: 'native',
+      grantTypes: cliGrantTypes,
+      scope: [...standardScopes, 'read', 'write'].join(' '),
       ownerId: ownerId ?? null,
     },
     by,

@@ -4,6 +4,9 @@ import { authorizationCodes } from './schema/authorization-codes.ts'
 import { authorizationRequests } from './schema/authorization-requests.ts'
 import { clients } from './schema/clients.ts'
 import { consents } from './schema/consents.ts'
+import { deviceCodes } from './schema/device-codes.ts'
+import { logoutDeliveries } from './schema/logout-deliveries.ts'
+import { sessionClients } from './schema/session-clients.ts'
 import { sessions } from './schema/sessions.ts'
 import { signingKeys } from './schema/signing-keys.ts'
 import { tokens } from './schema/tokens.ts'
@@ -15,6 +18,9 @@ export const schema = {
   authorizationRequests,
   clients,
   consents,
+  deviceCodes,
+  logoutDeliveries,
+  sessionClients,
   sessions,
   signingKeys,
   tokens,

@@ -23,6 +23,7 @@ export const oauthErrors = {
     'invalid_scope',
     'unauthorized_client',
     'unsupported_grant_type',
+    'invalid_target',
     'server_error',
   ],
   '/oauth/userinfo': ['invalid_request', 'invalid_token', 'insufficient_scope', 'server_error'],

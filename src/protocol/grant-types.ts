@@ -1,3 +1,9 @@
 /** RFC 6749 §4: the grant types this server answers. Discovery, validation and metric labels follow from this list. */
-export const grantTypes = ['authorization_code', 'refresh_token'] as const
+export const grantTypes = [
+  'authorization_code',
+  'refresh_token',
+  'client_credentials',
+  'urn:ietf:params:oauth:grant-type:device_code',
+  'urn:ietf:params:oauth:grant-type:token-exchange',
+] as const
 export type GrantType = (typeof grantTypes)[number]

@@ -58,9 +58,28 @@ export const clientTypes = ['confidential', 'public'] as const
 export const clientAuthenticationMethods = [
   'client_secret_basic',
   'client_secret_post',
+  'private_key_jwt',
   'none',
 ] as const
 export type ClientAuthenticationMethod = (typeof clientAuthenticationMethods)[number]
+
+/** RFC 7591 §2: native apps may have loopback and private-use redirect URIs, web apps only https. */
+export const applicationTypes = ['web', 'native'] as const
+
+/** OIDC Core §8: one subject for all clients, or one for each sector. */
+export const subjectTypes = ['public', 'pairwise'] as const
+
+/** Presets of token lifetimes, chosen for each client by an operator. */
+export const tokenProfiles = ['short', 'standard', 'long'] as const
+
+/** `rotating`: each use replaces the refresh token; `fixed`: it stays until it expires (confidential clients only). */
+export const refreshTokenModes = ['rotating', 'fixed'] as const
+
+/** What we sign with; discovery, registration and the keys in the database follow from this list. */
+export const signingAlgorithms = ['ES256', 'RS256', 'EdDSA'] as const
+
+/** What clients may sign their assertions, proofs and request objects with. */
+export const clientSigningAlgorithms = ['ES256', 'PS256', 'RS256', 'EdDSA'] as const
 
 /** The flows in which a user is asked for consent. */
 export const consentFlows = ['authorization_code', 'device_code'] as const
@@ -73,6 +92,9 @@ export type ConsentRevoker = (typeof consentRevokers)[number]
 /** How an authorization request that needed consent was answered. */
 export const consentDecisions = ['approved', 'remembered', 'denied'] as const
 export type ConsentDecision = (typeof consentDecisions)[number]
+
+/** RFC 8628: what became of a device code. `expired` ones are those that nobody redeemed in time. */
+export const deviceCodeStatuses = ['pending', 'approved', 'denied', 'redeemed', 'expired'] as const
 
 /** What a row of `tokens` can be. ID tokens are signed and handed out, never stored. */
 export const storedTokenTypes = ['access', 'refresh'] as const
@@ -88,6 +110,7 @@ export const tokenRevocationReasons = [
   'account_inactive',
   'password_changed',
   'client_inactive',
+  'client_request',
 ] as const
 export type TokenRevocationReason = (typeof tokenRevocationReasons)[number]
 

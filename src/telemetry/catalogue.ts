@@ -3,7 +3,7 @@
  * the Recorder, the gauges, docs/METRICS.md, and the tests of dashboards and rules are derived from it.
  */
 import { oauthErrors } from '#/protocol/errors.ts'
-import { grantTypes } from '#/protocol/grant-types.ts'
+import { type GrantType, grantTypes } from '#/protocol/grant-types.ts'
 import {
   cacheNames,
   clientAuthenticationMethods,
@@ -104,6 +104,13 @@ const consents = {
   }),
 }
 
+/** Machines get access tokens alone: nobody is there to be named by an ID token, and the client can ask again. */
+const tokensOfGrant = (grantType: GrantType) =>
+  grantType === 'client_credentials' ||
+  grantType === 'urn:ietf:params:oauth:grant-type:token-exchange'
+    ? (['access'] as const)
+    : ([...storedTokenTypes, 'id'] as const)
+
 const tokens = {
   authorizationCodes: counter('authgate.authorization_codes', {
     unit: '{code}',
@@ -114,6 +121,9 @@ const tokens = {
     unit: '{token}',
     description: 'Tokens handed to clients.',
     labels: { token_type: [...storedTokenTypes, 'id'], grant_type: grantTypes },
+    only: grantTypes.flatMap((grant_type) =>
+      tokensOfGrant(grant_type).map((token_type) => ({ token_type, grant_type })),
+    ),
   }),
   tokensRefreshed: counter('oauth.tokens.refreshed', {
     unit: '{request}',

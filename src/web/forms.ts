@@ -17,10 +17,17 @@ export async function readFields(c: AppContext): Promise<URLSearchParams> {
   return fields
 }
 
-/** RFC 6749 §3.1: parameters without a value are treated as omitted, and none may be repeated. */
-export function uniqueParameters(parameters: URLSearchParams): ReadonlyMap<string, string> {
+/**
+ * RFC 6749 §3.1: parameters without a value are treated as omitted, and none may be repeated. Those that may
+ * (`resource`, RFC 8707 §2) are named, and left out.
+ */
+export function uniqueParameters(
+  parameters: URLSearchParams,
+  repeatable: readonly string[] = [],
+): ReadonlyMap<string, string> {
   const values = new Map<string, string>()
   for (const [name, value] of parameters) {
+    if (repeatable.includes(name)) continue
     if (values.has(name)) throw new OAuthError('invalid_request', `${printable(name)} is repeated`)
     refuseNul(name, value)
     values.set(name, value)

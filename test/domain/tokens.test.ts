@@ -40,6 +40,8 @@ const refresh = (token: string, clientId: string, more: Partial<PresentedRefresh
       token,
       clientId,
       scope: undefined,
+      resources: undefined,
+      dpopJkt: null,
       rotate: true,
       lifetimes,
       secrets,

@@ -105,12 +105,6 @@ describe('POST /oauth/token with a request that is none', () => {
       publicOk,
     ],
     [
-      'no code_verifier',
-      () => `${id()}&${grant}&code=x&redirect_uri=x`,
-      'invalid_request',
-      publicOk,
-    ],
-    [
       'a short code_verifier',
       () => `${id()}&${grant}&code=x&redirect_uri=x&code_verifier=${'v'.repeat(42)}`,
       'invalid_request',
@@ -399,6 +393,7 @@ describe('client authentication', () => {
 describe('the authorization code grant', () => {
   it.each([
     ['a wrong verifier', { code_verifier: 'w'.repeat(43) }],
+    ['no verifier', { code_verifier: '' }],
     ['another redirect URI', { redirect_uri: 'https://app.example.test/other' }],
     [
       'a redirect URI that only resembles it',

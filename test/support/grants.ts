@@ -11,7 +11,11 @@ import { sha256 } from '#/protocol/secrets.ts'
 const verifier = 'v'.repeat(43)
 const challenge = sha256(verifier)
 export const redirectUri = 'https://app.example.test/callback'
-export const lifetimes = { accessMs: 3_600_000, refreshMs: 30 * 86_400_000 }
+export const lifetimes = {
+  accessMs: 3_600_000,
+  refreshMs: 30 * 86_400_000,
+  familyMs: 90 * 86_400_000,
+}
 
 export async function addCode(
   db: Database,
@@ -43,10 +47,24 @@ export async function addCode(
   return issueAuthorizationCode(
     db,
     {
-      request: { clientId, redirectUri, scope, state: null, nonce: null, codeChallenge: challenge },
+      request: {
+        clientId,
+        redirectUri,
+        scope,
+        state: null,
+        nonce: null,
+        codeChallenge: challenge,
+        responseMode: 'query',
+        resources: [],
+        claims: null,
+        dpopJkt: null,
+        interaction: {},
+      },
       user,
       sessionId,
       authTime: now,
+      amr: ['pwd'],
+      acr: undefined,
       lifetimeMs: 60_000,
       now,
     },
@@ -67,6 +85,9 @@ export const redeem = (
       clientId,
       redirectUri,
       codeVerifier: verifier,
+      dpopJkt: null,
+      bindRefresh: false,
+      resources: undefined,
       lifetimes,
       refreshTokens: true,
       now: new Date(),

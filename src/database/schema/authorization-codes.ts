@@ -1,5 +1,6 @@
-import { index, pgTable, text, timestamp, uuid } from 'drizzle-orm/pg-core'
+import { index, jsonb, pgTable, text, timestamp, uuid } from 'drizzle-orm/pg-core'
 import { clients } from './clients.ts'
+import type { TokenDetails } from './tokens.ts'
 import { users } from './users.ts'
 
 export const authorizationCodes = pgTable(
@@ -19,7 +20,11 @@ export const authorizationCodes = pgTable(
     redirectUri: text('redirect_uri').notNull(),
     scope: text().notNull(),
     nonce: text(),
-    codeChallenge: text('code_challenge').notNull(),
+    /** Null when the request had none; then no code verifier may be presented (RFC 9700 §2.1.1). */
+    codeChallenge: text('code_challenge'),
+    resources: text().array().notNull().default([]),
+    dpopJkt: text('dpop_jkt'),
+    details: jsonb().$type<TokenDetails>().notNull().default({}),
     authTime: timestamp('auth_time', { withTimezone: true }).notNull(),
     expiresAt: timestamp('expires_at', { withTimezone: true }).notNull(),
     consumedAt: timestamp('consumed_at', { withTimezone: true }),

@@ -1,7 +1,21 @@
-import { index, pgTable, text, timestamp } from 'drizzle-orm/pg-core'
+import { index, jsonb, pgTable, text, timestamp } from 'drizzle-orm/pg-core'
+import type { ClaimsRequest } from '#/protocol/claims.ts'
+import type { ResponseMode } from '#/protocol/response-modes.ts'
 import { clients } from './clients.ts'
 
-/** A validated authorization request that waits for its user to sign in or consent. */
+/** How the request wants its user to be met (OIDC Core §3.1.2.1). Everything is optional. */
+export interface Interaction {
+  readonly prompt?: readonly string[]
+  /** Seconds since the user really signed in. */
+  readonly maxAge?: number
+  readonly loginHint?: string
+  readonly uiLocales?: readonly string[]
+  readonly acrValues?: readonly string[]
+  /** The user that `id_token_hint` or the `sub` claim names; nobody else will do. */
+  readonly userId?: string
+}
+
+/** A validated authorization request that waits for its user to sign in or consent; pushed ones (RFC 9126) begin here. */
 export const authorizationRequests = pgTable(
   'authorization_requests',
   {
@@ -10,10 +24,19 @@ export const authorizationRequests = pgTable(
       .notNull()
       .references(() => clients.clientId, { onDelete: 'cascade' }),
     redirectUri: text('redirect_uri').notNull(),
+    responseMode: text('response_mode').$type<ResponseMode>().notNull().default('query'),
     scope: text().notNull(),
     state: text(),
     nonce: text(),
-    codeChallenge: text('code_challenge').notNull(),
+    /** Null for confidential clients that rely on the nonce instead (RFC 9700 §2.1.1). */
+    codeChallenge: text('code_challenge'),
+    /** RFC 8707: what the tokens are meant for. */
+    resources: text().array().notNull().default([]),
+    claims: jsonb().$type<ClaimsRequest>(),
+    /** RFC 9449 §10: the key that the code is bound to. */
+    dpopJkt: text('dpop_jkt'),
+    interaction: jsonb().$type<Interaction>().notNull().default({}),
+    createdAt: timestamp('created_at', { withTimezone: true }).notNull().defaultNow(),
     expiresAt: timestamp('expires_at', { withTimezone: true }).notNull(),
   },
   (t) => [index('authorization_requests_expiry').on(t.expiresAt)],

@@ -1,9 +1,35 @@
 import { sql } from 'drizzle-orm'
-import { check, index, pgTable, text, timestamp, uniqueIndex, uuid } from 'drizzle-orm/pg-core'
+import {
+  check,
+  index,
+  jsonb,
+  pgTable,
+  text,
+  timestamp,
+  uniqueIndex,
+  uuid,
+} from 'drizzle-orm/pg-core'
+import type { ClaimsRequest } from '#/protocol/claims.ts'
 import { storedTokenTypes, tokenRevocationReasons } from '#/protocol/vocabulary.ts'
 import { clients } from './clients.ts'
 import { oneOf } from './one-of.ts'
 import { users } from './users.ts'
+
+/** What a grant carries from its approval into each of its tokens. */
+export interface TokenDetails {
+  /** OIDC Core §5.5. */
+  readonly claims?: ClaimsRequest
+  /** RFC 8176: how the user proved who they are. */
+  readonly amr?: readonly string[]
+  readonly acr?: string
+  /** RFC 8693 §4.1: the client that acts for the user. */
+  readonly actor?: Actor
+}
+
+export interface Actor {
+  readonly sub: string
+  readonly act?: Actor
+}
 
 /**
  * Access tokens (known by their `jti`) and refresh tokens (known by their hash). Live: not revoked, not expired.
@@ -24,6 +50,13 @@ export const tokens = pgTable(
     userId: uuid('user_id').references(() => users.id, { onDelete: 'cascade' }),
     sessionId: uuid('session_id'),
     scope: text().notNull(),
+    /** RFC 8707: what the token is meant for; empty for this server alone. */
+    resources: text().array().notNull().default([]),
+    /** RFC 9449 §6: thumbprint of the key whose holder alone may use it. */
+    dpopJkt: text('dpop_jkt'),
+    details: jsonb().$type<TokenDetails>().notNull().default({}),
+    /** Refresh tokens: when the whole family ends, however often it rotates. */
+    familyExpiresAt: timestamp('family_expires_at', { withTimezone: true }),
     authTime: timestamp('auth_time', { withTimezone: true }),
     createdAt: timestamp('created_at', { withTimezone: true }).notNull(),
     expiresAt: timestamp('expires_at', { withTimezone: true }).notNull(),

@@ -20,6 +20,9 @@ export interface CodeGrant {
   readonly sessionId: string
   /** When the user really signed in. */
   readonly authTime: Date
+  /** How (RFC 8176). */
+  readonly amr: readonly string[] | undefined
+  readonly acr: string | undefined
   readonly lifetimeMs: number
   readonly now: Date
 }
@@ -46,6 +49,13 @@ export async function issueAuthorizationCode(
     scope: request.scope,
     nonce: request.nonce,
     codeChallenge: request.codeChallenge,
+    resources: request.resources,
+    dpopJkt: request.dpopJkt,
+    details: {
+      ...(request.claims && { claims: request.claims }),
+      ...(grant.amr && { amr: grant.amr }),
+      ...(grant.acr !== undefined && { acr: grant.acr }),
+    },
     authTime: grant.authTime,
     expiresAt: new Date(now.getTime() + grant.lifetimeMs),
   })

@@ -11,7 +11,7 @@ import { randomSecret } from '#/protocol/secrets.ts'
 export type { AuthorizationRequest } from '#/database/schema/authorization-requests.ts'
 
 /** What a request asks for, before or without being stored. */
-export type RequestedAuthorization = Omit<AuthorizationRequest, 'id' | 'expiresAt'>
+export type RequestedAuthorization = Omit<AuthorizationRequest, 'id' | 'createdAt' | 'expiresAt'>
 
 const lifetimeMs = 10 * 60 * 1000
 
@@ -24,7 +24,7 @@ export async function storeAuthorizationRequest(
   const id = randomSecret()
   await db
     .insert(authorizationRequests)
-    .values({ ...request, id, expiresAt: new Date(now.getTime() + lifetimeMs) })
+    .values({ ...request, id, createdAt: now, expiresAt: new Date(now.getTime() + lifetimeMs) })
   return id
 }
 

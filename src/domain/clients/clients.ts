@@ -1,5 +1,5 @@
 /** OAuth clients. Every change is announced in its own transaction, so that no replica keeps the old row in its cache. */
-import { and, asc, eq, ne } from 'drizzle-orm'
+import { and, asc, eq, isNotNull, ne } from 'drizzle-orm'
 import { type Database, notify } from '#/database/client.ts'
 import { type Client, clients } from '#/database/schema/clients.ts'
 import { type AuditOrigin, writeAudit } from '#/domain/audit/audit.ts'
@@ -18,15 +18,12 @@ export async function findClient(db: Database, clientId: string): Promise<Client
   return (await db.select().from(clients).where(eq(clients.clientId, clientId)))[0]
 }
 
-export interface NewClient {
-  readonly name: string
-  readonly uri?: string | null
-  readonly type: Client['type']
+/** What a client is made of; everything that has a default may be left out. */
+export type NewClient = Omit<
+  typeof clients.$inferInsert,
+  'clientId' | 'secretHash' | 'tokenEndpointAuthMethod' | 'createdAt' | 'updatedAt'
+> & {
   readonly status: Client['status']
-  readonly redirectUris: string[]
-  readonly grantTypes: string[]
-  readonly scope: string
-  readonly ownerId?: string | null
   readonly tokenEndpointAuthMethod?: Client['tokenEndpointAuthMethod']
 }
 
@@ -38,12 +35,14 @@ export interface By {
 
 export interface CreatedClient {
   readonly client: Client
-  /** Shown once, never stored; undefined for public clients. */
+  /** Shown once, never stored; undefined for clients that need none. */
   readonly secret: string | undefined
 }
 
 export function createClient(db: Database, client: NewClient, by: By): Promise<CreatedClient> {
-  const secret = client.type === 'confidential' ? randomSecret() : undefined
+  const method =
+    client.tokenEndpointAuthMethod ?? (client.type === 'public' ? 'none' : 'client_secret_basic')
+  const secret = method.startsWith('client_secret') ? randomSecret() : undefined
   return span('clients.create', () =>
     db.transaction(async (tx) => {
       const [created] = await tx
@@ -52,9 +51,7 @@ export function createClient(db: Database, client: NewClient, by: By): Promise<C
           ...client,
           clientId: crypto.randomUUID(),
           secretHash: secret === undefined ? null : sha256(secret),
-          tokenEndpointAuthMethod:
-            client.tokenEndpointAuthMethod ??
-            (secret === undefined ? 'none' : 'client_secret_basic'),
+          tokenEndpointAuthMethod: method,
           createdAt: by.now,
           updatedAt: by.now,
         })
@@ -70,7 +67,7 @@ export function createClient(db: Database, client: NewClient, by: By): Promise<C
 export const isClientSecret = (client: Client, secret: string): boolean =>
   client.secretHash !== null && constantTimeEqual(sha256(secret), client.secretHash)
 
-/** Replaces the secret of a confidential client; undefined when there is no such client. */
+/** Replaces the secret of a client that has one; undefined when there is no such client. */
 export function regenerateClientSecret(
   db: Database,
   clientId: string,
@@ -82,7 +79,7 @@ export function regenerateClientSecret(
       const [client] = await tx
         .update(clients)
         .set({ secretHash: sha256(secret), updatedAt: by.now })
-        .where(and(eq(clients.clientId, clientId), eq(clients.type, 'confidential')))
+        .where(and(eq(clients.clientId, clientId), isNotNull(clients.secretHash)))
         .returning()
       if (!client) return undefined
       await announce(tx, clientId, 'CLIENT_SECRET_REGENERATED', by)

@@ -9,9 +9,9 @@ import {
 } from '#/domain/authorization-codes/authorization-codes.ts'
 import { OAuthError } from '#/protocol/errors.ts'
 import { matchesChallenge } from '#/protocol/pkce.ts'
-import { hasScope } from '#/protocol/scopes.ts'
 import { randomSecret } from '#/protocol/secrets.ts'
 import { span } from '#/telemetry/tracing.ts'
+import { earnsRefreshToken, narrowResources } from './narrow.ts'
 import { endStolenFamily, type RevokedTokens } from './revoke-tokens.ts'
 import { entitleCode, insertTokens, type Token, type TokenLifetimes } from './tokens.ts'
 
@@ -19,9 +19,15 @@ export interface PresentedCode {
   readonly code: string
   readonly clientId: string
   readonly redirectUri: string
-  readonly codeVerifier: string
+  readonly codeVerifier: string | undefined
+  /** Key of the DPoP proof that came along. */
+  readonly dpopJkt: string | null
+  /** Whether a refresh token is bound to that key, too: those of public clients are (RFC 9449 §5). */
+  readonly bindRefresh: boolean
+  /** What the access token is for; undefined for all that was granted (RFC 8707 §2.2). */
+  readonly resources: readonly string[] | undefined
   readonly lifetimes: TokenLifetimes
-  /** Whether `offline_access` earns a refresh token. */
+  /** Whether this client may have refresh tokens. */
   readonly refreshTokens: boolean
   readonly now: Date
 }
@@ -52,17 +58,25 @@ export function redeemCode(
       const code = user && (await consumeAuthorizationCode(tx, presented))
       if (!code) return noticeReplay(tx, presented, origin)
       requireMatch(code, presented)
+      const { dpopJkt, lifetimes, now } = presented
       const refreshToken =
-        presented.refreshTokens && hasScope(code.scope, 'offline_access')
-          ? randomSecret()
-          : undefined
+        presented.refreshTokens && earnsRefreshToken(code.scope) ? randomSecret() : undefined
       const access = await insertTokens(tx, {
         grant: code,
         scope: code.scope,
+        resources: narrowResources(code.resources, presented.resources),
+        dpopJkt,
         refresh:
-          refreshToken === undefined ? undefined : { token: refreshToken, scope: code.scope },
-        lifetimes: presented.lifetimes,
-        now: presented.now,
+          refreshToken === undefined
+            ? undefined
+            : {
+                token: refreshToken,
+                scope: code.scope,
+                familyExpiresAt: undefined,
+                dpopJkt: presented.bindRefresh ? dpopJkt : null,
+              },
+        lifetimes,
+        now,
       })
       await writeAudit(tx, origin, {
         type: 'AUTHORIZATION_CODE_EXCHANGED',
@@ -77,15 +91,24 @@ export function redeemCode(
   )
 }
 
-function requireMatch(code: AuthorizationCode, { now, redirectUri, codeVerifier }: PresentedCode) {
+function requireMatch(code: AuthorizationCode, presented: PresentedCode) {
+  const { now, redirectUri, codeVerifier, dpopJkt } = presented
   if (code.expiresAt <= now)
     throw new OAuthError('invalid_grant', 'the authorization code has expired')
   if (code.redirectUri !== redirectUri) {
     throw new OAuthError('invalid_grant', 'redirect_uri differs from the authorization request')
   }
-  // RFC 7636 §4.6.
-  if (!matchesChallenge(codeVerifier, code.codeChallenge)) {
+  // RFC 7636 §4.6; a verifier without a challenge means that somebody took the challenge out (RFC 9700 §4.8.2).
+  const matches =
+    codeVerifier === undefined || code.codeChallenge === null
+      ? codeVerifier === undefined && code.codeChallenge === null
+      : matchesChallenge(codeVerifier, code.codeChallenge)
+  if (!matches) {
     throw new OAuthError('invalid_grant', 'code_verifier does not match the code_challenge')
+  }
+  // RFC 9449 §10.
+  if (code.dpopJkt !== null && code.dpopJkt !== dpopJkt) {
+    throw new OAuthError('invalid_grant', 'the authorization code is bound to another key')
   }
 }
 

@@ -7,18 +7,18 @@ import type { Database } from '#/database/client.ts'
 import type { User } from '#/database/schema/users.ts'
 import { type AuditOrigin, writeAudit } from '#/domain/audit/audit.ts'
 import { OAuthError } from '#/protocol/errors.ts'
-import { isScopeWithin } from '#/protocol/scopes.ts'
 import { deriveKey, hmac } from '#/protocol/secrets.ts'
 import { span } from '#/telemetry/tracing.ts'
+import { narrowResources, narrowScope } from './narrow.ts'
 import { endStolenFamily, type RevokedTokens } from './revoke-tokens.ts'
 import {
   entitleRefreshToken,
   findRefreshToken,
   holdRefreshToken,
   insertTokens,
+  type NewTokens,
   rotateRefreshToken,
   type Token,
-  type TokenGrant,
   type TokenLifetimes,
 } from './tokens.ts'
 
@@ -30,6 +30,9 @@ export interface PresentedRefreshToken {
   readonly clientId: string
   /** What the client asks for; undefined for all that was granted. */
   readonly scope: readonly string[] | undefined
+  readonly resources: readonly string[] | undefined
+  /** Key of the DPoP proof that came along. */
+  readonly dpopJkt: string | null
   readonly rotate: boolean
   readonly lifetimes: TokenLifetimes
   /** Newest first; the newest derives, all recognise. */
@@ -62,11 +65,8 @@ export function refreshTokens(
       if (!current) return explainUnusable(tx, presented, { user, origin })
       const successor = presented.rotate ? successors(presented)[0] : undefined
       const access = await insertTokens(tx, {
-        grant: grantOf(current),
-        scope: narrow(current.scope, presented.scope),
-        refresh: successor === undefined ? undefined : { token: successor, scope: current.scope },
-        lifetimes: presented.lifetimes,
-        now: presented.now,
+        ...accessFrom(current, presented),
+        refresh: successor === undefined ? undefined : { ...current, token: successor },
       })
       await writeAudit(tx, origin, {
         type: 'TOKEN_REFRESHED',
@@ -105,12 +105,7 @@ async function explainUnusable(
     const theft = { familyId, clientId, reason: 'reuse', now: presented.now } as const
     return { result: 'reuse', revoked: await endStolenFamily(tx, theft, origin) }
   }
-  const access = await insertTokens(tx, {
-    grant: grantOf(row),
-    scope: narrow(row.scope, presented.scope),
-    lifetimes: presented.lifetimes,
-    now: presented.now,
-  })
+  const access = await insertTokens(tx, accessFrom(row, presented))
   return { result: 'grace', access, user, refreshToken: successor, rotated: false }
 }
 
@@ -127,16 +122,18 @@ async function findUnusedSuccessor(
 const successors = ({ secrets, token }: PresentedRefreshToken): string[] =>
   secrets.map((secret) => hmac(deriveKey(secret, 'refresh token successor'), token))
 
-/** RFC 6749 §6: at most what was granted. */
-function narrow(granted: string, asked: readonly string[] | undefined): string {
-  if (asked === undefined) return granted
-  if (!isScopeWithin(asked, granted))
-    throw new OAuthError('invalid_scope', 'the scope exceeds what was granted')
-  return asked.join(' ')
-}
-
-function grantOf({ familyId, clientId, userId, sessionId, authTime }: Token): TokenGrant {
-  if (userId === null || authTime === null)
-    throw new OAuthError('invalid_grant', 'the grant has no user')
-  return { familyId, clientId, userId, sessionId, authTime }
+/** What a refresh token's access token is: at most what was granted, for the key that asked. */
+function accessFrom(granted: Token, presented: PresentedRefreshToken): NewTokens {
+  const { scope, resources, dpopJkt, lifetimes, now } = presented
+  // RFC 9449 §5: a bound refresh token is of use to the holder of its key alone.
+  if (granted.dpopJkt !== null && granted.dpopJkt !== dpopJkt)
+    throw new OAuthError('invalid_grant', 'the refresh token is bound to another key')
+  return {
+    grant: granted,
+    scope: narrowScope(granted.scope, scope),
+    resources: narrowResources(granted.resources, resources),
+    dpopJkt,
+    lifetimes,
+    now,
+  }
 }

@@ -4,27 +4,57 @@ import { type JWTPayload, jwtVerify, SignJWT } from 'jose'
 import type { User } from '#/database/schema/users.ts'
 import type { KeySet } from '#/domain/keys/keys.ts'
 import { userClaims } from '#/domain/users/claims.ts'
+import { hasScope } from '#/protocol/scopes.ts'
 import type { Token } from './tokens.ts'
 
 const seconds = (date: Date) => Math.floor(date.getTime() / 1000)
 
-/** RFC 9068 §2. The audience is this server itself: the token opens its userinfo endpoint. */
-export function signAccessToken(keys: KeySet, issuer: string, token: Token): Promise<string> {
+export interface AccessTokenContents {
+  readonly issuer: string
+  readonly token: Token
+  /** The user as this client knows them, or the client itself (RFC 9068 §2.2). */
+  readonly subject: string
+  /** Claims that the client has put in, under one name of their own. */
+  readonly extra?: Readonly<Record<string, unknown>> | undefined
+}
+
+/** RFC 9068 §2. */
+export function signAccessToken(keys: KeySet, contents: AccessTokenContents): Promise<string> {
+  const { issuer, token, subject, extra } = contents
+  const { amr, acr, actor } = token.details
   return sign(keys, 'at+jwt', {
+    ...extra,
     iss: issuer,
-    sub: token.userId ?? token.clientId,
-    aud: issuer,
+    sub: subject,
+    aud: audienceOf(issuer, token),
     client_id: token.clientId,
     scope: token.scope,
     jti: token.id,
     iat: seconds(token.createdAt),
     exp: seconds(token.expiresAt),
     ...(token.authTime && { auth_time: seconds(token.authTime) }),
+    ...(acr !== undefined && { acr }),
+    ...(amr && { amr }),
+    // RFC 9449 §6.1.
+    ...(token.dpopJkt !== null && { cnf: { jkt: token.dpopJkt } }),
+    // RFC 8693 §4.1.
+    ...(actor && { act: actor }),
   })
+}
+
+/** What a token is for: the resources that were named (RFC 8707), and this server where it opens userinfo. */
+function audienceOf(
+  issuer: string,
+  { resources, scope }: Pick<Token, 'resources' | 'scope'>,
+): string | string[] {
+  if (resources.length === 0) return issuer
+  if (hasScope(scope, 'openid')) return [...resources, issuer]
+  return resources.length === 1 && resources[0] ? resources[0] : resources
 }
 
 export interface IdTokenContents {
   readonly issuer: string
+  readonly subject: string
   readonly user: User
   /** The access token's row, and its signed form for `at_hash`. */
   readonly access: Token
@@ -34,18 +64,21 @@ export interface IdTokenContents {
 
 /** OIDC Core §2 and §3.1.3.6, with the claims that the scope asks for (§5.4). */
 export function signIdToken(keys: KeySet, contents: IdTokenContents): Promise<string> {
-  const { issuer, user, access, accessToken, nonce } = contents
+  const { issuer, subject, user, access, accessToken, nonce } = contents
+  const { amr, acr } = access.details
   const digest = createHash('sha256').update(accessToken).digest()
   return sign(keys, 'JWT', {
     ...userClaims(user, access.scope),
     iss: issuer,
-    sub: user.id,
+    sub: subject,
     aud: access.clientId,
     jti: crypto.randomUUID(),
     iat: seconds(access.createdAt),
     exp: seconds(access.expiresAt),
     at_hash: digest.subarray(0, 16).toString('base64url'),
     ...(access.authTime && { auth_time: seconds(access.authTime) }),
+    ...(acr !== undefined && { acr }),
+    ...(amr && { amr }),
     ...(nonce !== null && { nonce }),
     ...(access.sessionId !== null && { sid: access.sessionId }),
   })

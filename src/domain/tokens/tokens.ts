@@ -2,11 +2,11 @@
  * Access and refresh tokens as rows. A family is everything that one approval led to; it ends as a whole when a code
  * or refresh token of it is used twice. Signing happens elsewhere, after the rows have committed.
  */
-import { and, eq, gt, isNotNull, isNull, lt, or } from 'drizzle-orm'
+import { and, eq, gt, isNotNull, isNull, lt, or, type SQL } from 'drizzle-orm'
 import type { Database } from '#/database/client.ts'
 import { deleteBatch } from '#/database/delete-batch.ts'
 import { authorizationCodes } from '#/database/schema/authorization-codes.ts'
-import { clients } from '#/database/schema/clients.ts'
+import { type Client, clients } from '#/database/schema/clients.ts'
 import { consents } from '#/database/schema/consents.ts'
 import { type Token, tokens } from '#/database/schema/tokens.ts'
 import { type User, users } from '#/database/schema/users.ts'
@@ -15,63 +15,89 @@ import { span } from '#/telemetry/tracing.ts'
 
 export type { Token } from '#/database/schema/tokens.ts'
 
-/** What the tokens of one response have in common. */
-export interface TokenGrant {
-  readonly familyId: string
-  readonly clientId: string
-  readonly userId: string
-  readonly sessionId: string | null
-  readonly authTime: Date
-}
+/** What was granted, whoever redeems it: the columns that tokens of one family have in common. */
+type TokenGrant = Pick<
+  Token,
+  'familyId' | 'clientId' | 'userId' | 'sessionId' | 'authTime' | 'resources' | 'details'
+>
 
 export interface TokenLifetimes {
   readonly accessMs: number
   readonly refreshMs: number
+  /** Counted from the first refresh token: no rotation reaches beyond it (RFC 9700 §2.2.2). */
+  readonly familyMs: number
+}
+
+interface NewRefreshToken {
+  readonly token: string
+  readonly scope: string
+  /** Of the token it replaces; undefined for the first of its family. */
+  readonly familyExpiresAt: Date | null | undefined
+  /** Set when it is bound to a key: refresh tokens of public clients are (RFC 9449 §5). */
+  readonly dpopJkt: string | null
 }
 
 export interface NewTokens {
   readonly grant: TokenGrant
   /** Of the access token. */
   readonly scope: string
-  /** The refresh token to store with it, if any, and its scope. */
-  readonly refresh?: { readonly token: string; readonly scope: string } | undefined
+  /** What the access token is for, if less than what was granted (RFC 8707 §2.2). */
+  readonly resources?: readonly string[] | undefined
+  /** The key that the access token is bound to. */
+  readonly dpopJkt: string | null
+  /** The refresh token to store with it, if any. */
+  readonly refresh?: NewRefreshToken | undefined
   readonly lifetimes: TokenLifetimes
   readonly now: Date
 }
 
 /** Inserts the rows of a response; answers the access token's. The caller holds the lock of `entitle…`. */
 export async function insertTokens(tx: Database, issue: NewTokens): Promise<Token> {
-  const { grant, now, lifetimes, refresh } = issue
-  const row = (
-    type: Token['type'],
-    scope: string,
-    lifetimeMs: number,
-    secretHash: string | null,
-  ) => ({
-    familyId: grant.familyId,
-    clientId: grant.clientId,
-    userId: grant.userId,
-    sessionId: grant.sessionId,
-    authTime: grant.authTime,
-    id: crypto.randomUUID(),
-    type,
-    scope,
-    secretHash,
-    createdAt: now,
-    expiresAt: new Date(now.getTime() + lifetimeMs),
-  })
+  const { refresh } = issue
   const [access] = await tx
     .insert(tokens)
-    .values([
-      row('access', issue.scope, lifetimes.accessMs, null),
-      ...(refresh
-        ? [row('refresh', refresh.scope, lifetimes.refreshMs, sha256(refresh.token))]
-        : []),
-    ])
+    .values([accessRow(issue), ...(refresh ? [refreshRow(issue, refresh)] : [])])
     .returning()
   if (!access) throw new Error('the tokens were not inserted')
   return access
 }
+
+const accessRow = ({ grant, scope, resources, dpopJkt, lifetimes, now }: NewTokens) => ({
+  ...common(grant, now),
+  type: 'access' as const,
+  scope,
+  resources: [...(resources ?? grant.resources)],
+  dpopJkt,
+  expiresAt: later(now, lifetimes.accessMs),
+})
+
+function refreshRow({ grant, lifetimes, now }: NewTokens, refresh: NewRefreshToken) {
+  const familyExpiresAt = refresh.familyExpiresAt ?? later(now, lifetimes.familyMs)
+  const expiresAt = later(now, lifetimes.refreshMs)
+  return {
+    ...common(grant, now),
+    type: 'refresh' as const,
+    scope: refresh.scope,
+    resources: grant.resources,
+    dpopJkt: refresh.dpopJkt,
+    secretHash: sha256(refresh.token),
+    familyExpiresAt,
+    expiresAt: expiresAt < familyExpiresAt ? expiresAt : familyExpiresAt,
+  }
+}
+
+const common = (grant: TokenGrant, now: Date) => ({
+  id: crypto.randomUUID(),
+  familyId: grant.familyId,
+  clientId: grant.clientId,
+  userId: grant.userId,
+  sessionId: grant.sessionId,
+  authTime: grant.authTime,
+  details: grant.details,
+  createdAt: now,
+})
+
+const later = (now: Date, ms: number) => new Date(now.getTime() + ms)
 
 /**
  * The user behind a code, provided that they and the client are active and the consent is in force. Locks both rows,
@@ -158,28 +184,38 @@ const usable = ({ token, clientId, now }: { token: string; clientId: string; now
     gt(tokens.expiresAt, now),
   )
 
-/** An access token that would be accepted, with its user: the database decides, never a cache. */
-export function findLiveAccessToken(
+/** A token that would be accepted, with its client and (unless the client acts for itself) its user. */
+export interface LiveToken {
+  readonly token: Token
+  readonly client: Client
+  readonly user: User | null
+}
+
+/** An access token that would be accepted: the database decides, never a cache. */
+export const findLiveAccessToken = (
   db: Database,
   id: string,
   now: Date,
-): Promise<{ token: Token; user: User } | undefined> {
-  return span('tokens.find_access', async () => {
-    const rows = await db
-      .select({ token: tokens, user: users })
-      .from(tokens)
-      .innerJoin(users, and(eq(users.id, tokens.userId), eq(users.isActive, true)))
-      .innerJoin(clients, and(eq(clients.clientId, tokens.clientId), eq(clients.status, 'active')))
-      .where(
-        and(
-          eq(tokens.id, id),
-          eq(tokens.type, 'access'),
-          isNull(tokens.revokedAt),
-          gt(tokens.expiresAt, now),
-        ),
-      )
-    return rows[0]
-  })
+): Promise<LiveToken | undefined> =>
+  span('tokens.find_access', () =>
+    findLive(db, and(eq(tokens.id, id), eq(tokens.type, 'access')), now),
+  )
+
+async function findLive(db: Database, which: SQL | undefined, now: Date) {
+  const rows = await db
+    .select({ token: tokens, client: clients, user: users })
+    .from(tokens)
+    .innerJoin(clients, and(eq(clients.clientId, tokens.clientId), eq(clients.status, 'active')))
+    .leftJoin(users, eq(users.id, tokens.userId))
+    .where(
+      and(
+        which,
+        isNull(tokens.revokedAt),
+        gt(tokens.expiresAt, now),
+        or(isNull(tokens.userId), eq(users.isActive, true)),
+      ),
+    )
+  return rows[0]
 }
 
 /**

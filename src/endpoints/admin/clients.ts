@@ -7,7 +7,7 @@ import {
   regenerateClientSecret,
   setClientStatus,
 } from '#/domain/clients/clients.ts'
-import { grantTypes } from '#/protocol/grant-types.ts'
+import type { GrantType } from '#/protocol/grant-types.ts'
 import { isRegistrableRedirectUri } from '#/protocol/redirect-uri.ts'
 import { isScopeWithin, parseScope, standardScopes } from '#/protocol/scopes.ts'
 import { clientTypes } from '#/protocol/vocabulary.ts'
@@ -49,6 +49,8 @@ const lines = z
     'Redirect URIs must be https, http on the loopback interface, or a private scheme such as com.example.app:/callback.',
   )
 
+const clientGrantTypes: GrantType[] = ['authorization_code', 'refresh_token']
+
 const newClient = z.object({
   client_name: z
     .string('Give a name.')
@@ -82,7 +84,7 @@ export async function postClient(c: AppContext, { db, csrf }: AdminOptions) {
       type: form.client_type,
       status: 'active',
       redirectUris: form.redirect_uris,
-      grantTypes: [...grantTypes],
+      grantTypes: clientGrantTypes,
       scope: form.scope,
       ownerId: signedInUser(c).user.id,
     },

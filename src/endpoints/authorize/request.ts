@@ -46,7 +46,12 @@ export async function parseAuthorizationRequest(
       scope,
       state: state ?? null,
       nonce: rest.get('nonce') ?? null,
-      codeChallenge: rest.get('code_challenge') ?? '',
+      codeChallenge: rest.get('code_challenge') ?? null,
+      responseMode: 'query',
+      resources: [],
+      claims: null,
+      dpopJkt: null,
+      interaction: {},
     },
   }
 }

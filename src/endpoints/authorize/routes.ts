@@ -205,6 +205,8 @@ const issueCode = (
       user: signedIn.user,
       sessionId: signedIn.session.id,
       authTime: signedIn.session.createdAt,
+      amr: undefined,
+      acr: undefined,
       lifetimeMs: codeLifetimeMs,
       now: c.var.now,
     },

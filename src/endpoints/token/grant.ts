@@ -17,20 +17,30 @@ export interface GrantContext {
   readonly now: Date
   readonly issuer: string
   readonly keys: () => Promise<KeySet>
+  /** Those of this client's profile. */
   readonly lifetimes: TokenLifetimes
+  /** Whether this client may have refresh tokens at all. */
   readonly refreshTokens: boolean
   readonly rotation: boolean
   readonly secrets: readonly string[]
+  /** RFC 8707 §2.2: what the access token is to be used at; undefined for all that was granted. */
+  readonly resources: readonly string[] | undefined
+  /** Thumbprint of the key that the request has proven to hold (RFC 9449 §5); null without a proof. */
+  readonly dpopJkt: string | null
+  /** Claims that the client puts into its access token. */
+  readonly extraClaims: Readonly<Record<string, unknown>> | undefined
 }
 
 /** RFC 6749 §5.1. */
 export interface TokenResponse {
   readonly access_token: string
-  readonly token_type: 'Bearer'
+  readonly token_type: 'Bearer' | 'DPoP'
   readonly expires_in: number
   readonly scope: string
   readonly refresh_token?: string
   readonly id_token?: string
+  /** RFC 8693 §2.2.1. */
+  readonly issued_token_type?: string
 }
 
 export interface Grant<S extends z.ZodObject = z.ZodObject> {

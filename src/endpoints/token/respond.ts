@@ -1,4 +1,5 @@
 /** From committed rows to the answer: sign, count, name the lifetime. Shared by the grants. */
+import { subjectOf } from '#/domain/clients/subject.ts'
 import { signAccessToken, signIdToken } from '#/domain/tokens/sign-tokens.ts'
 import type { Token } from '#/domain/tokens/tokens.ts'
 import type { User } from '#/domain/users/users.ts'
@@ -9,17 +10,18 @@ import type { GrantContext, TokenResponse } from './grant.ts'
 export interface Issued {
   readonly grantType: GrantType
   readonly access: Token
-  readonly user: User
-  readonly nonce: string | null
+  /** Undefined when the client acts for itself. */
+  readonly user: User | undefined
+  readonly nonce?: string | null
   /** What the client is told to keep. */
-  readonly refreshToken: string | undefined
+  readonly refreshToken?: string | undefined
   /** Whether a new refresh token was stored for it. */
-  readonly refreshIssued: boolean
+  readonly refreshIssued?: boolean
 }
 
 export async function respond(context: GrantContext, issued: Issued): Promise<TokenResponse> {
-  const { access, user, refreshToken, grantType, nonce } = issued
-  const { recorder, issuer } = context
+  const { access, user, refreshToken, grantType } = issued
+  const { recorder, issuer, client, extraClaims: extra } = context
   const keys = await context.keys()
   const timed = async (signing: Promise<string>) => {
     const start = performance.now()
@@ -27,16 +29,27 @@ export async function respond(context: GrantContext, issued: Issued): Promise<To
     recorder.tokenSigned((performance.now() - start) / 1000)
     return token
   }
-  const accessToken = await timed(signAccessToken(keys, issuer, access))
-  const idToken = hasScope(access.scope, 'openid')
-    ? await timed(signIdToken(keys, { issuer, user, access, accessToken, nonce }))
-    : undefined
+  const subject = user ? subjectOf(client, user.id, keys) : client.clientId
+  const accessToken = await timed(signAccessToken(keys, { issuer, token: access, subject, extra }))
+  const idToken =
+    user && hasScope(access.scope, 'openid')
+      ? await timed(
+          signIdToken(keys, {
+            issuer,
+            subject,
+            user,
+            access,
+            accessToken,
+            nonce: issued.nonce ?? null,
+          }),
+        )
+      : undefined
   recorder.tokenIssued('access', grantType)
   if (issued.refreshIssued) recorder.tokenIssued('refresh', grantType)
   if (idToken !== undefined) recorder.tokenIssued('id', grantType)
   return {
     access_token: accessToken,
-    token_type: 'Bearer',
+    token_type: access.dpopJkt === null ? 'Bearer' : 'DPoP',
     expires_in: Math.floor((access.expiresAt.getTime() - access.createdAt.getTime()) / 1000),
     scope: access.scope,
     ...(refreshToken !== undefined && { refresh_token: refreshToken }),

@@ -9,10 +9,11 @@ import type { Client } from '#/domain/clients/clients.ts'
 import type { KeySet } from '#/domain/keys/keys.ts'
 import type { TokenLifetimes } from '#/domain/tokens/tokens.ts'
 import { OAuthError } from '#/protocol/errors.ts'
+import { parseResources } from '#/protocol/resources.ts'
 import { networkOf } from '#/web/client-address.ts'
 import { authenticateClient } from '#/web/client-authentication.ts'
 import type { AppContext, AppEnv } from '#/web/context.ts'
-import { readForm } from '#/web/forms.ts'
+import { readFields, uniqueParameters } from '#/web/forms.ts'
 import { enforceLimit, type Limiter } from '#/web/rate-limit.ts'
 import type { Grant } from './grant.ts'
 import { authorizationCode } from './grants/authorization-code.ts'
@@ -42,7 +43,7 @@ export function tokenRoutes(options: TokenOptions): Hono<AppEnv> {
 }
 
 async function postToken(c: AppContext, options: TokenOptions) {
-  const { form, client } = await identify(c, options)
+  const { fields, form, client } = await identify(c, options)
   const grant = requireGrant(form, client)
   const parsed = grant.parameters.safeParse(Object.fromEntries(form))
   if (!parsed.success) {
@@ -52,7 +53,18 @@ async function postToken(c: AppContext, options: TokenOptions) {
     )
   }
   const { recorder, origin, now } = c.var
-  const response = await grant.issue({ ...options, client, recorder, origin, now }, parsed.data)
+  const context = {
+    ...options,
+    client,
+    recorder,
+    origin,
+    now,
+    refreshTokens: options.refreshTokens && client.grantTypes.includes('refresh_token'),
+    resources: parseResources(fields.getAll('resource')),
+    dpopJkt: null,
+    extraClaims: undefined,
+  }
+  const response = await grant.issue(context, parsed.data)
   // RFC 6749 §5.1.
   c.header('pragma', 'no-cache')
   return c.json(response)
@@ -62,11 +74,12 @@ async function postToken(c: AppContext, options: TokenOptions) {
 async function identify(c: AppContext, options: TokenOptions) {
   const { db, clients, addressLimiter, clientLimiter } = options
   try {
-    const form = await readForm(c)
+    const fields = await readFields(c)
+    const form = uniqueParameters(fields, ['resource'])
     const client = await authenticateClient(c, clients, form)
     if (client.type === 'confidential') await enforceLimit(c, db, clientLimiter, client.clientId)
     else await enforceLimit(c, db, addressLimiter, networkOf(c.var.address))
-    return { form, client }
+    return { fields, form, client }
   } catch (error) {
     if (error instanceof OAuthError)
       await enforceLimit(c, db, addressLimiter, networkOf(c.var.address))

@@ -30,7 +30,7 @@ async function answerUserinfo(c: AppContext, options: UserinfoOptions) {
     return c.body(null, 401)
   }
   const { token, user } = await requireLive(c, presented, options)
-  if (!hasScope(token.scope, 'openid'))
+  if (!user || !hasScope(token.scope, 'openid'))
     throw new OAuthError('insufficient_scope', 'the token lacks the openid scope')
   return c.json({ sub: user.id, ...userClaims(user, token.scope) })
 }

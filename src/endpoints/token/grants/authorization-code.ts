@@ -12,7 +12,7 @@ export const authorizationCode = defineGrant({
   parameters: z.object({
     code: z.string(),
     redirect_uri: z.string(),
-    code_verifier: z.string().refine(isCodeVerifier),
+    code_verifier: z.string().refine(isCodeVerifier).optional(),
   }),
   async issue(context, parameters) {
     const { db, client, recorder } = context
@@ -24,6 +24,9 @@ export const authorizationCode = defineGrant({
         redirectUri: parameters.redirect_uri,
         codeVerifier: parameters.code_verifier,
         lifetimes: context.lifetimes,
+        dpopJkt: context.dpopJkt,
+        bindRefresh: client.type === 'public',
+        resources: context.resources,
         refreshTokens: context.refreshTokens,
         now: context.now,
       },

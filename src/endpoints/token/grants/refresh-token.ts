@@ -3,6 +3,7 @@ import { z } from 'zod'
 import { type Refreshed, refreshTokens } from '#/domain/tokens/refresh-tokens.ts'
 import { OAuthError } from '#/protocol/errors.ts'
 import { parseScope } from '#/protocol/scopes.ts'
+import type { RefreshResult } from '#/protocol/vocabulary.ts'
 import { recordRevokedTokens } from '#/web/record-ended.ts'
 import { defineGrant, type GrantContext } from '../grant.ts'
 import { respond } from '../respond.ts'
@@ -30,29 +31,32 @@ export const refreshToken = defineGrant({
   },
 })
 
-/** Counts the two ways in which a refresh is refused by throwing, so that every request has one outcome. */
+const refusals: Readonly<Record<string, RefreshResult>> = {
+  invalid_scope: 'scope',
+  invalid_target: 'scope',
+  invalid_grant: 'revoked',
+}
+
+/** Counts the ways in which a refresh is refused by throwing, so that every request has one outcome. */
 async function refresh(
   context: GrantContext,
   token: string,
   scope: string | undefined,
 ): Promise<Refreshed> {
-  const { db, client, recorder, origin, now, lifetimes, secrets } = context
+  const { db, client, recorder, origin, now, lifetimes, secrets, resources, dpopJkt } = context
   try {
     const asked = scope === undefined ? undefined : parseScope(scope)
     if (scope !== undefined && !asked?.length)
       throw new OAuthError('invalid_scope', 'the scope is malformed')
     // RFC 9700 §2.2.2: a public client cannot prove that it is the one the token was issued to, so its tokens rotate.
-    const rotate = context.rotation || client.type === 'public'
-    return await refreshTokens(
-      db,
-      { token, clientId: client.clientId, scope: asked, rotate, lifetimes, secrets, now },
-      origin,
-    )
+    const rotate =
+      client.type === 'public' || (context.rotation && client.refreshTokenMode === 'rotating')
+    const { clientId } = client
+    const presented = { token, clientId, scope: asked, resources, dpopJkt, rotate }
+    return await refreshTokens(db, { ...presented, lifetimes, secrets, now }, origin)
   } catch (error) {
     const code = error instanceof OAuthError ? error.code : undefined
-    recorder.tokenRefreshed(
-      code === 'invalid_scope' ? 'scope' : code === 'invalid_grant' ? 'revoked' : 'error',
-    )
+    recorder.tokenRefreshed(refusals[code ?? 'server_error'] ?? 'error')
     throw error
   }
 }

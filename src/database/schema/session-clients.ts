@@ -1,0 +1,20 @@
+import { index, pgTable, primaryKey, text, uuid } from 'drizzle-orm/pg-core'
+import { clients } from './clients.ts'
+import { sessions } from './sessions.ts'
+
+/** The clients that were told about a session (`sid`), and want to hear of its end (OIDC Back-Channel Logout §2.1). */
+export const sessionClients = pgTable(
+  'session_clients',
+  {
+    sessionId: uuid('session_id')
+      .notNull()
+      .references(() => sessions.id, { onDelete: 'cascade' }),
+    clientId: text('client_id')
+      .notNull()
+      .references(() => clients.clientId, { onDelete: 'cascade' }),
+  },
+  (t) => [
+    primaryKey({ columns: [t.sessionId, t.clientId] }),
+    index('session_clients_client').on(t.clientId),
+  ],
+)
