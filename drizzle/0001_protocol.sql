@@ -36,6 +36,11 @@ CREATE TABLE "session_clients" (
 	CONSTRAINT "session_clients_session_id_client_id_pk" PRIMARY KEY("session_id","client_id")
 );
 --> statement-breakpoint
+CREATE TABLE "used_proofs" (
+	"key" text PRIMARY KEY NOT NULL,
+	"expires_at" timestamp with time zone NOT NULL
+);
+--> statement-breakpoint
 ALTER TABLE "tokens" DROP CONSTRAINT "tokens_revocation_reason";--> statement-breakpoint
 ALTER TABLE "authorization_codes" ALTER COLUMN "code_challenge" DROP NOT NULL;--> statement-breakpoint
 ALTER TABLE "authorization_requests" ALTER COLUMN "code_challenge" DROP NOT NULL;--> statement-breakpoint
@@ -96,5 +101,6 @@ CREATE INDEX "device_codes_user" ON "device_codes" USING btree ("user_id");--> s
 CREATE INDEX "device_codes_client" ON "device_codes" USING btree ("client_id");--> statement-breakpoint
 CREATE INDEX "logout_deliveries_due" ON "logout_deliveries" USING btree ("next_attempt_at");--> statement-breakpoint
 CREATE INDEX "session_clients_client" ON "session_clients" USING btree ("client_id");--> statement-breakpoint
+CREATE INDEX "used_proofs_expiry" ON "used_proofs" USING btree ("expires_at");--> statement-breakpoint
 ALTER TABLE "clients" ADD CONSTRAINT "clients_token_profile" CHECK ("clients"."token_profile" in ('short', 'standard', 'long'));--> statement-breakpoint
 ALTER TABLE "tokens" ADD CONSTRAINT "tokens_revocation_reason" CHECK ("tokens"."revocation_reason" in ('rotation', 'reuse', 'code_replay', 'consent_revoked', 'account_inactive', 'password_changed', 'client_inactive', 'client_request'));

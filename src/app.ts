@@ -7,6 +7,7 @@ import { ping } from '#/database/ping.ts'
 import type { ReadCache } from '#/database/read-cache.ts'
 import type { Client } from '#/domain/clients/clients.ts'
 import type { KeySet } from '#/domain/keys/keys.ts'
+import type { FetchDocument } from '#/domain/outbound/fetch-document.ts'
 import { createPasswords } from '#/domain/users/passwords.ts'
 import { accountRoutes } from '#/endpoints/account/routes.ts'
 import { adminRoutes } from '#/endpoints/admin/routes.ts'
@@ -45,6 +46,8 @@ export interface AppParts {
   readonly clients: ReadCache<Client>
   readonly keys: () => Promise<KeySet>
   readonly redis: Redis | undefined
+  /** How addresses that clients name are asked. */
+  readonly fetchDocument: FetchDocument
   /** Tests turn it. */
   readonly clock: () => Date
   readonly draining: () => boolean

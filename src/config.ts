@@ -131,6 +131,11 @@ export const settings = {
     '',
     'Addresses or networks of reverse proxies whose `X-Forwarded-For` and `traceparent` are believed, separated by commas. Empty: nobody.',
   ),
+  OUTBOUND_PRIVATE_ADDRESSES: server(
+    flag,
+    'false',
+    'Also ask private addresses that clients name (`jwks_uri`, `request_uri`, logout URIs …), and this machine by plain http. For development and closed networks: with it every client that may register can make this server ask the neighbours.',
+  ),
   SERVER_SHUTDOWN_TIMEOUT: server(
     positiveDuration,
     '10s',

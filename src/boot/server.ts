@@ -5,6 +5,7 @@ import type { Config } from '#/config.ts'
 import { type OpenDatabase, openDatabase } from '#/database/client.ts'
 import { observePools } from '#/database/observe-pools.ts'
 import { prepareKeys } from '#/domain/keys/keys.ts'
+import { createFetchDocument } from '#/domain/outbound/fetch-document.ts'
 import { observePopulation } from '#/domain/population/observe.ts'
 import { startSweeper } from '#/domain/sweeper/sweeper.ts'
 import { createLog, type Log } from '#/telemetry/log.ts'
@@ -45,6 +46,10 @@ export async function startServer(
     log,
     ...caches,
     redis,
+    fetchDocument: createFetchDocument({
+      privateAddresses: config.OUTBOUND_PRIVATE_ADDRESSES,
+      recorder,
+    }),
     clock,
     draining: () => draining,
   })

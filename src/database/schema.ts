@@ -10,6 +10,7 @@ import { sessionClients } from './schema/session-clients.ts'
 import { sessions } from './schema/sessions.ts'
 import { signingKeys } from './schema/signing-keys.ts'
 import { tokens } from './schema/tokens.ts'
+import { usedProofs } from './schema/used-proofs.ts'
 import { users } from './schema/users.ts'
 
 export const schema = {
@@ -24,5 +25,6 @@ export const schema = {
   sessions,
   signingKeys,
   tokens,
+  usedProofs,
   users,
 }

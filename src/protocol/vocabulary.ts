@@ -129,7 +129,7 @@ export const refreshResults = [
 export type RefreshResult = (typeof refreshResults)[number]
 
 /** In-process caches. */
-export const cacheNames = ['client', 'signing_keys', 'population'] as const
+export const cacheNames = ['client', 'client_keys', 'signing_keys', 'population'] as const
 export type CacheName = (typeof cacheNames)[number]
 
 /** The COUNTs behind the population gauges. */
@@ -153,5 +153,22 @@ export const sweeperTasks = [
   'authorization_codes',
   'tokens',
   'audit_events',
+  'used_proofs',
 ] as const
 export type SweeperTask = (typeof sweeperTasks)[number]
+
+/** Signed proofs whose `jti` is accepted once. */
+export type ProofKind = 'client_assertion' | 'dpop' | 'request_object'
+
+/** Why this server asks an address that a client named. */
+export const outboundPurposes = [
+  'jwks',
+  'request_object',
+  'sector_identifier',
+  'backchannel_logout',
+] as const
+export type OutboundPurpose = (typeof outboundPurposes)[number]
+
+/** How that went; `refused` is an address this server does not ask. */
+export const outboundResults = ['success', 'refused', 'failed', 'timeout'] as const
+export type OutboundResult = (typeof outboundResults)[number]

@@ -14,6 +14,8 @@ import {
   loginFailureReasons,
   loginMethods,
   loginSources,
+  outboundPurposes,
+  outboundResults,
   populationGroups,
   rateLimitedEndpoints,
   refreshResults,
@@ -245,6 +247,18 @@ const housekeeping = {
     unit: '{lookup}',
     description: 'Loads that failed; a row that does not exist is not a failure.',
     labels: { cache_name: cacheNames },
+  }),
+  outboundRequests: counter('authgate.outbound.requests', {
+    unit: '{request}',
+    description:
+      'Requests to addresses that clients named; refused means an address this server does not ask.',
+    labels: { purpose: outboundPurposes, result: outboundResults },
+  }),
+  outboundRequestDuration: histogram('authgate.outbound.request.duration', {
+    unit: 's',
+    description: 'Time of a request to an address that a client named.',
+    labels: { purpose: outboundPurposes },
+    buckets: requestBuckets,
   }),
   auditEventsDropped: counter('audit.events.dropped', {
     unit: '{event}',

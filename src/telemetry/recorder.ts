@@ -15,6 +15,8 @@ import type {
   LoginFailureReason,
   LoginMethod,
   LoginSource,
+  OutboundPurpose,
+  OutboundResult,
   PopulationGroup,
   RateLimitedEndpoint,
   RefreshResult,
@@ -226,7 +228,14 @@ function housekeeping(instruments: Instruments) {
   const errors = createCounter(instruments, catalogue.sweeperErrors)
   const turns = createHistogram(instruments, catalogue.sweeperDuration)
   const exports = createCounter(instruments, catalogue.exportFailures)
+  const outbound = createCounter(instruments, catalogue.outboundRequests)
+  const outboundTimes = createHistogram(instruments, catalogue.outboundRequestDuration)
   return {
+    /** An address that a client named was asked, or refused. */
+    outboundRequested(purpose: OutboundPurpose, result: OutboundResult, seconds: number): void {
+      outbound({ purpose, result })
+      outboundTimes({ purpose }, seconds)
+    },
     /** Audit events could not be written. */
     auditEventsDropped(count: number): void {
       dropped({}, count)

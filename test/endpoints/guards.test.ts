@@ -139,6 +139,7 @@ describe('the table of routes', () => {
       log: createLog({ level: 'silent' }),
       ...caches,
       redis: undefined,
+      fetchDocument: () => Promise.reject(new Error('nobody is asked here')),
       clock: app.now,
       draining: () => false,
     })

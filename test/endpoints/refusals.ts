@@ -14,6 +14,7 @@ const tables = [
   'authorization_codes',
   'tokens',
   'signing_keys',
+  'used_proofs',
 ] as const
 
 /** Count and digest of each table's rows; when a session was last seen does not belong to its state. */

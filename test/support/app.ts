@@ -4,6 +4,7 @@ import { createApp } from '#/app.ts'
 import { createCaches } from '#/boot/caches.ts'
 import { type Config, parseConfig } from '#/config.ts'
 import { prepareKeys } from '#/domain/keys/keys.ts'
+import { createFetchDocument } from '#/domain/outbound/fetch-document.ts'
 import { observePopulation } from '#/domain/population/observe.ts'
 import { createLog } from '#/telemetry/log.ts'
 import { type Metrics, startMetrics } from '#/telemetry/provider.ts'
@@ -76,6 +77,10 @@ export async function startTestApp({
     log,
     ...caches,
     redis: undefined,
+    fetchDocument: createFetchDocument({
+      privateAddresses: config.OUTBOUND_PRIVATE_ADDRESSES,
+      recorder,
+    }),
     clock,
     draining: () => false,
   })

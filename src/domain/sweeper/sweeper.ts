@@ -7,6 +7,7 @@ import type { AuditOrigin } from '#/domain/audit/audit.ts'
 import { deleteOldAuditEvents } from '#/domain/audit/delete-old.ts'
 import { deleteExpiredCodes } from '#/domain/authorization-codes/authorization-codes.ts'
 import { deleteExpiredRequests } from '#/domain/authorization-requests/authorization-requests.ts'
+import { deleteUsedProofs } from '#/domain/proofs/used-proofs.ts'
 import { endWithAudit } from '#/domain/sessions/end-with-audit.ts'
 import { deleteEndedSessions, endLapsedSessions } from '#/domain/sessions/sessions.ts'
 import { deleteDeadTokens } from '#/domain/tokens/tokens.ts'
@@ -25,6 +26,8 @@ interface Retention {
 const codeMemoryMs = 24 * hours
 /** Rotated refresh tokens are remembered for 30 days, to end the family of a reused one. */
 const tokenMemoryMs = 30 * 24 * hours
+/** Used proofs outlive their expiry a little: the clocks of two replicas can disagree. */
+const proofMemoryMs = hours / 12
 
 interface Turn {
   readonly recorder: Recorder
@@ -42,6 +45,7 @@ const tasksFor = (retention: Retention): Record<SweeperTask, Task> => ({
   authorization_codes: (db, { now }) => deleteExpiredCodes(db, earlier(now, codeMemoryMs), batch),
   tokens: (db, { now }) => deleteDeadTokens(db, earlier(now, tokenMemoryMs), batch),
   audit_events: (db, { now }) => deleteOldAuditEvents(db, earlier(now, retention.auditMs), batch),
+  used_proofs: (db, { now }) => deleteUsedProofs(db, earlier(now, proofMemoryMs), batch),
 })
 
 export interface SweepOptions {

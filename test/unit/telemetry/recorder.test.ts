@@ -216,6 +216,14 @@ const events: [string, (recorder: Recorder) => void, Record<string, number>][] =
     { 'authgate_sweeper_errors_total{task="tokens"}': 1 },
   ],
   [
+    'a request to an address of a client',
+    (r) => r.outboundRequested('jwks', 'refused', 0.2),
+    {
+      'authgate_outbound_requests_total{purpose="jwks",result="refused"}': 1,
+      'authgate_outbound_request_duration_seconds_count{purpose="jwks"}': 1,
+    },
+  ],
+  [
     'a turn of the sweeper',
     (r) => r.sweeperTurn(0.2),
     { authgate_sweeper_duration_seconds_count: 1 },
@@ -345,6 +353,7 @@ function hostile(recorder: Recorder, value: string) {
   call['oauthError']?.('/oauth/token', value)
   call['oauthError']?.(value, 'invalid_grant')
   call['rateLimitChecked']?.(value, 'limited')
+  call['outboundRequested']?.(value, value, 1)
   call['sweeperSwept']?.(value, 1)
   call['populationQueried']?.(value, 1)
   call['populationQueryFailed']?.(value)

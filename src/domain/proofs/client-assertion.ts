@@ -1,0 +1,64 @@
+/**
+ * Client assertions (`private_key_jwt`): RFC 7523 §3 and OIDC Core §9, held to RFC 9700 §2.5 and the FAPI 2.0 Security
+ * Profile: signed by the client's own key, meant for us, short-lived, used once.
+ */
+import type { JWTPayload } from 'jose'
+import type { Database } from '#/database/client.ts'
+import type { ClientKeys, KeyedClient } from '#/domain/clients/client-keys.ts'
+import { algorithmsOf, clockSkewSeconds, ProofError } from '#/protocol/proofs.ts'
+import { useProof } from './used-proofs.ts'
+
+interface AssertingClient extends KeyedClient {
+  readonly tokenEndpointAuthSigningAlg: string | null
+}
+
+export interface PresentedAssertion {
+  readonly assertion: string
+  readonly client: AssertingClient
+  /** What may stand in `aud`: the issuer, and the addresses by which clients know the endpoint. */
+  readonly audiences: readonly string[]
+  readonly now: Date
+}
+
+/** How far ahead `exp` may be: how long a `jti` has to be remembered. */
+const longestSeconds = 60 * 60
+
+/** Throws a `ProofError` unless the client has proven itself, for the first time with this assertion. */
+export async function verifyClientAssertion(
+  db: Database,
+  keys: ClientKeys,
+  { assertion, client, audiences, now }: PresentedAssertion,
+): Promise<void> {
+  const { clientId, tokenEndpointAuthSigningAlg: registered } = client
+  const options = {
+    algorithms: algorithmsOf(registered),
+    issuer: clientId,
+    subject: clientId,
+    audience: [...audiences],
+    requiredClaims: ['exp', 'jti'],
+    clockTolerance: clockSkewSeconds,
+    currentDate: now,
+  }
+  const { payload } = await keys.verify(client, assertion, options).catch((cause: unknown) => {
+    throw new ProofError('the client assertion does not hold', { cause })
+  })
+  const { jti, expiresAt } = requireBounds(payload, audiences, now)
+  if (!(await useProof(db, { kind: 'client_assertion', owner: clientId, jti, expiresAt })))
+    throw new ProofError('the client assertion was used before')
+}
+
+function requireBounds(
+  { aud, exp = 0, iat, jti }: JWTPayload,
+  audiences: readonly string[],
+  now: Date,
+) {
+  const seconds = now.getTime() / 1000
+  // Whoever else is named could present it to us (RFC 9700 §4.17 warns of the like).
+  if (![aud].flat().every((audience) => audience !== undefined && audiences.includes(audience)))
+    throw new ProofError('the client assertion is also meant for others')
+  if (exp > seconds + longestSeconds) throw new ProofError('the client assertion lives too long')
+  if (iat !== undefined && iat > seconds + clockSkewSeconds)
+    throw new ProofError('the client assertion comes from the future')
+  if (typeof jti !== 'string' || jti === '') throw new ProofError('the client assertion has no jti')
+  return { jti, expiresAt: new Date((exp + clockSkewSeconds) * 1000) }
+}
