@@ -48,6 +48,8 @@ function readCredentials(
     if (bodySecret !== undefined || isOther) {
       throw new OAuthError('invalid_request', 'use one way of client authentication')
     }
+    // RFC 6749 §2.3.1: an empty secret is none at all; public clients that know only Basic send it.
+    if (basic?.secret === '') return { method: 'none', clientId: basic.clientId, secret: undefined }
     return basic && { method: 'client_secret_basic', ...basic }
   }
   if (bodyId === undefined) throw new OAuthError('invalid_request', 'client_id is missing')

@@ -313,11 +313,7 @@ describe('client authentication', () => {
       'client_secret_basic',
       () => ({ headers: basic(confidential.id, 'x') }),
     ],
-    [
-      'an empty secret in the header',
-      'client_secret_basic',
-      () => ({ headers: basic(confidential.id, '') }),
-    ],
+    ['an empty secret in the header', 'none', () => ({ headers: basic(confidential.id, '') })],
     [
       'the digest of the secret',
       'client_secret_post',
@@ -341,9 +337,9 @@ describe('client authentication', () => {
       () => ({ fields: { client_id: publicId, client_secret: 'x' } }),
     ],
     [
-      'a public client in the header',
+      'a public client with a secret in the header',
       'client_secret_basic',
-      () => ({ headers: basic(publicId, '') }),
+      () => ({ headers: basic(publicId, 'x') }),
     ],
   ]
   it.each(failing)(
@@ -372,6 +368,12 @@ describe('client authentication', () => {
         authenticated('client_secret_basic', 'failure'),
       )
     }
+  })
+
+  it('takes a public client that names itself in the header, without a secret (RFC 6749 §2.3.1)', async () => {
+    const { result, moved } = await observe(app, () => postToken(app, grant, basic(publicId, '')))
+    await expectError(result, 400, 'invalid_grant')
+    expect(moved).toMatchObject(publicOk)
   })
 
   it('decodes both parts of the header from form encoding (RFC 6749 §2.3.1)', async () => {
