@@ -30,6 +30,12 @@ CREATE TABLE "logout_deliveries" (
 	"created_at" timestamp with time zone NOT NULL
 );
 --> statement-breakpoint
+CREATE TABLE "server_secrets" (
+	"name" text PRIMARY KEY NOT NULL,
+	"sealed_value" text NOT NULL,
+	"sealed_with" text NOT NULL
+);
+--> statement-breakpoint
 CREATE TABLE "session_clients" (
 	"session_id" uuid NOT NULL,
 	"client_id" text NOT NULL,
@@ -84,6 +90,9 @@ ALTER TABLE "clients" ADD COLUMN "allowed_resources" text[] DEFAULT '{}' NOT NUL
 ALTER TABLE "clients" ADD COLUMN "served_resources" text[] DEFAULT '{}' NOT NULL;--> statement-breakpoint
 ALTER TABLE "clients" ADD COLUMN "extra_claims" boolean DEFAULT false NOT NULL;--> statement-breakpoint
 ALTER TABLE "clients" ADD COLUMN "registration_token_hash" text;--> statement-breakpoint
+ALTER TABLE "signing_keys" ADD COLUMN "activates_at" timestamp with time zone DEFAULT now() NOT NULL;--> statement-breakpoint
+ALTER TABLE "signing_keys" ADD COLUMN "retires_at" timestamp with time zone;--> statement-breakpoint
+ALTER TABLE "signing_keys" ADD COLUMN "expires_at" timestamp with time zone;--> statement-breakpoint
 ALTER TABLE "tokens" ADD COLUMN "resources" text[] DEFAULT '{}' NOT NULL;--> statement-breakpoint
 ALTER TABLE "tokens" ADD COLUMN "dpop_jkt" text;--> statement-breakpoint
 ALTER TABLE "tokens" ADD COLUMN "details" jsonb DEFAULT '{}'::jsonb NOT NULL;--> statement-breakpoint
@@ -103,4 +112,4 @@ CREATE INDEX "logout_deliveries_due" ON "logout_deliveries" USING btree ("next_a
 CREATE INDEX "session_clients_client" ON "session_clients" USING btree ("client_id");--> statement-breakpoint
 CREATE INDEX "used_proofs_expiry" ON "used_proofs" USING btree ("expires_at");--> statement-breakpoint
 ALTER TABLE "clients" ADD CONSTRAINT "clients_token_profile" CHECK ("clients"."token_profile" in ('short', 'standard', 'long'));--> statement-breakpoint
-ALTER TABLE "tokens" ADD CONSTRAINT "tokens_revocation_reason" CHECK ("tokens"."revocation_reason" in ('rotation', 'reuse', 'code_replay', 'consent_revoked', 'account_inactive', 'password_changed', 'client_inactive', 'client_request'));
+ALTER TABLE "tokens" ADD CONSTRAINT "tokens_revocation_reason" CHECK ("tokens"."revocation_reason" in ('rotation', 'reuse', 'code_replay', 'consent_revoked', 'account_inactive', 'password_changed', 'client_inactive', 'client_request')) NOT VALID;

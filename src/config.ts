@@ -7,6 +7,7 @@ import { BlockList, isIP } from 'node:net'
 import { join } from 'node:path'
 import { z } from 'zod'
 import { randomSecret } from '#/protocol/secrets.ts'
+import { signingAlgorithms } from '#/protocol/vocabulary.ts'
 
 const duration = z.string().transform((text, context) => {
   const match = /^(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?(?:(\d+)ms)?$/.exec(text)
@@ -83,6 +84,14 @@ const proxies = list.transform((items, context) => {
   }
   return addresses
 })
+
+const signingAlgorithm = z
+  .string()
+  .refine(
+    (text) => text !== 'HS256',
+    'write ES256, RS256 or EdDSA; HS256 is not offered, since whoever can check its signatures can also make them',
+  )
+  .pipe(z.enum(signingAlgorithms, 'write ES256, RS256 or EdDSA'))
 
 const rate = whole(1, 1_000_000)
 
@@ -217,6 +226,25 @@ export const settings = {
     'Life of an authorization code (RFC 6749 advises 10 minutes at most).',
   ),
   JWT_EXPIRATION: tokens(positiveDuration, '1h', 'Life of access and ID tokens.'),
+  JWT_EXPIRATION_MAX: tokens(positiveDuration, '24h', 'Longest life of any access or ID token.'),
+  JWT_SIGNING_ALGORITHM: tokens(
+    signingAlgorithm,
+    'ES256',
+    'What access tokens are signed with: ES256, RS256 or EdDSA. Clients choose for their ID tokens; keys for all three are always there.',
+  ),
+  JWT_KEY_ROTATION_INTERVAL: tokens(
+    positiveDuration,
+    '2160h',
+    'How long a key signs before the next one takes over; until their last token has expired, old keys stay published.',
+  ),
+  JWT_KEY_PUBLISH_AHEAD: tokens(
+    duration.refine(
+      (ms) => ms >= 600_000,
+      'write at least 10m: key lists are cached for 5 minutes',
+    ),
+    '24h',
+    'How long before its first use a key is published, so that everybody who caches keys has it in time.',
+  ),
   REFRESH_TOKEN_EXPIRATION: tokens(
     positiveDuration,
     '720h',
@@ -398,7 +426,7 @@ export function parseConfig(environment: Readonly<Record<string, string | undefi
     environment[name] ? [`${name}: is no longer known; ${advice}.`] : [],
   )
   const values = parseValues(environment, problems)
-  problems.push(...crossProblems(values, environment))
+  problems.push(...crossProblems(values, environment), ...tokenProblems(values))
   if (problems.length > 0) throw new ConfigError(problems)
   const v = values as Values
   const baseUrl = v.BASE_URL ?? `http://localhost:${v.PORT}`
@@ -481,6 +509,21 @@ function crossProblems(
     )
   }
   return problems
+}
+
+function tokenProblems(v: Partial<Values>): string[] {
+  const {
+    JWT_EXPIRATION: life = 0,
+    JWT_EXPIRATION_MAX: longest = Number.POSITIVE_INFINITY,
+    JWT_KEY_PUBLISH_AHEAD: ahead = 0,
+    JWT_KEY_ROTATION_INTERVAL: interval = Number.POSITIVE_INFINITY,
+  } = v
+  return [
+    ...(life > longest ? ['JWT_EXPIRATION: must not be longer than JWT_EXPIRATION_MAX.'] : []),
+    ...(ahead >= interval
+      ? ['JWT_KEY_PUBLISH_AHEAD: must be shorter than JWT_KEY_ROTATION_INTERVAL.']
+      : []),
+  ]
 }
 
 const isLoopback = (host: string) =>

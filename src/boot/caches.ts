@@ -1,7 +1,8 @@
 import type { OpenDatabase } from '#/database/client.ts'
 import { createReadCache, type ReadCache } from '#/database/read-cache.ts'
 import { type Client, cacheChannel, findClient } from '#/domain/clients/clients.ts'
-import { type KeySet, loadKeySet } from '#/domain/keys/keys.ts'
+import { type KeySet, loadKeySet, type OpenedKeys } from '#/domain/keys/keys.ts'
+import type { SigningAlgorithm } from '#/protocol/vocabulary.ts'
 import type { Recorder } from '#/telemetry/recorder.ts'
 
 export interface Caches {
@@ -9,10 +10,18 @@ export interface Caches {
   keys(): Promise<KeySet>
 }
 
+interface CacheOptions {
+  readonly recorder: Recorder
+  readonly secrets: readonly string[]
+  readonly ttlMs: number
+  readonly algorithm: SigningAlgorithm
+  readonly clock: () => Date
+}
+
 /** Clients and keys: read often, changed rarely, dropped everywhere by the NOTIFY of the transaction that changes one. */
 export async function createCaches(
   { db, listen }: OpenDatabase,
-  { recorder, secrets, ttlMs }: { recorder: Recorder; secrets: readonly string[]; ttlMs: number },
+  { recorder, ttlMs, ...keyOptions }: CacheOptions,
 ): Promise<Caches> {
   const clients = createReadCache({
     load: (clientId) => findClient(db, clientId),
@@ -20,27 +29,47 @@ export async function createCaches(
     max: 10_000,
     onLookup: (outcome) => recorder.cacheLookup('client', outcome),
   })
+  const opened: OpenedKeys = { keys: new Map() }
   const keySets = createReadCache({
-    load: () => loadKeySet(db, secrets),
-    ttlMs,
+    load: () => loadKeySet(db, { ...keyOptions, opened, reload }),
+    ttlMs: Math.min(ttlMs, longestKeyTtlMs),
     max: 1,
     onLookup: (outcome) => recorder.cacheLookup('signing_keys', outcome),
+  })
+  async function keys(): Promise<KeySet> {
+    const found = await keySets.get('all')
+    if (!found) throw new Error('there are no signing keys')
+    return found
+  }
+  const reload = atMostEvery(reloadPauseMs, () => {
+    keySets.invalidate()
+    return keys()
   })
   const flush = () => {
     clients.invalidate()
     keySets.invalidate()
   }
-  await listen(
-    cacheChannel,
-    (payload) => (payload.startsWith('client:') ? clients.invalidate(payload.slice(7)) : flush()),
-    flush,
-  )
-  return {
-    clients,
-    async keys() {
-      const keys = await keySets.get('all')
-      if (!keys) throw new Error('there are no signing keys')
-      return keys
-    },
+  const forget = (payload: string) => {
+    if (payload.startsWith('client:')) clients.invalidate(payload.slice(7))
+    else if (payload === 'keys') keySets.invalidate()
+    else flush()
+  }
+  await listen(cacheChannel, forget, flush)
+  return { clients, keys }
+}
+
+/** A replica that misses the news of a key still sees it long before its first use, whatever the TTL of clients. */
+const longestKeyTtlMs = 60_000
+
+/** However many tokens with made-up key ids come in, they cost one load in this time. */
+const reloadPauseMs = 10_000
+
+/** Whoever asks again too soon gets the answer of the last time. */
+function atMostEvery<T>(pauseMs: number, load: () => Promise<T>): () => Promise<T> {
+  let last: { readonly at: number; readonly answer: Promise<T> } | undefined
+  return () => {
+    if (!last || performance.now() - last.at >= pauseMs)
+      last = { at: performance.now(), answer: load() }
+    return last.answer
   }
 }

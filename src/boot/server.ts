@@ -4,7 +4,7 @@ import { createApp } from '#/app.ts'
 import type { Config } from '#/config.ts'
 import { type OpenDatabase, openDatabase } from '#/database/client.ts'
 import { observePools } from '#/database/observe-pools.ts'
-import { prepareKeys } from '#/domain/keys/keys.ts'
+import { prepareKeys } from '#/domain/keys/prepare-keys.ts'
 import { createFetchDocument } from '#/domain/outbound/fetch-document.ts'
 import { observePopulation } from '#/domain/population/observe.ts'
 import { startSweeper } from '#/domain/sweeper/sweeper.ts'
@@ -35,7 +35,13 @@ export async function startServer(
   const { recorder } = telemetry
   const { database, first } = await prepareDatabase(config, secrets, telemetry)
   const { db } = database
-  const caches = await createCaches(database, { recorder, secrets, ttlMs: config.CLIENT_CACHE_TTL })
+  const caches = await createCaches(database, {
+    recorder,
+    secrets,
+    ttlMs: config.CLIENT_CACHE_TTL,
+    algorithm: config.JWT_SIGNING_ALGORITHM,
+    clock,
+  })
   const redis = config.REDIS_URL === undefined ? undefined : connectRedis(config.REDIS_URL, log)
   let draining = false
   const app = createApp({

@@ -6,6 +6,7 @@ import { clients } from './schema/clients.ts'
 import { consents } from './schema/consents.ts'
 import { deviceCodes } from './schema/device-codes.ts'
 import { logoutDeliveries } from './schema/logout-deliveries.ts'
+import { serverSecrets } from './schema/server-secrets.ts'
 import { sessionClients } from './schema/session-clients.ts'
 import { sessions } from './schema/sessions.ts'
 import { signingKeys } from './schema/signing-keys.ts'
@@ -21,6 +22,7 @@ export const schema = {
   consents,
   deviceCodes,
   logoutDeliveries,
+  serverSecrets,
   sessionClients,
   sessions,
   signingKeys,

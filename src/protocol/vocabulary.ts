@@ -77,6 +77,7 @@ export const refreshTokenModes = ['rotating', 'fixed'] as const
 
 /** What we sign with; discovery, registration and the keys in the database follow from this list. */
 export const signingAlgorithms = ['ES256', 'RS256', 'EdDSA'] as const
+export type SigningAlgorithm = (typeof signingAlgorithms)[number]
 
 /** What clients may sign their assertions, proofs and request objects with. */
 export const clientSigningAlgorithms = ['ES256', 'PS256', 'RS256', 'EdDSA'] as const

@@ -130,7 +130,13 @@ describe('the table of routes', () => {
   it('lists every route of the app, so that none can be forgotten', async () => {
     const { config, database, recorder } = app
     const secrets = config.SESSION_SECRET ?? sessionSecrets(config)
-    const caches = await createCaches(database, { recorder, secrets, ttlMs: 0 })
+    const caches = await createCaches(database, {
+      recorder,
+      secrets,
+      ttlMs: 0,
+      algorithm: config.JWT_SIGNING_ALGORITHM,
+      clock: app.now,
+    })
     const whole = createApp({
       config,
       secrets,

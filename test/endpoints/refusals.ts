@@ -15,6 +15,7 @@ const tables = [
   'tokens',
   'signing_keys',
   'used_proofs',
+  'server_secrets',
 ] as const
 
 /** Count and digest of each table's rows; when a session was last seen does not belong to its state. */

@@ -186,7 +186,7 @@ describe('/oauth/userinfo', () => {
     const claims = decodeJwt(issued.access_token)
     const header = decodeProtectedHeader(issued.access_token)
     const kid = header.kid ?? ''
-    const { current } = await loadOwnKeys()
+    const current = (await loadOwnKeys()).signing('ES256')
     const foreign = await generateKeyPair('ES256', { extractable: true })
     const jwk = await exportJWK(foreign.publicKey)
     const signed = (
@@ -296,7 +296,11 @@ describe('/oauth/userinfo', () => {
 })
 
 const loadOwnKeys = () =>
-  loadKeySet(app.database.db, ['test secret of at least thirty-two characters'])
+  loadKeySet(app.database.db, {
+    secrets: ['test secret of at least thirty-two characters'],
+    algorithm: 'ES256',
+    clock: app.now,
+  })
 
 async function refreshTokenId(userId: string): Promise<string> {
   const rows = await app.database.db.select().from(tokens).where(eq(tokens.userId, userId))

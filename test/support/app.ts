@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto'
 import { createApp } from '#/app.ts'
 import { createCaches } from '#/boot/caches.ts'
 import { type Config, parseConfig } from '#/config.ts'
-import { prepareKeys } from '#/domain/keys/keys.ts'
+import { prepareKeys } from '#/domain/keys/prepare-keys.ts'
 import { createFetchDocument } from '#/domain/outbound/fetch-document.ts'
 import { observePopulation } from '#/domain/population/observe.ts'
 import { createLog } from '#/telemetry/log.ts'
@@ -68,7 +68,13 @@ export async function startTestApp({
     loadTimeoutMs: 5000,
   })
   await prepareKeys(database.db, secrets, clock())
-  const caches = await createCaches(database, { recorder, secrets, ttlMs: config.CLIENT_CACHE_TTL })
+  const caches = await createCaches(database, {
+    recorder,
+    secrets,
+    ttlMs: config.CLIENT_CACHE_TTL,
+    algorithm: config.JWT_SIGNING_ALGORITHM,
+    clock,
+  })
   const app = createApp({
     config,
     secrets,

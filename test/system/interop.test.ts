@@ -209,14 +209,16 @@ describe('oauth4webapi', () => {
     },
   )
 
-  it('accepts the metadata of RFC 8414 as well, and finds the signing key in the key set', async () => {
+  it('accepts the metadata of RFC 8414 as well, and finds the signing keys in the key set', async () => {
     const as = await discover('oauth2')
     expect(as.issuer).toBe(server.url)
     const { keys } = (await (await fetch(as.jwks_uri ?? '')).json()) as { keys: object[] }
     expect(keys).toEqual([
       expect.objectContaining({ kty: 'EC', alg: 'ES256', use: 'sig', kid: expect.any(String) }),
+      expect.objectContaining({ kty: 'RSA', alg: 'RS256', use: 'sig', kid: expect.any(String) }),
+      expect.objectContaining({ kty: 'OKP', alg: 'EdDSA', use: 'sig', kid: expect.any(String) }),
     ])
-    expect(keys[0]).not.toHaveProperty('d')
+    for (const key of keys) expect(key).not.toHaveProperty('d')
   })
 
   it('refuses a code whose verifier is another one, and gives nothing away', async () => {

@@ -109,6 +109,25 @@ describe('problems', () => {
     ])
   })
 
+  it('say why HS256 is none of the signing algorithms', () => {
+    expect(problemsOf({ JWT_SIGNING_ALGORITHM: 'HS256' })).toEqual([
+      'JWT_SIGNING_ALGORITHM: write ES256, RS256 or EdDSA; HS256 is not offered, since whoever can check its signatures can also make them (it is "HS256").',
+    ])
+    expect(problemsOf({ JWT_SIGNING_ALGORITHM: 'none' })).toEqual([
+      'JWT_SIGNING_ALGORITHM: write ES256, RS256 or EdDSA (it is "none").',
+    ])
+  })
+
+  it('keep lifetimes and the rotation of keys in an order that can work', () => {
+    expect(problemsOf({ JWT_EXPIRATION: '25h' })).toEqual([
+      'JWT_EXPIRATION: must not be longer than JWT_EXPIRATION_MAX.',
+    ])
+    expect(problemsOf({ JWT_KEY_ROTATION_INTERVAL: '24h' })).toEqual([
+      'JWT_KEY_PUBLISH_AHEAD: must be shorter than JWT_KEY_ROTATION_INTERVAL.',
+    ])
+    expect(problemsOf({ JWT_KEY_PUBLISH_AHEAD: '9m' })).toHaveLength(1)
+  })
+
   const secrets: [string, string][] = [
     ['SESSION_SECRET', 'hunter2-short-secret'],
     ['DATABASE_URL', 'mysql://root:hunter2@db/x'],

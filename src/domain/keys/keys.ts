@@ -1,125 +1,127 @@
 /**
- * Signing keys live in the database, the same for every replica. A private key at rest is sealed (AES-256-GCM) under a
- * key derived from a SESSION_SECRET; at boot everything is re-sealed under the newest one.
+ * Signing keys live in the database, the same for every replica: of each algorithm one that signs, beside it the
+ * published next one and the retired ones whose tokens are still about. A private key at rest is sealed under a key
+ * derived from a SESSION_SECRET; at boot everything is sealed anew under the newest one.
  */
-import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto'
+import { createPrivateKey, createPublicKey, type KeyObject } from 'node:crypto'
 import { asc, eq } from 'drizzle-orm'
-import {
-  type CryptoKey,
-  calculateJwkThumbprint,
-  exportJWK,
-  generateKeyPair,
-  importJWK,
-  type JWK,
-} from 'jose'
+import { errors, type JWK } from 'jose'
 import type { Database } from '#/database/client.ts'
+import { serverSecrets } from '#/database/schema/server-secrets.ts'
 import { signingKeys } from '#/database/schema/signing-keys.ts'
-import { deriveKey, sha256 } from '#/protocol/secrets.ts'
+import { type SigningAlgorithm, signingAlgorithms } from '#/protocol/vocabulary.ts'
+import { requireSecret, unseal } from './seal.ts'
 
-interface SigningKey {
+export interface SigningKey {
   readonly kid: string
-  readonly algorithm: 'ES256'
-  readonly privateKey: CryptoKey
-  readonly publicKey: CryptoKey
+  readonly algorithm: SigningAlgorithm
+  readonly privateKey: KeyObject
+  readonly publicKey: KeyObject
+  readonly activatesAt: Date
 }
 
 export interface KeySet {
-  /** The newest key: what is signed from now on. */
-  readonly current: SigningKey
+  /** The one to sign with at the moment of the call. */
+  signing(algorithm: SigningAlgorithm): SigningKey
+  /** What is signed with where nobody asked for another algorithm. */
+  readonly default: SigningAlgorithm
   /** By `kid`: what may still be presented. */
   readonly byId: ReadonlyMap<string, SigningKey>
+  /** The same; asks the database again when the key is not among those that were loaded. */
+  find(kid: string): Promise<SigningKey | undefined>
   /** RFC 7517 §5: the public halves. */
   readonly jwks: { readonly keys: readonly JWK[] }
+  /** Never changes: pairwise subjects are derived from it (OIDC Core §8.1). */
+  readonly subjectKey: Uint8Array
 }
 
-/** Reads and opens all keys, or throws when none of the secrets opens one. */
-export async function loadKeySet(db: Database, secrets: readonly string[]): Promise<KeySet> {
-  const rows = await db.select().from(signingKeys).orderBy(asc(signingKeys.createdAt))
-  const keys = await Promise.all(rows.map((row) => openKey(row, secrets)))
-  const current = keys.at(-1)
-  if (!current) throw new Error('there is no signing key')
+export interface KeySetOptions {
+  /** Newest first. */
+  readonly secrets: readonly string[]
+  readonly algorithm: SigningAlgorithm
+  readonly clock: () => Date
+  /** What earlier loads have opened: it need not be opened again, whatever has become of the secret that sealed it. */
+  readonly opened?: OpenedKeys
+  /** A set loaded since, for keys that are not in this one. */
+  readonly reload?: () => Promise<KeySet>
+}
+
+export interface OpenedKeys {
+  /** By `kid`. */
+  readonly keys: Map<string, Pick<SigningKey, 'privateKey' | 'publicKey'>>
+  subjectKey?: Uint8Array
+}
+
+/** Reads all published keys and opens those that are new, or throws when none of the secrets does. */
+export async function loadKeySet(db: Database, options: KeySetOptions): Promise<KeySet> {
+  const { secrets, algorithm, clock } = options
+  const opened: OpenedKeys = options.opened ?? { keys: new Map() }
+  const now = clock()
+  const stored = await db
+    .select()
+    .from(signingKeys)
+    .orderBy(asc(signingKeys.activatesAt), asc(signingKeys.kid))
+  const rows = signingAlgorithms.flatMap((name) =>
+    stored.filter((row) => row.algorithm === name && !(row.expiresAt && row.expiresAt <= now)),
+  )
+  const keys = rows.map((row) => openKey(row, secrets, opened))
+  for (const kid of opened.keys.keys())
+    if (!keys.some((key) => key.kid === kid)) opened.keys.delete(kid)
+  const subjectKey = opened.subjectKey ?? (await openSubjectKey(db, secrets))
+  opened.subjectKey = subjectKey
+  const byId = new Map(keys.map((key) => [key.kid, key]))
   return {
-    current,
-    byId: new Map(keys.map((key) => [key.kid, key])),
+    signing: (wanted) => signingAt(keys, wanted, clock()),
+    default: algorithm,
+    byId,
+    find: async (kid) => byId.get(kid) ?? (await options.reload?.())?.byId.get(kid),
     jwks: {
       keys: rows.map(
         (row) => ({ ...row.publicJwk, kid: row.kid, alg: row.algorithm, use: 'sig' }) as JWK,
       ),
     },
+    subjectKey,
   }
 }
 
-/** Makes the first key, and seals every key under the newest secret. To be called by one replica at a time. */
-export async function prepareKeys(
-  db: Database,
-  secrets: readonly string[],
-  now: Date,
-): Promise<void> {
-  const newest = secrets[0]
-  if (newest === undefined) throw new Error('there is no session secret')
-  const rows = await db.select().from(signingKeys)
-  for (const row of rows.filter((row) => row.sealedWith !== nameOf(newest))) {
-    const sealedPrivateJwk = seal(unseal(row.sealedPrivateJwk, secretOf(row, secrets)), newest)
-    await db
-      .update(signingKeys)
-      .set({ sealedPrivateJwk, sealedWith: nameOf(newest) })
-      .where(eq(signingKeys.kid, row.kid))
+/** What `jwtVerify` asks for: the public key that a header names, for the one algorithm it was made for. */
+export const verificationKey =
+  (keys: KeySet) =>
+  async ({ kid, alg }: { kid?: string; alg?: string }): Promise<KeyObject> => {
+    const key = kid === undefined ? undefined : await keys.find(kid)
+    if (!key || key.algorithm !== alg) throw new errors.JWKSNoMatchingKey()
+    return key.publicKey
   }
-  if (rows.length === 0) await createKey(db, newest, now)
-}
 
-async function createKey(db: Database, secret: string, now: Date) {
-  const { publicKey, privateKey } = await generateKeyPair('ES256', { extractable: true })
-  const publicJwk = await exportJWK(publicKey)
-  await db.insert(signingKeys).values({
-    kid: await calculateJwkThumbprint(publicJwk),
-    algorithm: 'ES256',
-    publicJwk: { ...publicJwk },
-    sealedPrivateJwk: seal(JSON.stringify(await exportJWK(privateKey)), secret),
-    sealedWith: nameOf(secret),
-    createdAt: now,
-  })
+/** The latest that has become active. A clock behind that of whoever made the first key finds that one all the same. */
+function signingAt(keys: readonly SigningKey[], algorithm: SigningAlgorithm, now: Date) {
+  const own = keys.filter((key) => key.algorithm === algorithm)
+  const key = own.findLast(({ activatesAt }) => activatesAt <= now) ?? own[0]
+  if (!key) throw new Error(`there is no ${algorithm} signing key`)
+  return key
 }
 
 type KeyRow = typeof signingKeys.$inferSelect
 
-async function openKey(row: KeyRow, secrets: readonly string[]): Promise<SigningKey> {
-  const privateJwk: JWK = JSON.parse(unseal(row.sealedPrivateJwk, secretOf(row, secrets)))
+function openKey(row: KeyRow, secrets: readonly string[], opened: OpenedKeys): SigningKey {
+  const known = opened.keys.get(row.kid) ?? parseKeys(row, secrets)
+  opened.keys.set(row.kid, known)
+  const { kid, algorithm, activatesAt } = row
+  return { ...known, kid, algorithm, activatesAt }
+}
+
+function parseKeys(row: KeyRow, secrets: readonly string[]) {
+  const secret = requireSecret(row.sealedWith, secrets)
+  const privateJwk = JSON.parse(unseal(row.sealedPrivateJwk, secret, 'signing keys'))
   return {
-    kid: row.kid,
-    algorithm: row.algorithm,
-    privateKey: (await importJWK(privateJwk, row.algorithm)) as CryptoKey,
-    publicKey: (await importJWK(row.publicJwk as JWK, row.algorithm)) as CryptoKey,
+    privateKey: createPrivateKey({ key: privateJwk, format: 'jwk' }),
+    publicKey: createPublicKey({ key: row.publicJwk, format: 'jwk' }),
   }
 }
 
-/** Names a secret without giving anything of it away. */
-const nameOf = (secret: string) => sha256(`authgate secret name ${secret}`).slice(0, 12)
-
-function secretOf(row: KeyRow, secrets: readonly string[]): string {
-  const secret = secrets.find((candidate) => nameOf(candidate) === row.sealedWith)
-  if (secret === undefined) {
-    throw new Error(
-      'SESSION_SECRET: none of the secrets opens the signing keys in this database; write the one they were sealed with after the new one: new,old.',
-    )
-  }
-  return secret
-}
-
-function seal(text: string, secret: string): string {
-  const iv = randomBytes(12)
-  const cipher = createCipheriv('aes-256-gcm', deriveKey(secret, 'signing keys'), iv)
-  const sealed = Buffer.concat([cipher.update(text, 'utf8'), cipher.final()])
-  return Buffer.concat([iv, cipher.getAuthTag(), sealed]).toString('base64url')
-}
-
-function unseal(sealed: string, secret: string): string {
-  const bytes = Buffer.from(sealed, 'base64url')
-  const decipher = createDecipheriv(
-    'aes-256-gcm',
-    deriveKey(secret, 'signing keys'),
-    bytes.subarray(0, 12),
-  )
-  decipher.setAuthTag(bytes.subarray(12, 28))
-  return Buffer.concat([decipher.update(bytes.subarray(28)), decipher.final()]).toString('utf8')
+async function openSubjectKey(db: Database, secrets: readonly string[]) {
+  const [row] = await db.select().from(serverSecrets).where(eq(serverSecrets.name, 'subject'))
+  if (!row) throw new Error('there is no subject key')
+  const secret = requireSecret(row.sealedWith, secrets)
+  return Buffer.from(unseal(row.sealedValue, secret, 'server secrets'), 'base64url')
 }

@@ -1,10 +1,11 @@
 /** The signed forms: JWT access tokens (RFC 9068) and ID tokens (OIDC Core §2). */
 import { createHash } from 'node:crypto'
-import { type JWTPayload, jwtVerify, SignJWT } from 'jose'
 import type { User } from '#/database/schema/users.ts'
 import type { KeySet } from '#/domain/keys/keys.ts'
+import { signJwt } from '#/domain/keys/sign.ts'
 import { userClaims } from '#/domain/users/claims.ts'
 import { hasScope } from '#/protocol/scopes.ts'
+import type { SigningAlgorithm } from '#/protocol/vocabulary.ts'
 import type { Token } from './tokens.ts'
 
 const seconds = (date: Date) => Math.floor(date.getTime() / 1000)
@@ -22,24 +23,28 @@ export interface AccessTokenContents {
 export function signAccessToken(keys: KeySet, contents: AccessTokenContents): Promise<string> {
   const { issuer, token, subject, extra } = contents
   const { amr, acr, actor } = token.details
-  return sign(keys, 'at+jwt', {
-    ...extra,
-    iss: issuer,
-    sub: subject,
-    aud: audienceOf(issuer, token),
-    client_id: token.clientId,
-    scope: token.scope,
-    jti: token.id,
-    iat: seconds(token.createdAt),
-    exp: seconds(token.expiresAt),
-    ...(token.authTime && { auth_time: seconds(token.authTime) }),
-    ...(acr !== undefined && { acr }),
-    ...(amr && { amr }),
-    // RFC 9449 §6.1.
-    ...(token.dpopJkt !== null && { cnf: { jkt: token.dpopJkt } }),
-    // RFC 8693 §4.1.
-    ...(actor && { act: actor }),
-  })
+  return signJwt(
+    keys,
+    { algorithm: keys.default, typ: 'at+jwt' },
+    {
+      ...extra,
+      iss: issuer,
+      sub: subject,
+      aud: audienceOf(issuer, token),
+      client_id: token.clientId,
+      scope: token.scope,
+      jti: token.id,
+      iat: seconds(token.createdAt),
+      exp: seconds(token.expiresAt),
+      ...(token.authTime && { auth_time: seconds(token.authTime) }),
+      ...(acr !== undefined && { acr }),
+      ...(amr && { amr }),
+      // RFC 9449 §6.1.
+      ...(token.dpopJkt !== null && { cnf: { jkt: token.dpopJkt } }),
+      // RFC 8693 §4.1.
+      ...(actor && { act: actor }),
+    },
+  )
 }
 
 /** What a token is for: the resources that were named (RFC 8707), and this server where it opens userinfo. */
@@ -60,65 +65,38 @@ export interface IdTokenContents {
   readonly access: Token
   readonly accessToken: string
   readonly nonce: string | null
+  readonly algorithm: SigningAlgorithm
 }
 
 /** OIDC Core §2 and §3.1.3.6, with the claims that the scope asks for (§5.4). */
 export function signIdToken(keys: KeySet, contents: IdTokenContents): Promise<string> {
-  const { issuer, subject, user, access, accessToken, nonce } = contents
+  const { issuer, subject, user, access, accessToken, nonce, algorithm } = contents
   const { amr, acr } = access.details
-  const digest = createHash('sha256').update(accessToken).digest()
-  return sign(keys, 'JWT', {
-    ...userClaims(user, access.scope),
-    iss: issuer,
-    sub: subject,
-    aud: access.clientId,
-    jti: crypto.randomUUID(),
-    iat: seconds(access.createdAt),
-    exp: seconds(access.expiresAt),
-    at_hash: digest.subarray(0, 16).toString('base64url'),
-    ...(access.authTime && { auth_time: seconds(access.authTime) }),
-    ...(acr !== undefined && { acr }),
-    ...(amr && { amr }),
-    ...(nonce !== null && { nonce }),
-    ...(access.sessionId !== null && { sid: access.sessionId }),
-  })
+  return signJwt(
+    keys,
+    { algorithm, typ: 'JWT' },
+    {
+      ...userClaims(user, access.scope),
+      iss: issuer,
+      sub: subject,
+      aud: access.clientId,
+      jti: crypto.randomUUID(),
+      iat: seconds(access.createdAt),
+      exp: seconds(access.expiresAt),
+      at_hash: tokenHash(accessToken, algorithm),
+      ...(access.authTime && { auth_time: seconds(access.authTime) }),
+      ...(acr !== undefined && { acr }),
+      ...(amr && { amr }),
+      ...(nonce !== null && { nonce }),
+      ...(access.sessionId !== null && { sid: access.sessionId }),
+    },
+  )
 }
 
-export type VerifiedAccessToken =
-  | { readonly result: 'valid'; readonly id: string }
-  | { readonly result: 'invalid' | 'expired' }
-
-/** RFC 9068 §4: signature, type, issuer, audience and lifetime. Whether it is still live is the database's word. */
-export async function verifyAccessToken(
-  keys: KeySet,
-  issuer: string,
-  token: string,
-): Promise<VerifiedAccessToken> {
-  try {
-    const { payload } = await jwtVerify(token, ({ kid }) => keyOf(keys, kid), {
-      typ: 'at+jwt',
-      algorithms: ['ES256'],
-      issuer,
-      audience: issuer,
-      requiredClaims: ['exp', 'jti'],
-    })
-    return isUuid(payload.jti) ? { result: 'valid', id: payload.jti } : { result: 'invalid' }
-  } catch (error) {
-    const code = error instanceof Error && 'code' in error ? error.code : undefined
-    return { result: code === 'ERR_JWT_EXPIRED' ? 'expired' : 'invalid' }
-  }
+/** OIDC Core §3.1.3.6: the left half of a digest, by the hash that the signature uses (Ed25519: SHA-512). */
+function tokenHash(token: string, algorithm: SigningAlgorithm): string {
+  const digest = createHash(algorithm === 'EdDSA' ? 'sha512' : 'sha256')
+    .update(token)
+    .digest()
+  return digest.subarray(0, digest.length / 2).toString('base64url')
 }
-
-function keyOf(keys: KeySet, kid: string | undefined) {
-  const key = kid === undefined ? undefined : keys.byId.get(kid)
-  if (!key) throw new Error('unknown key')
-  return key.publicKey
-}
-
-const sign = ({ current }: KeySet, typ: string, claims: JWTPayload): Promise<string> =>
-  new SignJWT(claims)
-    .setProtectedHeader({ alg: current.algorithm, kid: current.kid, typ })
-    .sign(current.privateKey)
-
-const isUuid = (value: unknown): value is string =>
-  typeof value === 'string' && /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(value)

@@ -1,7 +1,7 @@
 import { grantTypes } from '#/protocol/grant-types.ts'
 import { codeChallengeMethods } from '#/protocol/pkce.ts'
 import { standardScopes } from '#/protocol/scopes.ts'
-import { clientAuthenticationMethods } from '#/protocol/vocabulary.ts'
+import { clientAuthenticationMethods, signingAlgorithms } from '#/protocol/vocabulary.ts'
 
 /** RFC 8414 §2. Lists what works, nothing else. */
 export const oauthMetadata = (issuer: string) => ({
@@ -24,7 +24,7 @@ export const openidMetadata = (issuer: string) => ({
   ...oauthMetadata(issuer),
   userinfo_endpoint: `${issuer}/oauth/userinfo`,
   subject_types_supported: ['public'],
-  id_token_signing_alg_values_supported: ['ES256'],
+  id_token_signing_alg_values_supported: signingAlgorithms,
   claims_supported: [
     'iss',
     'sub',

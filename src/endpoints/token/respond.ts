@@ -41,6 +41,7 @@ export async function respond(context: GrantContext, issued: Issued): Promise<To
             access,
             accessToken,
             nonce: issued.nonce ?? null,
+            algorithm: client.idTokenSignedResponseAlg,
           }),
         )
       : undefined

@@ -2,8 +2,8 @@
 import { Hono } from 'hono'
 import type { Database } from '#/database/client.ts'
 import type { KeySet } from '#/domain/keys/keys.ts'
-import { verifyAccessToken } from '#/domain/tokens/sign-tokens.ts'
 import { findLiveAccessToken } from '#/domain/tokens/tokens.ts'
+import { verifyAccessToken } from '#/domain/tokens/verify-access-token.ts'
 import { userClaims } from '#/domain/users/claims.ts'
 import { OAuthError } from '#/protocol/errors.ts'
 import { hasScope } from '#/protocol/scopes.ts'
@@ -41,7 +41,8 @@ async function requireLive(
   { db, issuer, keys }: UserinfoOptions,
 ) {
   const start = performance.now()
-  const verified = await verifyAccessToken(await keys(), issuer, presented)
+  const expected = { issuer, audience: issuer, now: c.var.now }
+  const verified = await verifyAccessToken(await keys(), presented, expected)
   const live =
     verified.result === 'valid' ? await findLiveAccessToken(db, verified.id, c.var.now) : undefined
   const result = live ? 'valid' : verified.result === 'expired' ? 'expired' : 'invalid'
