@@ -23,7 +23,7 @@ CREATE TABLE "device_codes" (
 CREATE TABLE "logout_deliveries" (
 	"id" uuid PRIMARY KEY NOT NULL,
 	"client_id" text NOT NULL,
-	"session_id" uuid NOT NULL,
+	"sid" uuid NOT NULL,
 	"user_id" uuid NOT NULL,
 	"attempts" integer DEFAULT 0 NOT NULL,
 	"next_attempt_at" timestamp with time zone NOT NULL,
@@ -39,7 +39,8 @@ CREATE TABLE "server_secrets" (
 CREATE TABLE "session_clients" (
 	"session_id" uuid NOT NULL,
 	"client_id" text NOT NULL,
-	CONSTRAINT "session_clients_session_id_client_id_pk" PRIMARY KEY("session_id","client_id")
+	"sid" uuid NOT NULL,
+	CONSTRAINT "session_clients_session_id_client_id_sid_pk" PRIMARY KEY("session_id","client_id","sid")
 );
 --> statement-breakpoint
 CREATE TABLE "used_proofs" (

@@ -105,7 +105,7 @@ function mountEndpoints(app: Hono<AppEnv>, parts: AppParts) {
       knownBrowsers: createKnownBrowsers(sealing),
     }),
   )
-  app.route('/', logoutRoutes({ db, cookies, sessions, csrf }))
+  app.route('/', logoutRoutes({ db, issuer, clients, keys, cookies, sessions, csrf }))
   app.route(
     '/',
     authorizeRoutes({

@@ -5,6 +5,9 @@ import type { Config } from '#/config.ts'
 import { type OpenDatabase, openDatabase } from '#/database/client.ts'
 import { observePools } from '#/database/observe-pools.ts'
 import { prepareKeys } from '#/domain/keys/prepare-keys.ts'
+import { logoutChannel } from '#/domain/logout-deliveries/announce.ts'
+import type { DeliveryOptions } from '#/domain/logout-deliveries/deliver.ts'
+import { startLogoutWorker } from '#/domain/logout-deliveries/worker.ts'
 import { createFetchDocument } from '#/domain/outbound/fetch-document.ts'
 import { observePopulation } from '#/domain/population/observe.ts'
 import { startSweeper } from '#/domain/sweeper/sweeper.ts'
@@ -44,6 +47,10 @@ export async function startServer(
   })
   const redis = config.REDIS_URL === undefined ? undefined : connectRedis(config.REDIS_URL, log)
   let draining = false
+  const fetchDocument = createFetchDocument({
+    privateAddresses: config.OUTBOUND_PRIVATE_ADDRESSES,
+    recorder,
+  })
   const app = createApp({
     config,
     secrets,
@@ -52,10 +59,7 @@ export async function startServer(
     log,
     ...caches,
     redis,
-    fetchDocument: createFetchDocument({
-      privateAddresses: config.OUTBOUND_PRIVATE_ADDRESSES,
-      recorder,
-    }),
+    fetchDocument,
     clock,
     draining: () => draining,
   })
@@ -68,6 +72,13 @@ export async function startServer(
     intervalMs: config.SESSION_SWEEP_INTERVAL,
     clock,
   })
+  const logouts = await startLogouts(database, {
+    recorder,
+    issuer: config.BASE_URL,
+    keys: caches.keys,
+    fetchDocument,
+    clock,
+  })
   printBanner({ config, build, first, embedded: database.embedded })
   log.info({ ...build, address: `${config.HOST}:${config.PORT}` }, 'started')
   return {
@@ -76,11 +87,19 @@ export async function startServer(
       log.info('draining')
       await listener.close(config.SERVER_SHUTDOWN_TIMEOUT)
       await stopSweeper()
+      await logouts.stop()
       await scrape?.close()
       await release({ telemetry, redis, database, log })
       log.info('stopped')
     },
   }
+}
+
+/** Delivers logout tokens: what is due at the start, and whatever any replica announces. */
+async function startLogouts({ db, listen: hear }: OpenDatabase, options: DeliveryOptions) {
+  const worker = startLogoutWorker(db, options)
+  await hear(logoutChannel, worker.wake, worker.wake)
+  return worker
 }
 
 /** Opens the database and, where gauges are wanted, lets them ask it. */

@@ -134,7 +134,14 @@ export const cacheNames = ['client', 'client_keys', 'signing_keys', 'population'
 export type CacheName = (typeof cacheNames)[number]
 
 /** The COUNTs behind the population gauges. */
-export const populationGroups = ['users', 'clients', 'sessions', 'tokens', 'consents'] as const
+export const populationGroups = [
+  'users',
+  'clients',
+  'sessions',
+  'tokens',
+  'consents',
+  'logout_deliveries',
+] as const
 export type PopulationGroup = (typeof populationGroups)[number]
 
 /** Names of rate limiters: the routes they guard. */
@@ -145,6 +152,10 @@ export const rateLimitedEndpoints = [
   '/oauth/token',
 ] as const
 export type RateLimitedEndpoint = (typeof rateLimitedEndpoints)[number]
+
+/** What became of an attempt to tell a client that a session has ended. */
+export const logoutDeliveryResults = ['delivered', 'retried', 'given_up'] as const
+export type LogoutDeliveryResult = (typeof logoutDeliveryResults)[number]
 
 /** What the background sweeper cleans. */
 export const sweeperTasks = [

@@ -18,6 +18,22 @@ export const signingBuckets = [
   0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1,
 ]
 
+/** Messages to other servers, retries included. */
+export const deliveryBuckets = [
+  0.01,
+  0.05,
+  0.1,
+  0.5,
+  1,
+  5,
+  10,
+  1 * minutes,
+  5 * minutes,
+  15 * minutes,
+  1 * hours,
+  2 * hours,
+]
+
 /** Garbage collections. */
 export const gcBuckets = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1]
 

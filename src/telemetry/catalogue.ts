@@ -14,6 +14,7 @@ import {
   loginFailureReasons,
   loginMethods,
   loginSources,
+  logoutDeliveryResults,
   outboundPurposes,
   outboundResults,
   populationGroups,
@@ -25,7 +26,13 @@ import {
   tokenRevocationReasons,
   userAuthSources,
 } from '#/protocol/vocabulary.ts'
-import { databaseBuckets, requestBuckets, sessionBuckets, signingBuckets } from './buckets.ts'
+import {
+  databaseBuckets,
+  deliveryBuckets,
+  requestBuckets,
+  sessionBuckets,
+  signingBuckets,
+} from './buckets.ts'
 import { database, http, runtime } from './conventions.ts'
 import { counter, gauge, histogram, type Series } from './series.ts'
 
@@ -81,6 +88,24 @@ const sessions = {
   sessionsActive: gauge('sessions.active', {
     unit: '{session}',
     description: 'Browser sessions that would be accepted right now.',
+  }),
+}
+
+const logouts = {
+  logoutDeliveries: counter('authgate.logout.deliveries', {
+    unit: '{attempt}',
+    description:
+      'Attempts to tell a client that a session has ended; given_up means it will not hear of it.',
+    labels: { result: logoutDeliveryResults },
+  }),
+  logoutDeliveryDuration: histogram('authgate.logout.delivery.duration', {
+    unit: 's',
+    description: 'Time from the end of a session to the moment its client knew.',
+    buckets: deliveryBuckets,
+  }),
+  logoutDeliveriesPending: gauge('authgate.logout.deliveries.pending', {
+    unit: '{delivery}',
+    description: 'Clients that are still to be told of the end of a session.',
   }),
 }
 
@@ -294,6 +319,7 @@ const housekeeping = {
 export const catalogue = {
   ...signIns,
   ...sessions,
+  ...logouts,
   ...consents,
   ...tokens,
   ...populations,
@@ -307,6 +333,7 @@ export const catalogue = {
 export const catalogueGroups: Readonly<Record<string, Readonly<Record<string, Series>>>> = {
   'Sign-ins': signIns,
   Sessions: sessions,
+  'Back-channel logout': logouts,
   Consents: consents,
   'Codes and tokens': tokens,
   Populations: populations,

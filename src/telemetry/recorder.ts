@@ -15,6 +15,7 @@ import type {
   LoginFailureReason,
   LoginMethod,
   LoginSource,
+  LogoutDeliveryResult,
   OutboundPurpose,
   OutboundResult,
   PopulationGroup,
@@ -74,6 +75,7 @@ export function createRecorder(meter: Meter, log?: Pick<Log, 'warn'>) {
   return {
     ...signIns(instruments),
     ...sessions(instruments),
+    ...logouts(instruments),
     ...consents(instruments),
     ...tokens(instruments),
     ...clients(instruments),
@@ -120,6 +122,21 @@ function sessions(instruments: Instruments) {
       expired({ reason })
       durations({}, seconds)
       if (reason === 'logout') logouts({})
+    },
+  }
+}
+
+function logouts(instruments: Instruments) {
+  const deliveries = createCounter(instruments, catalogue.logoutDeliveries)
+  const durations = createHistogram(instruments, catalogue.logoutDeliveryDuration)
+  return {
+    /** An attempt to tell a client of the end of a session is over. */
+    logoutDelivery(result: LogoutDeliveryResult): void {
+      deliveries({ result })
+    },
+    /** A client knows; `seconds` after the session ended. */
+    logoutDelivered(seconds: number): void {
+      durations({}, seconds)
     },
   }
 }

@@ -16,6 +16,9 @@ const tables = [
   'signing_keys',
   'used_proofs',
   'server_secrets',
+  'session_clients',
+  'logout_deliveries',
+  'device_codes',
 ] as const
 
 /** Count and digest of each table's rows; when a session was last seen does not belong to its state. */
@@ -35,7 +38,7 @@ export async function stateOf(app: TestApp): Promise<Record<string, string>> {
 
 /** Domain events; how long things took and what HTTP and the database did is told elsewhere. */
 const events =
-  /^(oauth_|authgate_(authorization|consent|oauth_errors|client_auth|login|rate_limit)|sessions_|auth_|rate_limit_|audit_)/
+  /^(oauth_|authgate_(authorization|consent|oauth_errors|client_auth|login|logout|rate_limit)|sessions_|auth_|rate_limit_|audit_)/
 
 interface Observed<T> {
   readonly result: T

@@ -1,7 +1,7 @@
 /** The whole app on a database of its own, with a real recorder whose series are read back from the Prometheus text. */
 import { randomBytes } from 'node:crypto'
 import { createApp } from '#/app.ts'
-import { createCaches } from '#/boot/caches.ts'
+import { type Caches, createCaches } from '#/boot/caches.ts'
 import { type Config, parseConfig } from '#/config.ts'
 import { prepareKeys } from '#/domain/keys/prepare-keys.ts'
 import { createFetchDocument } from '#/domain/outbound/fetch-document.ts'
@@ -16,6 +16,7 @@ export interface TestApp {
   readonly config: Config
   readonly database: TestDatabase
   readonly recorder: Recorder
+  readonly keys: Caches['keys']
   /** A request as the network would bring it. `ip` is the sender's address. */
   request(path: string, init?: RequestInit & { ip?: string }): Promise<Response>
   /** Every series and its value, population gauges counted afresh. */
@@ -94,6 +95,7 @@ export async function startTestApp({
     config,
     database,
     recorder,
+    keys: caches.keys,
     request: async (path, { ip = '192.0.2.10', ...init } = {}) =>
       app.request(path, init, { incoming: { socket: { remoteAddress: ip } } }),
     samples: async () => parseSamples(await metrics.collect()),

@@ -65,6 +65,7 @@ export async function addCode(
       authTime: now,
       amr: ['pwd'],
       acr: undefined,
+      announceEnd: false,
       lifetimeMs: 60_000,
       now,
     },

@@ -10,7 +10,7 @@ export const logoutDeliveries = pgTable(
     clientId: text('client_id')
       .notNull()
       .references(() => clients.clientId, { onDelete: 'cascade' }),
-    sessionId: uuid('session_id').notNull(),
+    sid: uuid().notNull(),
     userId: uuid('user_id').notNull(),
     attempts: integer().notNull().default(0),
     nextAttemptAt: timestamp('next_attempt_at', { withTimezone: true }).notNull(),

@@ -2,7 +2,7 @@ import { index, pgTable, primaryKey, text, uuid } from 'drizzle-orm/pg-core'
 import { clients } from './clients.ts'
 import { sessions } from './sessions.ts'
 
-/** The clients that were told about a session (`sid`), and want to hear of its end (OIDC Back-Channel Logout §2.1). */
+/** The clients that were told about a session and want to hear of its end (OIDC Back-Channel Logout §2.1). */
 export const sessionClients = pgTable(
   'session_clients',
   {
@@ -12,9 +12,11 @@ export const sessionClients = pgTable(
     clientId: text('client_id')
       .notNull()
       .references(() => clients.clientId, { onDelete: 'cascade' }),
+    /** The session under the name the client knows: its own id, or that of the one it replaced. */
+    sid: uuid().notNull(),
   },
   (t) => [
-    primaryKey({ columns: [t.sessionId, t.clientId] }),
+    primaryKey({ columns: [t.sessionId, t.clientId, t.sid] }),
     index('session_clients_client').on(t.clientId),
   ],
 )

@@ -8,6 +8,7 @@ import {
 } from '#/database/schema/authorization-codes.ts'
 import { type AuditOrigin, writeAudit } from '#/domain/audit/audit.ts'
 import type { RequestedAuthorization } from '#/domain/authorization-requests/authorization-requests.ts'
+import { rememberSessionClient } from '#/domain/logout-deliveries/announce.ts'
 import { findSession } from '#/domain/sessions/sessions.ts'
 import { OAuthError } from '#/protocol/errors.ts'
 import { randomSecret, sha256 } from '#/protocol/secrets.ts'
@@ -23,6 +24,8 @@ export interface CodeGrant {
   /** How (RFC 8176). */
   readonly amr: readonly string[] | undefined
   readonly acr: string | undefined
+  /** Whether the client wants to hear of the end of the session. */
+  readonly announceEnd: boolean
   readonly lifetimeMs: number
   readonly now: Date
 }
@@ -59,6 +62,8 @@ export async function issueAuthorizationCode(
     authTime: grant.authTime,
     expiresAt: new Date(now.getTime() + grant.lifetimeMs),
   })
+  if (grant.announceEnd)
+    await rememberSessionClient(tx, { sessionId: grant.sessionId, clientId: request.clientId })
   const found = await findSession(tx, grant.sessionId)
   if (!found || found.session.endedAt)
     throw new OAuthError('access_denied', 'you have been signed out')

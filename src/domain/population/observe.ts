@@ -17,6 +17,7 @@ import { createTtlCache } from '#/telemetry/ttl-cache.ts'
 import {
   countClients,
   countConsents,
+  countLogoutDeliveries,
   countSessions,
   countTokens,
   countUsers,
@@ -59,6 +60,7 @@ function createGroups(meter: Meter, db: Database, options: PopulationOptions): G
   const sessions = createGauge(meter, catalogue.sessionsActive)
   const tokens = createGauge(meter, catalogue.tokensActive)
   const consents = createGauge(meter, catalogue.consentsActive)
+  const deliveries = createGauge(meter, catalogue.logoutDeliveriesPending)
   const group = <T>(
     name: PopulationGroup,
     count: () => Promise<T>,
@@ -104,6 +106,12 @@ function createGroups(meter: Meter, db: Database, options: PopulationOptions): G
       () => countConsents(db),
       [consents],
       (result, n) => result.observe(consents, n),
+    ),
+    group(
+      'logout_deliveries',
+      () => countLogoutDeliveries(db),
+      [deliveries],
+      (result, n) => result.observe(deliveries, n),
     ),
   ]
 }

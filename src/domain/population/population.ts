@@ -6,6 +6,7 @@ import { and, count, eq, gt, isNotNull, isNull, notExists, notInArray, sql } fro
 import type { Database } from '#/database/client.ts'
 import { clients } from '#/database/schema/clients.ts'
 import { consents } from '#/database/schema/consents.ts'
+import { logoutDeliveries } from '#/database/schema/logout-deliveries.ts'
 import { sessions } from '#/database/schema/sessions.ts'
 import { tokens } from '#/database/schema/tokens.ts'
 import { users } from '#/database/schema/users.ts'
@@ -51,6 +52,10 @@ export async function countTokens(
 
 export async function countConsents(db: Database): Promise<number> {
   return (await consentsQuery(db))[0]?.rows ?? 0
+}
+
+export async function countLogoutDeliveries(db: Database): Promise<number> {
+  return (await db.select({ rows: count() }).from(logoutDeliveries))[0]?.rows ?? 0
 }
 
 export const usersQuery = (db: Database) =>

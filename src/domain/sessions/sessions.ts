@@ -21,6 +21,7 @@ import type { Database } from '#/database/client.ts'
 import { deleteBatch } from '#/database/delete-batch.ts'
 import { type Session, sessions } from '#/database/schema/sessions.ts'
 import { type User, users } from '#/database/schema/users.ts'
+import { announceEnds } from '#/domain/logout-deliveries/announce.ts'
 import type { SessionEndReason } from '#/protocol/vocabulary.ts'
 import { span } from '#/telemetry/tracing.ts'
 
@@ -100,13 +101,31 @@ async function endSessions(
     })
     .where(and(which, stillLapsed, isNull(sessions.endedAt)))
     .returning()
-  return rows.map(({ id, userId, endReason, endedAt, createdAt }) => ({
+  const ended = rows.map(({ id, userId, endReason, endedAt, createdAt }) => ({
     id,
     userId,
     reason: endReason ?? reason,
     seconds: Math.max(0, ((endedAt ?? now).getTime() - createdAt.getTime()) / 1000),
   }))
+  await announceEnds(
+    db,
+    ended.filter((session) => announced.has(session.reason)),
+    now,
+  )
+  return ended
 }
+
+/**
+ * The ends that clients hear of. A lapsed session is none: clients have deadlines of their own. Of a replaced one only
+ * the caller knows whether its user has gone.
+ */
+const announced: ReadonlySet<SessionEndReason> = new Set([
+  'logout',
+  'revoked',
+  'account_inactive',
+  'password_changed',
+  'fingerprint_mismatch',
+])
 
 /** Ends one session, whoever's it is; empty when it had ended already. */
 export const endSession = (

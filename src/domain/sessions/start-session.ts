@@ -4,6 +4,7 @@ import type { Database } from '#/database/client.ts'
 import { sessions } from '#/database/schema/sessions.ts'
 import { type User, users } from '#/database/schema/users.ts'
 import { type AuditOrigin, writeAudit } from '#/domain/audit/audit.ts'
+import { announceEnds, inheritSessionClients } from '#/domain/logout-deliveries/announce.ts'
 import type { LoginSource } from '#/protocol/vocabulary.ts'
 import { span } from '#/telemetry/tracing.ts'
 import { type EndedSession, endSession } from './sessions.ts'
@@ -64,6 +65,7 @@ export function startSession(
         idleExpiresAt:
           start.remembered || start.idleMs === 0 ? null : new Date(now.getTime() + start.idleMs),
       })
+      await passOn(tx, replaced, start)
       await writeAudit(tx, origin, {
         type: 'AUTHENTICATION_SUCCESS',
         at: now,
@@ -78,4 +80,16 @@ export function startSession(
       return { replaced }
     }),
   )
+}
+
+/** To clients, the same user signing in again is the same session; anybody else is not. */
+async function passOn(
+  tx: Database,
+  replaced: readonly EndedSession[],
+  { id, user, now }: NewSession,
+): Promise<void> {
+  for (const session of replaced) {
+    if (session.userId === user.id) await inheritSessionClients(tx, { from: session.id, to: id })
+    else await announceEnds(tx, [session], now)
+  }
 }

@@ -1,5 +1,6 @@
 /** The signed forms: JWT access tokens (RFC 9068) and ID tokens (OIDC Core §2). */
 import { createHash } from 'node:crypto'
+import type { Client } from '#/database/schema/clients.ts'
 import type { User } from '#/database/schema/users.ts'
 import type { KeySet } from '#/domain/keys/keys.ts'
 import { signJwt } from '#/domain/keys/sign.ts'
@@ -99,4 +100,34 @@ function tokenHash(token: string, algorithm: SigningAlgorithm): string {
     .update(token)
     .digest()
   return digest.subarray(0, digest.length / 2).toString('base64url')
+}
+
+export interface LogoutTokenContents {
+  readonly issuer: string
+  readonly client: Pick<Client, 'clientId' | 'idTokenSignedResponseAlg'>
+  readonly subject: string
+  readonly sid: string
+  readonly jti: string
+  readonly now: Date
+}
+
+const logoutTokenSeconds = 120
+
+/** OIDC Back-Channel Logout §2.4: never with a nonce. */
+export function signLogoutToken(keys: KeySet, contents: LogoutTokenContents): Promise<string> {
+  const { issuer, client, subject, sid, jti, now } = contents
+  return signJwt(
+    keys,
+    { algorithm: client.idTokenSignedResponseAlg, typ: 'logout+jwt' },
+    {
+      iss: issuer,
+      sub: subject,
+      aud: client.clientId,
+      sid,
+      jti,
+      iat: seconds(now),
+      exp: seconds(now) + logoutTokenSeconds,
+      events: { 'http://schemas.openid.net/event/backchannel-logout': {} },
+    },
+  )
 }

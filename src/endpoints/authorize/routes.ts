@@ -195,7 +195,7 @@ async function deny(
 const issueCode = (
   tx: Database,
   c: AppContext,
-  { request, signedIn }: Decision,
+  { client, request, signedIn }: Decision,
   { codeLifetimeMs }: AuthorizeOptions,
 ) =>
   issueAuthorizationCode(
@@ -207,6 +207,7 @@ const issueCode = (
       authTime: signedIn.session.createdAt,
       amr: undefined,
       acr: undefined,
+      announceEnd: client.backchannelLogoutUri !== null,
       lifetimeMs: codeLifetimeMs,
       now: c.var.now,
     },

@@ -23,6 +23,10 @@ export const oauthMetadata = (issuer: string) => ({
 export const openidMetadata = (issuer: string) => ({
   ...oauthMetadata(issuer),
   userinfo_endpoint: `${issuer}/oauth/userinfo`,
+  // RP-Initiated Logout §2.1, Back-Channel Logout §2.1.
+  end_session_endpoint: `${issuer}/oauth/logout`,
+  backchannel_logout_supported: true,
+  backchannel_logout_session_supported: true,
   subject_types_supported: ['public'],
   id_token_signing_alg_values_supported: signingAlgorithms,
   claims_supported: [

@@ -1,16 +1,21 @@
-/** POST /logout: ends the session of this browser. Signing out twice, or without a session, changes and counts nothing. */
+/** Signing out: by our own button (POST /logout), and sent here by a client (/oauth/logout). */
 import { Hono } from 'hono'
 import type { Database } from '#/database/client.ts'
-import { endWithAudit } from '#/domain/sessions/end-with-audit.ts'
-import { endSession } from '#/domain/sessions/sessions.ts'
+import type { ReadCache } from '#/database/read-cache.ts'
+import type { Client } from '#/domain/clients/clients.ts'
+import type { KeySet } from '#/domain/keys/keys.ts'
 import type { SessionCookies } from '#/web/browser-session.ts'
 import type { AppContext, AppEnv } from '#/web/context.ts'
 import type { Csrf } from '#/web/csrf.ts'
 import type { SessionAccess } from '#/web/current-user.ts'
-import { recordEndedSessions } from '#/web/record-ended.ts'
+import { getEndSession, postEndSession, postSignOut } from './end-session.ts'
+import { endThisSession } from './end-this-session.ts'
 
 export interface LogoutOptions {
   readonly db: Database
+  readonly issuer: string
+  readonly clients: ReadCache<Client>
+  readonly keys: () => Promise<KeySet>
   readonly cookies: SessionCookies
   readonly sessions: SessionAccess
   readonly csrf: Csrf
@@ -18,21 +23,16 @@ export interface LogoutOptions {
 
 export function logoutRoutes(options: LogoutOptions): Hono<AppEnv> {
   const { sessions, csrf } = options
-  return new Hono<AppEnv>().post('/logout', sessions.optionalUser, csrf.require, (c) =>
-    postLogout(c, options),
-  )
+  return new Hono<AppEnv>()
+    .post('/logout', sessions.optionalUser, csrf.require, (c) => postLogout(c, options))
+    .get('/oauth/logout', sessions.optionalUser, (c) => getEndSession(c, options))
+    .post('/oauth/logout', postEndSession)
+    .post('/oauth/logout/answer', sessions.optionalUser, csrf.require, (c) =>
+      postSignOut(c, options),
+    )
 }
 
-async function postLogout(c: AppContext, { db, cookies }: LogoutOptions) {
-  const { signedIn, now, origin, recorder } = c.var
-  if (signedIn) {
-    const { session, user: actor } = signedIn
-    const end = (tx: Database) => endSession(tx, session.id, { reason: 'logout', now })
-    recordEndedSessions(
-      recorder,
-      await endWithAudit(db, end, { type: 'LOGOUT', origin, actor, now }),
-    )
-  }
-  cookies.clear(c)
+async function postLogout(c: AppContext, options: LogoutOptions) {
+  await endThisSession(c, options)
   return c.redirect('/login', 303)
 }

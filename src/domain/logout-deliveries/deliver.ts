@@ -1,0 +1,102 @@
+/**
+ * Delivers logout tokens (OIDC Back-Channel Logout §2.5). A claim moves the next attempt ahead, so that replicas share the
+ * work and what a crashed one had claimed is tried again; the token keeps its `jti`, so a client can tell a repetition.
+ */
+import { asc, eq, inArray, lte, sql } from 'drizzle-orm'
+import type { Database } from '#/database/client.ts'
+import { type Client, clients } from '#/database/schema/clients.ts'
+import { logoutDeliveries } from '#/database/schema/logout-deliveries.ts'
+import { subjectOf } from '#/domain/clients/subject.ts'
+import type { KeySet } from '#/domain/keys/keys.ts'
+import type { FetchDocument } from '#/domain/outbound/fetch-document.ts'
+import { signLogoutToken } from '#/domain/tokens/sign-tokens.ts'
+import type { Recorder } from '#/telemetry/recorder.ts'
+import { span } from '#/telemetry/tracing.ts'
+
+export interface DeliveryOptions {
+  readonly recorder: Recorder
+  readonly issuer: string
+  readonly keys: () => Promise<KeySet>
+  readonly fetchDocument: FetchDocument
+  readonly clock: () => Date
+}
+
+const atOnce = 20
+
+/** Seconds until the next attempt, after each failed one; then the client is given up. */
+const delays = [5, 30, 120, 600, 3600] as const
+const mostAttempts = delays.length + 1
+
+type Delivery = typeof logoutDeliveries.$inferSelect
+
+/** Sends what is due; answers how many were tried, so that the caller can go on while there are more. */
+export function deliverDueLogouts(db: Database, options: DeliveryOptions): Promise<number> {
+  return span('logout_deliveries.deliver', async () => {
+    const claimed = await claimDue(db, options.clock())
+    await Promise.all(claimed.map((delivery) => deliver(db, delivery, options)))
+    return claimed.length
+  })
+}
+
+/** One atomic claim: of two replicas, one gets each row. */
+function claimDue(db: Database, now: Date): Promise<Delivery[]> {
+  const due = db
+    .select({ id: logoutDeliveries.id })
+    .from(logoutDeliveries)
+    .where(lte(logoutDeliveries.nextAttemptAt, now))
+    .orderBy(asc(logoutDeliveries.nextAttemptAt))
+    .limit(atOnce)
+    .for('update', { skipLocked: true })
+  const delay = sql`(array[${sql.raw(delays.join(', '))}])[least(${logoutDeliveries.attempts} + 1, ${sql.raw(String(delays.length))})]`
+  return db
+    .update(logoutDeliveries)
+    .set({
+      attempts: sql`${logoutDeliveries.attempts} + 1`,
+      nextAttemptAt: sql`${now.toISOString()}::timestamptz + ${delay} * interval '1 second'`,
+    })
+    .where(inArray(logoutDeliveries.id, due))
+    .returning()
+}
+
+async function deliver(db: Database, delivery: Delivery, options: DeliveryOptions) {
+  const { recorder, clock } = options
+  const [client] = await db.select().from(clients).where(eq(clients.clientId, delivery.clientId))
+  const delivered = client ? await send(client, delivery, options) : false
+  if (!delivered && delivery.attempts < mostAttempts) return recorder.logoutDelivery('retried')
+  // Whoever takes the row away counts, once; another attempt at the same row may have done so already.
+  const [done] = await db
+    .delete(logoutDeliveries)
+    .where(eq(logoutDeliveries.id, delivery.id))
+    .returning({ createdAt: logoutDeliveries.createdAt })
+  if (!done) return
+  recorder.logoutDelivery(delivered ? 'delivered' : 'given_up')
+  if (delivered) recorder.logoutDelivered((clock().getTime() - done.createdAt.getTime()) / 1000)
+}
+
+/** §2.7: any success will do, since some frameworks make a 204 of the 200. Whatever else happens is a failed attempt. */
+async function send(
+  client: Client,
+  delivery: Delivery,
+  options: DeliveryOptions,
+): Promise<boolean> {
+  if (client.backchannelLogoutUri === null) return false
+  try {
+    const keys = await options.keys()
+    const token = await signLogoutToken(keys, {
+      issuer: options.issuer,
+      client,
+      subject: subjectOf(client, delivery.userId, keys),
+      sid: delivery.sid,
+      jti: delivery.id,
+      now: options.clock(),
+    })
+    await options.fetchDocument({
+      purpose: 'backchannel_logout',
+      url: client.backchannelLogoutUri,
+      form: { logout_token: token },
+    })
+    return true
+  } catch {
+    return false
+  }
+}

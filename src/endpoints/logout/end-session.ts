@@ -1,0 +1,111 @@
+/**
+ * GET and POST /oauth/logout: a client sends its user here to sign out (OIDC RP-Initiated Logout 1.0). Without a hint that
+ * fits this very session the user is asked; and only a registered address is ever led back to.
+ */
+import type { Client } from '#/domain/clients/clients.ts'
+import { subjectOf } from '#/domain/clients/subject.ts'
+import { isNameOfSession } from '#/domain/logout-deliveries/announce.ts'
+import { type IdTokenHint, readIdTokenHint } from '#/domain/tokens/id-token-hint.ts'
+import { addQuery, redirectSource } from '#/protocol/redirect-uri.ts'
+import type { AppContext, SignedIn } from '#/web/context.ts'
+import { readFields, readForm, uniqueParameters } from '#/web/forms.ts'
+import { PageError } from '#/web/page-error.ts'
+import { viewer } from '#/web/viewer.ts'
+import { endThisSession } from './end-this-session.ts'
+import { renderSignedOutPage, renderSignOutPage } from './pages.ts'
+import type { LogoutOptions } from './routes.ts'
+
+interface EndSessionRequest {
+  readonly hint: IdTokenHint | undefined
+  readonly client: Client | undefined
+  /** Proven to be registered for the client. */
+  readonly redirectUri: string | undefined
+  readonly state: string | undefined
+}
+
+export async function getEndSession(c: AppContext, options: LogoutOptions) {
+  const request = await readRequest(new URL(c.req.url).searchParams, options)
+  const { signedIn } = c.var
+  if (!signedIn) return leave(c, request)
+  if (!(await isMeant(request, signedIn, options))) return ask(c, request, options)
+  await endThisSession(c, options)
+  return leave(c, request)
+}
+
+/** A form of another site arrives without our cookie (SameSite=Lax); as a GET of the browser's own it comes with it. */
+export async function postEndSession(c: AppContext) {
+  const parameters = new URLSearchParams([...uniqueParameters(await readFields(c))])
+  return c.redirect(`/oauth/logout?${parameters}`, 303)
+}
+
+/** The answer to our own question, so it carries our CSRF token. */
+export async function postSignOut(c: AppContext, options: LogoutOptions) {
+  const form = await readForm(c)
+  const parameters = new URLSearchParams()
+  for (const name of ['client_id', 'post_logout_redirect_uri', 'state'])
+    if (form.has(name)) parameters.set(name, form.get(name) ?? '')
+  const request = await readRequest(parameters, options)
+  if (request.redirectUri) c.set('formActions', [redirectSource(request.redirectUri)])
+  if (form.get('action') === 'stay') return c.redirect('/', 303)
+  await endThisSession(c, options)
+  return leave(c, request)
+}
+
+async function readRequest(
+  parameters: URLSearchParams,
+  options: LogoutOptions,
+): Promise<EndSessionRequest> {
+  const values = uniqueParameters(parameters)
+  const presented = values.get('id_token_hint')
+  const hint =
+    presented === undefined
+      ? undefined
+      : await readIdTokenHint(await options.keys(), options.issuer, presented)
+  if (presented !== undefined && !hint) refuse('The ID token that came with it is not one of ours.')
+  const clientId = values.get('client_id') ?? hint?.clientId
+  if (hint && clientId !== hint.clientId) refuse('It names two different applications.')
+  const client = clientId === undefined ? undefined : await options.clients.get(clientId)
+  const redirectUri = values.get('post_logout_redirect_uri')
+  if (redirectUri !== undefined && !client?.postLogoutRedirectUris.includes(redirectUri))
+    refuse('The address to go to afterwards is not registered for the application.')
+  return { hint, client, redirectUri, state: values.get('state') }
+}
+
+function refuse(why: string): never {
+  throw new PageError(400, 'You are not signed out', `The application sent a wrong request. ${why}`)
+}
+
+/** Whether the hint is of this very session, so that its user need not be asked (§2). */
+async function isMeant(
+  { hint, client }: EndSessionRequest,
+  { session, user }: SignedIn,
+  { db, keys }: LogoutOptions,
+): Promise<boolean> {
+  if (!hint || !client || hint.sid === undefined) return false
+  return (
+    hint.subject === subjectOf(client, user.id, await keys()) &&
+    (await isNameOfSession(db, { sessionId: session.id, sid: hint.sid }))
+  )
+}
+
+async function ask(c: AppContext, request: EndSessionRequest, { csrf }: LogoutOptions) {
+  const { client, redirectUri, state } = request
+  if (redirectUri) c.set('formActions', [redirectSource(redirectUri)])
+  const page = await renderSignOutPage({
+    user: viewer(c),
+    csrfToken: csrf.token(c),
+    clientName: client?.name,
+    fields: {
+      client_id: client?.clientId,
+      post_logout_redirect_uri: redirectUri,
+      state,
+    },
+  })
+  return c.html(page)
+}
+
+/** §3: back to the client, or to a page that says it is done. */
+async function leave(c: AppContext, { redirectUri, state }: EndSessionRequest) {
+  if (redirectUri === undefined) return c.html(await renderSignedOutPage())
+  return c.redirect(state === undefined ? redirectUri : addQuery(redirectUri, { state }), 303)
+}

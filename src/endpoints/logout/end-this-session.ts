@@ -1,0 +1,23 @@
+import type { Database } from '#/database/client.ts'
+import { endWithAudit } from '#/domain/sessions/end-with-audit.ts'
+import { endSession } from '#/domain/sessions/sessions.ts'
+import type { SessionCookies } from '#/web/browser-session.ts'
+import type { AppContext } from '#/web/context.ts'
+import { recordEndedSessions } from '#/web/record-ended.ts'
+
+/** Ends the session of this browser, if it has one; a second time, or without one, nothing changes and nothing counts. */
+export async function endThisSession(
+  c: AppContext,
+  { db, cookies }: { db: Database; cookies: SessionCookies },
+): Promise<void> {
+  const { signedIn, now, origin, recorder } = c.var
+  if (signedIn) {
+    const { session, user: actor } = signedIn
+    const end = (tx: Database) => endSession(tx, session.id, { reason: 'logout', now })
+    recordEndedSessions(
+      recorder,
+      await endWithAudit(db, end, { type: 'LOGOUT', origin, actor, now }),
+    )
+  }
+  cookies.clear(c)
+}
