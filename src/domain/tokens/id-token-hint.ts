@@ -1,5 +1,5 @@
 import { jwtVerify } from 'jose'
-import type { KeySet } from '#/domain/keys/keys.ts'
+import { type KeySet, verificationKey } from '#/domain/keys/keys.ts'
 import { signingAlgorithms } from '#/protocol/vocabulary.ts'
 
 /** What an ID token of ours says about itself, however old it is. */
@@ -16,7 +16,7 @@ export async function readIdTokenHint(
   hint: string,
 ): Promise<IdTokenHint | undefined> {
   try {
-    const { payload } = await jwtVerify(hint, ({ kid }) => publicKeyOf(keys, kid), {
+    const { payload } = await jwtVerify(hint, verificationKey(keys), {
       typ: 'JWT',
       algorithms: [...signingAlgorithms],
       issuer,
@@ -29,10 +29,4 @@ export async function readIdTokenHint(
   } catch {
     return undefined
   }
-}
-
-function publicKeyOf(keys: KeySet, kid: string | undefined) {
-  const key = kid === undefined ? undefined : keys.byId.get(kid)
-  if (!key) throw new Error('unknown key')
-  return key.publicKey
 }
