@@ -3,6 +3,10 @@
  * column and no label can hold a word that a dashboard does not know.
  */
 
+/** How an attempt can end. */
+export const outcomes = ['success', 'failure'] as const
+export type Outcome = (typeof outcomes)[number]
+
 /** Why a browser session ended. Each ended row carries exactly one. */
 export const sessionEndReasons = [
   'logout',

@@ -1,0 +1,123 @@
+/** What is counted at a scrape, and what the server does for its own good. */
+import {
+  cacheNames,
+  clientStatuses,
+  outboundPurposes,
+  outboundResults,
+  populationGroups,
+  rateLimitedEndpoints,
+  sweeperTasks,
+  userAuthSources,
+} from '#/protocol/vocabulary.ts'
+import { databaseBuckets, requestBuckets } from '../buckets.ts'
+import { counter, gauge, histogram } from '../series.ts'
+
+export const populations = {
+  usersActive: gauge('authgate.users.active', {
+    unit: '{user}',
+    description: 'Accounts that may sign in, by where they came from.',
+    labels: { auth_source: userAuthSources },
+  }),
+  usersRegistered: gauge('authgate.users.registered', {
+    unit: '{user}',
+    description: 'All accounts, disabled ones included.',
+  }),
+  clientsRegistered: gauge('authgate.oauth.clients.registered', {
+    unit: '{client}',
+    description: 'OAuth clients by status.',
+    labels: { status: clientStatuses },
+  }),
+  populationAge: gauge('authgate.population.age', {
+    unit: 's',
+    description: 'Time since the COUNT behind a group of gauges began.',
+    labels: { group: populationGroups },
+  }),
+  populationQueryDuration: histogram('authgate.population.query.duration', {
+    unit: 's',
+    description: 'Time of the COUNT behind a group of gauges.',
+    labels: { group: populationGroups },
+    buckets: databaseBuckets,
+  }),
+  databaseQueryErrors: counter('database.query.errors', {
+    unit: '{error}',
+    description: 'COUNTs behind the gauges that failed or came too late.',
+    labels: { operation: populationGroups.map((group) => `count_${group}` as const) },
+  }),
+}
+
+export const housekeeping = {
+  rateLimitExceeded: counter('rate_limit.exceeded', {
+    unit: '{request}',
+    description: 'Requests answered 429, by the limiter that refused them.',
+    labels: { endpoint: [...rateLimitedEndpoints, 'unknown'] },
+  }),
+  rateLimitChecks: counter('authgate.rate_limit.checks', {
+    unit: '{request}',
+    description:
+      'Requests that met a limiter; error means its store failed and the request was let through.',
+    labels: {
+      endpoint: [...rateLimitedEndpoints, 'unknown'],
+      result: ['allowed', 'limited', 'error'],
+    },
+  }),
+  cacheHits: counter('cache.hits', {
+    unit: '{lookup}',
+    description: 'Lookups answered from memory.',
+    labels: { cache_name: cacheNames },
+  }),
+  cacheMisses: counter('cache.misses', {
+    unit: '{lookup}',
+    description: 'Lookups that loaded the value.',
+    labels: { cache_name: cacheNames },
+  }),
+  cacheCoalesced: counter('authgate.cache.coalesced', {
+    unit: '{lookup}',
+    description: "Lookups that waited for another lookup's load.",
+    labels: { cache_name: cacheNames },
+  }),
+  cacheErrors: counter('cache.errors', {
+    unit: '{lookup}',
+    description: 'Loads that failed; a row that does not exist is not a failure.',
+    labels: { cache_name: cacheNames },
+  }),
+  outboundRequests: counter('authgate.outbound.requests', {
+    unit: '{request}',
+    description:
+      'Requests to addresses that clients named; refused means an address this server does not ask.',
+    labels: { purpose: outboundPurposes, result: outboundResults },
+  }),
+  outboundRequestDuration: histogram('authgate.outbound.request.duration', {
+    unit: 's',
+    description: 'Time of a request to an address that a client named.',
+    labels: { purpose: outboundPurposes },
+    buckets: requestBuckets,
+  }),
+  auditEventsDropped: counter('audit.events.dropped', {
+    unit: '{event}',
+    description: 'Audit events that could not be written.',
+  }),
+  sweeperRows: counter('authgate.sweeper.rows', {
+    unit: '{row}',
+    description: 'Rows ended or deleted by the sweeper.',
+    labels: { task: sweeperTasks },
+  }),
+  sweeperErrors: counter('authgate.sweeper.errors', {
+    unit: '{error}',
+    description: 'Sweeper tasks that failed; they are tried again at the next turn.',
+    labels: { task: sweeperTasks },
+  }),
+  sweeperDuration: histogram('authgate.sweeper.duration', {
+    unit: 's',
+    description: 'Time of one turn of the sweeper over all its tasks.',
+    buckets: requestBuckets,
+  }),
+  exportFailures: counter('authgate.telemetry.export_failures', {
+    unit: '{export}',
+    description: 'OTLP exports that failed after their retries.',
+    labels: { signal: ['metrics', 'traces'] },
+  }),
+  buildInfo: gauge('authgate.build.info', {
+    description: 'Always 1; the labels say which build this is.',
+    openLabels: { version: 'version of the package', commit: 'commit of the build, or unknown' },
+  }),
+}

@@ -1,0 +1,86 @@
+/** Codes, tokens, the clients that ask for them. */
+import { oauthErrors } from '#/protocol/errors.ts'
+import { type GrantType, grantTypes } from '#/protocol/grant-types.ts'
+import {
+  clientAuthenticationMethods,
+  outcomes,
+  refreshResults,
+  storedTokenTypes,
+  tokenRevocationReasons,
+} from '#/protocol/vocabulary.ts'
+import { databaseBuckets, signingBuckets } from '../buckets.ts'
+import { counter, gauge, histogram } from '../series.ts'
+
+/** Machines get access tokens alone: nobody is there to be named by an ID token, and the client can ask again. */
+const tokensOfGrant = (grantType: GrantType) =>
+  grantType === 'client_credentials' ||
+  grantType === 'urn:ietf:params:oauth:grant-type:token-exchange'
+    ? (['access'] as const)
+    : ([...storedTokenTypes, 'id'] as const)
+
+export const tokens = {
+  authorizationCodes: counter('authgate.authorization_codes', {
+    unit: '{code}',
+    description: 'Authorization codes issued, redeemed, and presented a second time.',
+    labels: { event: ['issued', 'redeemed', 'replayed'] },
+  }),
+  tokensIssued: counter('oauth.tokens.issued', {
+    unit: '{token}',
+    description: 'Tokens handed to clients.',
+    labels: { token_type: [...storedTokenTypes, 'id'], grant_type: grantTypes },
+    only: grantTypes.flatMap((grant_type) =>
+      tokensOfGrant(grant_type).map((token_type) => ({ token_type, grant_type })),
+    ),
+  }),
+  tokensRefreshed: counter('oauth.tokens.refreshed', {
+    unit: '{request}',
+    description: 'Refresh requests by outcome; grace is the same client retrying, reuse is not.',
+    labels: { result: refreshResults },
+  }),
+  tokensRevoked: counter('oauth.tokens.revoked', {
+    unit: '{token}',
+    description: 'Live tokens ended before their time, by rows really changed.',
+    labels: { reason: tokenRevocationReasons, token_type: storedTokenTypes },
+    only: tokenRevocationReasons.flatMap((reason) =>
+      storedTokenTypes
+        .filter((token_type) => reason !== 'rotation' || token_type === 'refresh')
+        .map((token_type) => ({ reason, token_type })),
+    ),
+  }),
+  tokensActive: gauge('oauth.tokens.active', {
+    unit: '{token}',
+    description: 'Stored tokens that would be accepted right now.',
+    labels: { token_type: storedTokenTypes },
+  }),
+  tokenValidation: counter('oauth.token.validation', {
+    unit: '{token}',
+    description: 'Access tokens presented to this server.',
+    labels: { result: ['valid', 'invalid', 'expired'] },
+  }),
+  tokenValidationDuration: histogram('oauth.token.validation.duration', {
+    unit: 's',
+    description: 'Time to check one access token.',
+    buckets: databaseBuckets,
+  }),
+  tokenGenerationDuration: histogram('oauth.token.generation.duration', {
+    unit: 's',
+    description: 'Time to sign one token.',
+    buckets: signingBuckets,
+  }),
+  clientAuthentications: counter('authgate.client.authentications', {
+    unit: '{attempt}',
+    description: 'Client authentication at the back-channel endpoints.',
+    labels: { method: clientAuthenticationMethods, result: outcomes },
+  }),
+  oauthErrors: counter('authgate.oauth.errors', {
+    unit: '{error}',
+    description: 'Protocol errors answered, by endpoint and RFC error code.',
+    labels: {
+      endpoint: Object.keys(oauthErrors) as (keyof typeof oauthErrors)[],
+      error: [...new Set(Object.values(oauthErrors).flat())],
+    },
+    only: Object.entries(oauthErrors).flatMap(([endpoint, errors]) =>
+      errors.map((error) => ({ endpoint: endpoint as keyof typeof oauthErrors, error })),
+    ),
+  }),
+}

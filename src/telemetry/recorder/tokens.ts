@@ -1,0 +1,65 @@
+/** Codes, tokens, the clients that ask for them. */
+import type { OAuthEndpoint, OAuthErrorCode } from '#/protocol/errors.ts'
+import type { GrantType } from '#/protocol/grant-types.ts'
+import type {
+  ClientAuthenticationMethod,
+  Outcome,
+  RefreshResult,
+  StoredTokenType,
+  TokenRevocationReason,
+  TokenType,
+} from '#/protocol/vocabulary.ts'
+import { catalogue } from '../catalogue.ts'
+import { createCounter, createHistogram, type Instruments } from '../instruments.ts'
+
+export function tokens(instruments: Instruments) {
+  const codes = createCounter(instruments, catalogue.authorizationCodes)
+  const issued = createCounter(instruments, catalogue.tokensIssued)
+  const revoked = createCounter(instruments, catalogue.tokensRevoked)
+  const refreshed = createCounter(instruments, catalogue.tokensRefreshed)
+  const validated = createCounter(instruments, catalogue.tokenValidation)
+  const validationTimes = createHistogram(instruments, catalogue.tokenValidationDuration)
+  const signingTimes = createHistogram(instruments, catalogue.tokenGenerationDuration)
+  return {
+    /** An authorization code was issued, redeemed, or presented once more. */
+    authorizationCode(event: 'issued' | 'redeemed' | 'replayed'): void {
+      codes({ event })
+    },
+    /** A token was handed to a client. */
+    tokenIssued(tokenType: TokenType, grantType: GrantType): void {
+      issued({ token_type: tokenType, grant_type: grantType })
+    },
+    /** Live tokens were ended: as many rows as really changed. */
+    tokensRevoked(reason: TokenRevocationReason, tokenType: StoredTokenType, count: number): void {
+      revoked({ reason, token_type: tokenType }, count)
+    },
+    /** A refresh request that named a refresh token was answered. */
+    tokenRefreshed(result: RefreshResult): void {
+      refreshed({ result })
+    },
+    /** An access token was presented to this server. */
+    tokenValidated(result: 'valid' | 'invalid' | 'expired', seconds: number): void {
+      validated({ result })
+      validationTimes({}, seconds)
+    },
+    /** A token was signed. */
+    tokenSigned(seconds: number): void {
+      signingTimes({}, seconds)
+    },
+  }
+}
+
+export function clients(instruments: Instruments) {
+  const authentications = createCounter(instruments, catalogue.clientAuthentications)
+  const errors = createCounter(instruments, catalogue.oauthErrors)
+  return {
+    /** A client proved who it is, or failed to. */
+    clientAuthenticated(method: ClientAuthenticationMethod, result: Outcome): void {
+      authentications({ method, result })
+    },
+    /** A protocol error was answered. */
+    oauthError(endpoint: OAuthEndpoint, code: OAuthErrorCode): void {
+      errors({ endpoint, error: code })
+    },
+  }
+}
