@@ -5,6 +5,7 @@ import type { Redis } from 'ioredis'
 import type { Database } from '#/database/client.ts'
 import { ping } from '#/database/ping.ts'
 import type { ReadCache } from '#/database/read-cache.ts'
+import { createClientKeys } from '#/domain/clients/client-keys.ts'
 import type { Client } from '#/domain/clients/clients.ts'
 import type { KeySet } from '#/domain/keys/keys.ts'
 import type { FetchDocument } from '#/domain/outbound/fetch-document.ts'
@@ -19,14 +20,17 @@ import { loginRoutes } from '#/endpoints/login/routes.ts'
 import { logoutRoutes } from '#/endpoints/logout/routes.ts'
 import { tokenRoutes } from '#/endpoints/token/routes.ts'
 import { userinfoRoutes } from '#/endpoints/userinfo/routes.ts'
+import { createDpopNonces } from '#/protocol/dpop-nonces.ts'
 import type { Log } from '#/telemetry/log.ts'
 import type { Recorder } from '#/telemetry/recorder.ts'
 import { assetRoutes } from '#/web/assets.ts'
 import { createSessionCookies } from '#/web/browser-session.ts'
 import { clientAddress, isFromTrustedProxy } from '#/web/client-address.ts'
+import type { ClientAuthentication } from '#/web/client-authentication.ts'
 import type { AppContext, AppEnv } from '#/web/context.ts'
 import { createCsrf } from '#/web/csrf.ts'
 import { createSessionAccess } from '#/web/current-user.ts'
+import type { DpopOptions } from '#/web/dpop.ts'
 import { createErrorHandler, notFound } from '#/web/error-handler.ts'
 import { createKnownBrowsers } from '#/web/known-browsers.ts'
 import { methodNotAllowed } from '#/web/method-not-allowed.ts'
@@ -123,11 +127,20 @@ function mountEndpoints(app: Hono<AppEnv>, parts: AppParts) {
       rememberConsent: config.CONSENT_REMEMBER,
     }),
   )
+  const { authentication, dpop } = clientProofs(parts)
   app.route(
     '/',
-    tokenRoutes({ db, issuer, clients, keys, secrets, ...tokenPolicy(config, limits) }),
+    tokenRoutes({
+      db,
+      issuer,
+      authentication,
+      dpop,
+      keys,
+      secrets,
+      ...tokenPolicy(config, limits),
+    }),
   )
-  app.route('/', userinfoRoutes({ db, issuer, keys }))
+  app.route('/', userinfoRoutes({ db, issuer, keys, dpop }))
   app.route('/', discoveryRoutes({ issuer, keys }))
   const passwordLimiter = limits.limiter({
     name: 'password',
@@ -136,6 +149,25 @@ function mountEndpoints(app: Hono<AppEnv>, parts: AppParts) {
   })
   app.route('/', accountRoutes({ db, cookies, sessions, csrf, passwords, passwordLimiter }))
   app.route('/', adminRoutes({ db, clients, sessions, csrf, passwords }))
+}
+
+/** How clients prove who they are and which keys they hold. */
+function clientProofs(parts: AppParts): {
+  authentication: ClientAuthentication
+  dpop: DpopOptions
+} {
+  const { config, secrets, db, clients, recorder, fetchDocument, clock } = parts
+  const issuer = config.BASE_URL
+  const clientKeys = createClientKeys({
+    fetchDocument,
+    onLookup: (outcome) => recorder.cacheLookup('client_keys', outcome),
+    clock,
+  })
+  const requireNonce = config.DPOP_REQUIRE_NONCE
+  return {
+    authentication: { db, issuer, clients, clientKeys },
+    dpop: { db, issuer, nonces: createDpopNonces(secrets), requireNonce },
+  }
 }
 
 const tokenPolicy = (config: Config, limits: RateLimits) => ({

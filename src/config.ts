@@ -265,6 +265,11 @@ export const settings = {
     'true',
     'Replace the refresh token at each use. Public clients always rotate (RFC 9700 §2.2.2).',
   ),
+  DPOP_REQUIRE_NONCE: tokens(
+    flag,
+    'true',
+    'Want a fresh nonce of this server in every DPoP proof (RFC 9449 §8). `false`: the clock of the client has to be right within a minute instead.',
+  ),
   CONSENT_REMEMBER: tokens(flag, 'true', 'Do not ask again for what a user has already approved.'),
 
   ENABLE_RATE_LIMIT: limits(flag, 'true', 'Limit requests.'),

@@ -6,6 +6,9 @@ import { constantTimeEqual, deriveKey, hmac } from './secrets.ts'
 
 const windowMs = 150_000
 
+/** How long a nonce that is known now can be known at most, the next window's included. */
+export const nonceLifetimeMs = 3 * windowMs
+
 export interface DpopNonces {
   /** What a client is told to use next. */
   current(now: Date): string

@@ -7,14 +7,14 @@ import {
   type JWTPayload,
   jwtVerify,
 } from 'jose'
-import { proofSigningAlgorithms } from './proofs.ts'
+import { type DpopNonces, nonceLifetimeMs } from './dpop-nonces.ts'
 import { sha256 } from './secrets.ts'
 
-/** RFC 9449 §5.1 and §11.6: what a proof may be signed with. */
-export const dpopSigningAlgorithms = proofSigningAlgorithms
+/** RFC 9449 §11.6: what a proof may be signed with, as FAPI 2.0 has it (§5.4.1). RFC 9864 renames EdDSA. */
+export const dpopSigningAlgorithms = ['ES256', 'PS256', 'EdDSA', 'Ed25519'] as const
 
-/** How far `iat` may be from our clock, in either direction, unless told otherwise. */
-const dpopMaxAgeSeconds = 60
+/** How far `iat` may be from our clock, in either direction, where no nonce tells the time. */
+const maxAgeSeconds = 60
 
 export interface DpopExpectation {
   readonly method: string
@@ -22,17 +22,16 @@ export interface DpopExpectation {
   readonly url: string
   /** The access token it comes with; undefined where there is none yet. */
   readonly accessToken?: string | undefined
-  /** Whether a nonce is one of ours; undefined accepts a proof without one. */
-  readonly isNonce?: ((nonce: string) => boolean) | undefined
-  readonly maxAgeSeconds?: number
+  /** Whose nonces are asked for; undefined accepts a proof without one. */
+  readonly nonces?: DpopNonces | undefined
   readonly now: Date
 }
 
-interface DpopProof {
+export interface DpopProof {
   /** RFC 7638 thumbprint of the key. */
   readonly jkt: string
   readonly jti: string
-  /** When it is refused for its age: how long its `jti` has to be remembered. */
+  /** From when on it is too old: how long its `jti` has to be remembered. */
   readonly expiresAt: Date
 }
 
@@ -55,12 +54,9 @@ export async function verifyDpopProof(
       currentDate: expected.now,
     })
     const { jti, iat } = requireClaims(payload, expected)
-    if (expected.isNonce) {
-      const { nonce } = payload
-      if (typeof nonce !== 'string' || !expected.isNonce(nonce)) return { result: 'nonce_missing' }
-    }
-    const { maxAgeSeconds = dpopMaxAgeSeconds } = expected
-    const expiresAt = new Date((iat + maxAgeSeconds) * 1000)
+    if (expected.nonces && !isFreshNonce(payload['nonce'], expected.nonces, expected.now))
+      return { result: 'nonce_missing' }
+    const expiresAt = requireFresh(iat, expected)
     return { result: 'valid', proof: { jkt: await calculateJwkThumbprint(jwk), jti, expiresAt } }
   } catch (cause) {
     return { result: 'invalid', cause }
@@ -79,17 +75,25 @@ function requirePublicJwk(jwk: JWK | undefined): JWK {
 
 function requireClaims(
   { jti, iat, htm, htu, ath }: JWTPayload & { htm?: unknown; htu?: unknown; ath?: unknown },
-  { method, url, accessToken, maxAgeSeconds = dpopMaxAgeSeconds, now }: DpopExpectation,
+  { method, url, accessToken }: DpopExpectation,
 ) {
   if (typeof jti !== 'string' || jti === '') throw new Error('jti is missing')
   if (htm !== method) throw new Error('htm is another method')
   if (typeof htu !== 'string' || !isSameAddress(htu, url)) throw new Error('htu is another address')
-  // RFC 9449 §11.1.
-  if (iat === undefined || Math.abs(now.getTime() / 1000 - iat) > maxAgeSeconds)
-    throw new Error('iat is too far from now')
+  if (iat === undefined) throw new Error('iat is missing')
   if (accessToken !== undefined && ath !== sha256(accessToken))
     throw new Error('ath is of another token')
   return { jti, iat }
+}
+
+const isFreshNonce = (nonce: unknown, nonces: DpopNonces, now: Date) =>
+  typeof nonce === 'string' && nonces.isKnown(nonce, now)
+
+/** RFC 9449 §4.3 point 11: a nonce of ours tells when the proof was made, better than the clock of the client. */
+function requireFresh(iat: number, { nonces, now }: DpopExpectation): Date {
+  if (nonces) return new Date(now.getTime() + nonceLifetimeMs)
+  if (Math.abs(now.getTime() / 1000 - iat) > maxAgeSeconds) throw new Error('iat is far from now')
+  return new Date((iat + maxAgeSeconds) * 1000)
 }
 
 /** RFC 9449 §4.3 point 9: without query and fragment, after the URL standard's normalization. */

@@ -24,9 +24,18 @@ export const oauthErrors = {
     'unauthorized_client',
     'unsupported_grant_type',
     'invalid_target',
+    'invalid_dpop_proof',
+    'use_dpop_nonce',
     'server_error',
   ],
-  '/oauth/userinfo': ['invalid_request', 'invalid_token', 'insufficient_scope', 'server_error'],
+  '/oauth/userinfo': [
+    'invalid_request',
+    'invalid_token',
+    'insufficient_scope',
+    'invalid_dpop_proof',
+    'use_dpop_nonce',
+    'server_error',
+  ],
 } as const
 
 export type OAuthEndpoint = keyof typeof oauthErrors

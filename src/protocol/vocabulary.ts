@@ -128,6 +128,7 @@ export const refreshResults = [
   'expired',
   'revoked',
   'client_mismatch',
+  'key_mismatch',
   'scope',
   'error',
 ] as const
@@ -175,6 +176,10 @@ export type SweeperTask = (typeof sweeperTasks)[number]
 
 /** Signed proofs whose `jti` is accepted once. */
 export type ProofKind = 'client_assertion' | 'dpop' | 'request_object'
+
+/** What became of a DPoP proof; `nonce_missing` is how a client learns our nonce. */
+export const dpopResults = ['accepted', 'invalid', 'nonce_missing', 'replayed'] as const
+export type DpopResult = (typeof dpopResults)[number]
 
 /** Why this server asks an address that a client named. */
 export const outboundPurposes = [

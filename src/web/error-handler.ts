@@ -12,6 +12,7 @@ import {
   oauthErrors,
 } from '#/protocol/errors.ts'
 import { addQuery } from '#/protocol/redirect-uri.ts'
+import { refusalChallenge } from './access-token.ts'
 import type { AppContext, AppEnv } from './context.ts'
 import { renderErrorPage } from './error-page.ts'
 import { PageError } from './page-error.ts'
@@ -76,13 +77,10 @@ function answerOAuthError(c: AppContext, error: OAuthError) {
   return c.json({ error: error.code, error_description: error.message }, error.status)
 }
 
-/** RFC 6750 §3: a refused bearer token is told why. */
+/** RFC 6750 §3: whoever shows an access token is told why it was refused. */
 function challenge(c: AppContext, error: OAuthError) {
   if (endpointOf(c) !== '/oauth/userinfo') return
-  c.header(
-    'www-authenticate',
-    `Bearer realm="authgate", error="${error.code}", error_description="${error.message}"`,
-  )
+  c.header('www-authenticate', refusalChallenge(c.req.header('authorization'), error))
 }
 
 function answerPageError(c: AppContext, error: PageError) {

@@ -129,7 +129,7 @@ describe('/oauth/userinfo', () => {
       )
       expect([result.status, result.headers.get('www-authenticate'), await result.text()]).toEqual([
         401,
-        'Bearer realm="authgate"',
+        'Bearer realm="authgate", DPoP algs="ES256 PS256 EdDSA Ed25519"',
         '',
       ])
       expect(moved).toEqual({})

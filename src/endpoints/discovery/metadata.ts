@@ -1,5 +1,7 @@
+import { dpopSigningAlgorithms } from '#/protocol/dpop.ts'
 import { grantTypes } from '#/protocol/grant-types.ts'
 import { codeChallengeMethods } from '#/protocol/pkce.ts'
+import { proofSigningAlgorithms } from '#/protocol/proofs.ts'
 import { standardScopes } from '#/protocol/scopes.ts'
 import { clientAuthenticationMethods, signingAlgorithms } from '#/protocol/vocabulary.ts'
 
@@ -14,6 +16,9 @@ export const oauthMetadata = (issuer: string) => ({
   response_modes_supported: ['query'],
   grant_types_supported: grantTypes,
   token_endpoint_auth_methods_supported: clientAuthenticationMethods,
+  token_endpoint_auth_signing_alg_values_supported: proofSigningAlgorithms,
+  // RFC 9449 §5.1.
+  dpop_signing_alg_values_supported: dpopSigningAlgorithms,
   code_challenge_methods_supported: codeChallengeMethods,
   // RFC 9207 §3.
   authorization_response_iss_parameter_supported: true,

@@ -4,15 +4,15 @@
  */
 import { Hono } from 'hono'
 import type { Database } from '#/database/client.ts'
-import type { ReadCache } from '#/database/read-cache.ts'
 import type { Client } from '#/domain/clients/clients.ts'
 import type { KeySet } from '#/domain/keys/keys.ts'
 import type { TokenLifetimes } from '#/domain/tokens/tokens.ts'
 import { OAuthError } from '#/protocol/errors.ts'
 import { parseResources } from '#/protocol/resources.ts'
 import { networkOf } from '#/web/client-address.ts'
-import { authenticateClient } from '#/web/client-authentication.ts'
+import { authenticateClient, type ClientAuthentication } from '#/web/client-authentication.ts'
 import type { AppContext, AppEnv } from '#/web/context.ts'
+import { type DpopOptions, readDpopProof, useDpopProof } from '#/web/dpop.ts'
 import { readFields, uniqueParameters } from '#/web/forms.ts'
 import { enforceLimit, type Limiter } from '#/web/rate-limit.ts'
 import type { Grant } from './grant.ts'
@@ -22,7 +22,8 @@ import { refreshToken } from './grants/refresh-token.ts'
 export interface TokenOptions {
   readonly db: Database
   readonly issuer: string
-  readonly clients: ReadCache<Client>
+  readonly authentication: ClientAuthentication
+  readonly dpop: DpopOptions
   readonly keys: () => Promise<KeySet>
   readonly lifetimes: TokenLifetimes
   readonly refreshTokens: boolean
@@ -43,7 +44,7 @@ export function tokenRoutes(options: TokenOptions): Hono<AppEnv> {
 }
 
 async function postToken(c: AppContext, options: TokenOptions) {
-  const { fields, form, client } = await identify(c, options)
+  const { fields, form, client, proof } = await identify(c, options)
   const grant = requireGrant(form, client)
   const parsed = grant.parameters.safeParse(Object.fromEntries(form))
   if (!parsed.success) {
@@ -61,9 +62,10 @@ async function postToken(c: AppContext, options: TokenOptions) {
     now,
     refreshTokens: options.refreshTokens && client.grantTypes.includes('refresh_token'),
     resources: parseResources(fields.getAll('resource')),
-    dpopJkt: null,
+    dpopJkt: proof?.jkt ?? null,
     extraClaims: undefined,
   }
+  if (proof) await useDpopProof(c, options.db, { proof, status: 400 })
   const response = await grant.issue(context, parsed.data)
   // RFC 6749 §5.1.
   c.header('pragma', 'no-cache')
@@ -72,14 +74,19 @@ async function postToken(c: AppContext, options: TokenOptions) {
 
 /** Who sends this. Only a proven client escapes the limit of its address; every failure counts against it. */
 async function identify(c: AppContext, options: TokenOptions) {
-  const { db, clients, addressLimiter, clientLimiter } = options
+  const { db, addressLimiter, clientLimiter } = options
   try {
     const fields = await readFields(c)
     const form = uniqueParameters(fields, ['resource'])
-    const client = await authenticateClient(c, clients, form)
+    // Before the client: one that has to try again with our nonce may send the same assertion.
+    const proof = await readDpopProof(c, options.dpop, { status: 400 })
+    const client = await authenticateClient(c, options.authentication, form)
+    // RFC 9449 §5.2.
+    if (client.dpopBoundAccessTokens && !proof)
+      throw new OAuthError('invalid_request', 'this client has to send a DPoP proof')
     if (client.type === 'confidential') await enforceLimit(c, db, clientLimiter, client.clientId)
     else await enforceLimit(c, db, addressLimiter, networkOf(c.var.address))
-    return { fields, form, client }
+    return { fields, form, client, proof }
   } catch (error) {
     if (error instanceof OAuthError)
       await enforceLimit(c, db, addressLimiter, networkOf(c.var.address))

@@ -3,6 +3,7 @@ import { oauthErrors } from '#/protocol/errors.ts'
 import { type GrantType, grantTypes } from '#/protocol/grant-types.ts'
 import {
   clientAuthenticationMethods,
+  dpopResults,
   outcomes,
   refreshResults,
   storedTokenTypes,
@@ -71,6 +72,11 @@ export const tokens = {
     unit: '{attempt}',
     description: 'Client authentication at the back-channel endpoints.',
     labels: { method: clientAuthenticationMethods, result: outcomes },
+  }),
+  dpopProofs: counter('authgate.dpop.proofs', {
+    unit: '{proof}',
+    description: 'DPoP proofs shown to this server, by what became of them.',
+    labels: { result: dpopResults },
   }),
   oauthErrors: counter('authgate.oauth.errors', {
     unit: '{error}',

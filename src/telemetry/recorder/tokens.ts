@@ -3,6 +3,7 @@ import type { OAuthEndpoint, OAuthErrorCode } from '#/protocol/errors.ts'
 import type { GrantType } from '#/protocol/grant-types.ts'
 import type {
   ClientAuthenticationMethod,
+  DpopResult,
   Outcome,
   RefreshResult,
   StoredTokenType,
@@ -51,11 +52,16 @@ export function tokens(instruments: Instruments) {
 
 export function clients(instruments: Instruments) {
   const authentications = createCounter(instruments, catalogue.clientAuthentications)
+  const proofs = createCounter(instruments, catalogue.dpopProofs)
   const errors = createCounter(instruments, catalogue.oauthErrors)
   return {
     /** A client proved who it is, or failed to. */
     clientAuthenticated(method: ClientAuthenticationMethod, result: Outcome): void {
       authentications({ method, result })
+    },
+    /** A client showed that it holds a key, or failed to. */
+    dpopProven(result: DpopResult): void {
+      proofs({ result })
     },
     /** A protocol error was answered. */
     oauthError(endpoint: OAuthEndpoint, code: OAuthErrorCode): void {

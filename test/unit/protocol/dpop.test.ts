@@ -133,13 +133,32 @@ describe('a DPoP proof', () => {
     expect(await resultOf(await prove({ claims: hex }), { accessToken })).toBe('invalid')
   })
 
-  it('has to carry one of our nonces where we ask for one, and is judged on everything else first', async () => {
-    const isNonce = (nonce: string) => nonce === 'ours'
-    expect(await resultOf(await prove({ nonce: 'ours' }), { isNonce })).toBe('valid')
-    expect(await resultOf(await prove(), { isNonce })).toBe('nonce_missing')
-    expect(await resultOf(await prove({ nonce: 'old' }), { isNonce })).toBe('nonce_missing')
-    expect(await resultOf(await prove({ claims: { nonce: 1 } }), { isNonce })).toBe('nonce_missing')
-    expect(await resultOf(await prove({ htm: 'GET' }), { isNonce })).toBe('invalid')
+  describe('where we ask for nonces', () => {
+    const nonces = createDpopNonces(['o'.repeat(32)])
+    const nonce = nonces.current(now)
+
+    it('has to carry one of ours, and is judged on everything else first', async () => {
+      expect(await resultOf(await prove({ nonce }), { nonces })).toBe('valid')
+      const old = nonces.current(new Date(now.getTime() - 300_000))
+      for (const other of [undefined, 'x', old])
+        expect(await resultOf(await prove({ nonce: other }), { nonces })).toBe('nonce_missing')
+      const claims = { nonce: 1 }
+      expect(await resultOf(await prove({ claims }), { nonces })).toBe('nonce_missing')
+      expect(await resultOf(await prove({ htm: 'GET' }), { nonces })).toBe('invalid')
+    })
+
+    it('may come from any clock, and its id is remembered as long as its nonce', async () => {
+      for (const offset of [-3600, 3600]) {
+        const proof = await prove({ nonce, claims: { jti: 'x', iat: inSeconds(now, offset) } })
+        expect(await verifyDpopProof(proof, { ...expected, nonces })).toMatchObject({
+          proof: { expiresAt: new Date(now.getTime() + 450_000) },
+        })
+        const later = new Date(now.getTime() + 450_000)
+        expect(await resultOf(proof, { nonces, now: later })).toBe('nonce_missing')
+      }
+      const claims = { iat: undefined }
+      expect(await resultOf(await prove({ nonce, claims }), { nonces })).toBe('invalid')
+    })
   })
 })
 

@@ -216,6 +216,11 @@ const events: [string, (recorder: Recorder) => void, Record<string, number>][] =
     { 'authgate_sweeper_errors_total{task="tokens"}': 1 },
   ],
   [
+    'a DPoP proof',
+    (r) => r.dpopProven('replayed'),
+    { 'authgate_dpop_proofs_total{result="replayed"}': 1 },
+  ],
+  [
     'a request to an address of a client',
     (r) => r.outboundRequested('jwks', 'refused', 0.2),
     {
@@ -350,6 +355,7 @@ function hostile(recorder: Recorder, value: string) {
   call['tokenRefreshed']?.(value)
   call['tokenValidated']?.(value, 1)
   call['clientAuthenticated']?.(value, value)
+  call['dpopProven']?.(value)
   call['oauthError']?.('/oauth/token', value)
   call['oauthError']?.(value, 'invalid_grant')
   call['rateLimitChecked']?.(value, 'limited')

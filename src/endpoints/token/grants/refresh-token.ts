@@ -34,7 +34,7 @@ export const refreshToken = defineGrant({
 const refusals: Readonly<Record<string, RefreshResult>> = {
   invalid_scope: 'scope',
   invalid_target: 'scope',
-  invalid_grant: 'revoked',
+  invalid_grant: 'key_mismatch',
 }
 
 /** Counts the ways in which a refresh is refused by throwing, so that every request has one outcome. */
