@@ -28,6 +28,7 @@ import { createSessionCookies } from '#/web/browser-session.ts'
 import { clientAddress, isFromTrustedProxy } from '#/web/client-address.ts'
 import type { ClientAuthentication } from '#/web/client-authentication.ts'
 import type { AppContext, AppEnv } from '#/web/context.ts'
+import { allowOrigins } from '#/web/cors.ts'
 import { createCsrf } from '#/web/csrf.ts'
 import { createSessionAccess } from '#/web/current-user.ts'
 import type { DpopOptions } from '#/web/dpop.ts'
@@ -74,6 +75,11 @@ export function createApp(parts: AppParts): Hono<AppEnv> {
   app.use(securityHeaders({ secure: config.secure }))
   app.use(refuseUserInAddress)
   app.use(bodyLimit({ maxSize: largestBody, onError: refuseBody }))
+  allowOrigins(app, {
+    enabled: config.CORS_ENABLED,
+    origins: config.CORS_ALLOWED_ORIGINS,
+    maxAgeMs: config.CORS_MAX_AGE,
+  })
   mountEndpoints(app, parts)
   app.route('/', assetRoutes())
   app.route('/', healthRoutes({ databaseAnswers: () => ping(db, 2000), draining }))

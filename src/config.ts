@@ -47,6 +47,13 @@ const httpUrl = z.string().transform((text, context) => {
   return problem(context, 'write an http:// or https:// URL without query or fragment')
 })
 
+const origins = list.refine(
+  (items) =>
+    items.length > 0 &&
+    items.every((item) => item === '*' || (URL.canParse(item) && new URL(item).origin === item)),
+  'write origins such as https://app.example.com, separated by commas, or *',
+)
+
 const databaseUrl = z
   .string()
   .refine(
@@ -145,6 +152,17 @@ export const settings = {
     'false',
     'Also ask private addresses that clients name (`jwks_uri`, `request_uri`, logout URIs …), and this machine by plain http. For development and closed networks: with it every client that may register can make this server ask the neighbours.',
   ),
+  CORS_ENABLED: server(
+    flag,
+    'true',
+    'Let scripts of other origins call the endpoints that take no cookie (token, userinfo, discovery and the like).',
+  ),
+  CORS_ALLOWED_ORIGINS: server(
+    origins,
+    '*',
+    'The origins whose scripts may, separated by commas; `*` for all. Pages are never among what they may call.',
+  ),
+  CORS_MAX_AGE: server(duration, '12h', 'How long browsers may remember that permission.'),
   SERVER_SHUTDOWN_TIMEOUT: server(
     positiveDuration,
     '10s',
