@@ -1,12 +1,13 @@
 import { eq } from 'drizzle-orm'
 import { decodeJwt } from 'jose'
+import * as openid from 'openid-client'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { authorizationCodes } from '#/database/schema/authorization-codes.ts'
 import type { NewClient } from '#/domain/clients/clients.ts'
 import { sha256 } from '#/protocol/secrets.ts'
 import { startTestApp, type TestApp } from '../support/app.ts'
 import { type Browser, openBrowser } from '../support/browser.ts'
-import { obtainCode, postToken, redeemCode } from '../support/flow.ts'
+import { obtainCode, postToken, redeemCode, verifier } from '../support/flow.ts'
 import { addClient, addUser } from '../support/people.ts'
 import {
   createKey,
@@ -106,6 +107,40 @@ async function expectError(response: Response, error: string) {
   expect(response.status).toBe(400)
   expect(await response.json()).toEqual({ error, error_description: expect.any(String) })
 }
+
+it('openid-client gets along: a signed assertion, bound tokens, userinfo and refresh', async () => {
+  const of = await add({
+    type: 'confidential',
+    tokenEndpointAuthMethod: 'private_key_jwt',
+    jwks: keySetOf(key),
+    dpopBoundAccessTokens: true,
+  })
+  const config = await openid.discovery(
+    new URL(app.config.BASE_URL),
+    of,
+    undefined,
+    openid.PrivateKeyJwt({ key: key.privateKey, kid: key.jkt }),
+    {
+      execute: [openid.allowInsecureRequests],
+      [openid.customFetch]: (url, init) => {
+        const { pathname, search } = new URL(url)
+        return app.request(pathname + search, { ...init, body: init.body?.toString() ?? null })
+      },
+    },
+  )
+  const DPoP = openid.getDPoPHandle(config, await openid.randomDPoPKeyPair('EdDSA'))
+  const code = await obtainCode(browser, of, { nonce: '' })
+  const back = new URL(`https://app.example.test/callback?code=${code}&iss=${app.config.BASE_URL}`)
+  const checks = { pkceCodeVerifier: verifier, idTokenExpected: true }
+  const tokens = await openid.authorizationCodeGrant(config, back, checks, {}, { DPoP })
+  expect(tokens.token_type).toBe('dpop')
+  const subject = tokens.claims()?.sub ?? ''
+  expect(await openid.fetchUserInfo(config, tokens.access_token, subject, { DPoP })).toMatchObject({
+    sub: subject,
+  })
+  const next = await openid.refreshTokenGrant(config, tokens.refresh_token ?? '', {}, { DPoP })
+  expect(next.token_type).toBe('dpop')
+})
 
 describe('POST /oauth/token with a DPoP proof', () => {
   it('asks for a nonce first, uses nothing up meanwhile, and binds the tokens to the key', async () => {
