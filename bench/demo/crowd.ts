@@ -4,6 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { ServerProcess } from '../server-process.ts'
 import { createAccount, createApp, openOffice } from './admin.ts'
 import { guestStories, seasonalApp } from './guests.ts'
+import { keyHolders } from './key-holders.ts'
 import { arrive } from './people.ts'
 import { everyday, letIn, nightOwl, type Scenario, sitter } from './scenarios.ts'
 import { trouble } from './trouble.ts'
@@ -60,7 +61,7 @@ export async function createWorld(server: ServerProcess): Promise<World> {
 /** Runs until it is enough; then each story under way is told to its end, and whatever was left open lapses. */
 export async function letThemLive(world: World, people: number): Promise<void> {
   const season = await createApp(world, 'Season', 'confidential', 'https://season.example.test/cb')
-  const stories = shuffleIn(everyday, guestStories, trouble)
+  const stories = shuffleIn(everyday, guestStories, trouble, keyHolders)
   let next = 0
   const anyStory: Scenario = async (...scene) => {
     if (world.timeIsUp && next >= stories.length) world.stopping = true

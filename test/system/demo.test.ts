@@ -92,6 +92,11 @@ const unmoved: readonly (readonly [why: string, pattern: RegExp])[] = [
   ],
   ['used codes are kept for a day', /^authgate_sweeper_rows_total\{task="authorization_codes"\}/],
   ['dead tokens are kept for thirty days', /^authgate_sweeper_rows_total\{task="tokens"\}/],
+  ['used proofs are kept for minutes', /^authgate_sweeper_rows_total\{task="used_proofs"\}/],
+  [
+    'the pages register no keys of clients',
+    /^authgate_outbound_requests_total\{purpose="jwks"|"private_key_jwt"|cache_name="client_keys"/,
+  ],
   [
     'one collection at a time asks for a count',
     /^authgate_cache_coalesced_total\{cache_name="population"\}/,
