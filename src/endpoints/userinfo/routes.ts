@@ -1,5 +1,6 @@
 /** GET and POST /oauth/userinfo (OIDC Core §5.3): what an access token may know about its user. */
 import { Hono } from 'hono'
+import { subjectOf } from '#/domain/clients/subject.ts'
 import { userClaims } from '#/domain/users/claims.ts'
 import { OAuthError } from '#/protocol/errors.ts'
 import { hasScope } from '#/protocol/scopes.ts'
@@ -17,8 +18,9 @@ export function userinfoRoutes(options: UserinfoOptions): Hono<AppEnv> {
 async function answerUserinfo(c: AppContext, options: UserinfoOptions) {
   const live = await readAccessToken(c, options)
   if (!live) return challengeForToken(c)
-  const { token, user } = live
+  const { token, client, user } = live
   if (!user || !hasScope(token.scope, 'openid'))
     throw new OAuthError('insufficient_scope', 'the token lacks the openid scope')
-  return c.json({ sub: user.id, ...userClaims(user, token.scope) })
+  const sub = subjectOf(client, user.id, await options.keys())
+  return c.json({ sub, ...userClaims(user, token.scope) })
 }
