@@ -35,12 +35,42 @@ const stopWithinMs = 15_000
 /** `settings` go into an otherwise empty environment, so that no setting of the shell or a .env file gets in. */
 export async function startServer(
   settings: Readonly<Record<string, string>>,
+  before: readonly string[] = [],
 ): Promise<ServerProcess> {
+  const metricsPort = settings['OTEL_EXPORTER_PROMETHEUS_PORT'] ?? String(await freePort())
+  const started = await startNode({
+    entry: main,
+    before,
+    readyPath: '/readyz',
+    settings: {
+      LOG_LEVEL: 'warn',
+      ...settings,
+      OTEL_EXPORTER_PROMETHEUS_PORT: metricsPort,
+    },
+  })
+  return {
+    ...started,
+    metricsUrl: `http://127.0.0.1:${metricsPort}/metrics`,
+    credentials: () => readCredentials(started.dataDir),
+  }
+}
+
+export interface NodeProgram {
+  readonly entry: string
+  /** What starts Node.js, such as `taskset`, when it does not start by itself. */
+  readonly before: readonly string[]
+  readonly settings: Readonly<Record<string, string>>
+  /** Answers 200 once it is ready. */
+  readonly readyPath: string
+}
+
+/** A program that listens on HOST and PORT. */
+export async function startNode({ entry, before, settings, readyPath }: NodeProgram) {
   const dataDir = mkdtempSync(join(tmpdir(), 'authgate-'))
   const port = settings['PORT'] ?? String(await freePort())
-  const metricsPort = settings['OTEL_EXPORTER_PROMETHEUS_PORT'] ?? String(await freePort())
   const origin = `http://127.0.0.1:${port}`
-  const child = spawn(process.execPath, [main], {
+  const [command = process.execPath, ...rest] = [...before, process.execPath, entry]
+  const child = spawn(command, rest, {
     cwd: dataDir,
     // A group of its own: Ctrl-C is for us to hear first.
     detached: true,
@@ -50,10 +80,8 @@ export async function startServer(
       HOST: '127.0.0.1',
       BASE_URL: origin,
       DATA_DIR: dataDir,
-      LOG_LEVEL: 'warn',
       ...settings,
       PORT: port,
-      OTEL_EXPORTER_PROMETHEUS_PORT: metricsPort,
     },
   })
   const lines = keepLastLines(child.stdout, child.stderr)
@@ -78,16 +106,8 @@ export async function startServer(
   }
   running.add(stop)
   try {
-    await untilReady(origin, ended)
-    return {
-      origin,
-      metricsUrl: `http://127.0.0.1:${metricsPort}/metrics`,
-      pid: child.pid ?? 0,
-      credentials: () => readCredentials(dataDir),
-      ended,
-      output: lines,
-      stop,
-    }
+    await untilReady(`${origin}${readyPath}`, ended)
+    return { origin, dataDir, pid: child.pid ?? 0, ended, output: lines, stop }
   } catch (error) {
     await stop()
     throw new Error(`the server did not start:\n${lines()}`, { cause: error })
@@ -116,10 +136,10 @@ export async function freePort(preferred = 0): Promise<number> {
   return typeof address === 'object' && address ? address.port : preferred
 }
 
-async function untilReady(origin: string, ended: () => boolean) {
+async function untilReady(url: string, ended: () => boolean) {
   const deadline = performance.now() + startWithinMs
   while (performance.now() < deadline && !ended()) {
-    const ready = await fetch(`${origin}/readyz`).catch(() => undefined)
+    const ready = await fetch(url).catch(() => undefined)
     await ready?.arrayBuffer()
     if (ready?.status === 200) return
     await sleep(50)

@@ -78,7 +78,7 @@ export async function load(
 }
 
 /** Seconds that a process has been at work, in all its threads (proc(5)); a tick is a hundredth of a second. */
-function cpuTime(pid: number): number {
+export function cpuTime(pid: number): number {
   if (process.platform !== 'linux') return Number.NaN
   const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
   const [user, system] = stat
