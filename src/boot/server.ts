@@ -4,6 +4,7 @@ import { createApp } from '#/app.ts'
 import type { Config } from '#/config.ts'
 import { type OpenDatabase, openDatabase } from '#/database/client.ts'
 import { observePools } from '#/database/observe-pools.ts'
+import { observeKeys } from '#/domain/keys/observe-keys.ts'
 import { prepareKeys } from '#/domain/keys/prepare-keys.ts'
 import { logoutChannel } from '#/domain/logout-deliveries/announce.ts'
 import type { DeliveryOptions } from '#/domain/logout-deliveries/deliver.ts'
@@ -16,6 +17,7 @@ import { printBanner } from './banner.ts'
 import { readBuildInfo } from './build-info.ts'
 import { createCaches } from './caches.ts'
 import { createFirstAccounts, type FirstCredentials } from './first-start.ts'
+import { keyRotation } from './key-rotation.ts'
 import { listen } from './listen.ts'
 import { connectRedis } from './redis.ts'
 import { startTelemetry, type Telemetry } from './telemetry.ts'
@@ -45,6 +47,9 @@ export async function startServer(
     algorithm: config.JWT_SIGNING_ALGORITHM,
     clock,
   })
+  const rotation = keyRotation(config, secrets)
+  if (config.metricsEnabled)
+    observeKeys(telemetry.metrics.meter, { keys: caches.keys, schedule: rotation, clock })
   const redis = config.REDIS_URL === undefined ? undefined : connectRedis(config.REDIS_URL, log)
   let draining = false
   const fetchDocument = createFetchDocument({
@@ -69,6 +74,7 @@ export async function startServer(
     recorder,
     origin: { enabled: config.ENABLE_AUDIT_LOGGING },
     retention: { sessionsMs: config.SESSION_RETENTION, auditMs: config.AUDIT_LOG_RETENTION },
+    keyRotation: rotation,
     intervalMs: config.SESSION_SWEEP_INTERVAL,
     clock,
   })
@@ -116,7 +122,9 @@ async function prepareDatabase(
     countTimeoutMs,
     record: config.metricsEnabled ? recorder.databaseOperation : undefined,
     async prepare(db) {
-      await prepareKeys(db, secrets, clock())
+      const { created, resealed } = await prepareKeys(db, secrets, clock())
+      recorder.signingKeys('created', created)
+      recorder.signingKeys('resealed', resealed)
       const { DEFAULT_ADMIN_PASSWORD: password, DATA_DIR: dataDir } = config
       first = await createFirstAccounts(db, { password, dataDir, now: clock() })
     },

@@ -83,6 +83,10 @@ export const refreshTokenModes = ['rotating', 'fixed'] as const
 export const signingAlgorithms = ['ES256', 'RS256', 'EdDSA'] as const
 export type SigningAlgorithm = (typeof signingAlgorithms)[number]
 
+/** What becomes of our signing keys; `resealed` ones are under a newer SESSION_SECRET. */
+export const signingKeyEvents = ['created', 'retired', 'deleted', 'resealed'] as const
+export type SigningKeyEvent = (typeof signingKeyEvents)[number]
+
 /** What clients may sign their assertions, proofs and request objects with. */
 export const clientSigningAlgorithms = ['ES256', 'PS256', 'RS256', 'EdDSA'] as const
 
@@ -171,6 +175,7 @@ export const sweeperTasks = [
   'tokens',
   'audit_events',
   'used_proofs',
+  'signing_keys',
 ] as const
 export type SweeperTask = (typeof sweeperTasks)[number]
 

@@ -3,6 +3,7 @@
  * the Recorder, the gauges, docs/METRICS.md, and the tests of dashboards and rules are derived from it.
  */
 import { housekeeping, populations } from './catalogue/housekeeping.ts'
+import { keys } from './catalogue/keys.ts'
 import { consents, logouts, sessions, signIns } from './catalogue/people.ts'
 import { tokens } from './catalogue/tokens.ts'
 import { database, http, runtime } from './conventions.ts'
@@ -15,6 +16,7 @@ export const catalogue = {
   ...logouts,
   ...consents,
   ...tokens,
+  ...keys,
   ...populations,
   ...housekeeping,
   ...http,
@@ -29,6 +31,7 @@ export const catalogueGroups: Readonly<Record<string, Readonly<Record<string, Se
   'Back-channel logout': logouts,
   Consents: consents,
   'Codes and tokens': tokens,
+  'Signing keys': keys,
   Populations: populations,
   'Limits, caches, housekeeping': housekeeping,
   HTTP: http,

@@ -2,8 +2,6 @@ import { and, eq, sql } from 'drizzle-orm'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { sessions } from '#/database/schema/sessions.ts'
 import { users } from '#/database/schema/users.ts'
-import { systemOrigin } from '#/domain/audit/audit.ts'
-import { sweep } from '#/domain/sweeper/sweeper.ts'
 import { startTestApp, type TestApp } from '../support/app.ts'
 import { type Browser, csrfTokenOf, openBrowser } from '../support/browser.ts'
 import { addAdmin, addUser } from '../support/people.ts'
@@ -321,7 +319,6 @@ async function sweepAllBut(browser: Browser) {
     .update(sessions)
     .set({ expiresAt: new Date('2099-01-01'), idleExpiresAt: null })
     .where(eq(sessions.id, row.id))
-  const retention = { sessionsMs: 1e12, auditMs: 1e12 }
-  await sweep(db, { recorder: app.recorder, origin: systemOrigin, retention, clock: app.now })
+  await app.sweep()
   await db.update(sessions).set({ expiresAt, idleExpiresAt }).where(eq(sessions.id, row.id))
 }

@@ -2,10 +2,14 @@
 import { randomBytes } from 'node:crypto'
 import { createApp } from '#/app.ts'
 import { type Caches, createCaches } from '#/boot/caches.ts'
+import { keyRotation } from '#/boot/key-rotation.ts'
 import { type Config, parseConfig } from '#/config.ts'
+import { systemOrigin } from '#/domain/audit/audit.ts'
+import { observeKeys } from '#/domain/keys/observe-keys.ts'
 import { prepareKeys } from '#/domain/keys/prepare-keys.ts'
 import { createFetchDocument } from '#/domain/outbound/fetch-document.ts'
 import { observePopulation } from '#/domain/population/observe.ts'
+import { sweep } from '#/domain/sweeper/sweeper.ts'
 import { createLog } from '#/telemetry/log.ts'
 import { type Metrics, startMetrics } from '#/telemetry/provider.ts'
 import { createRecorder, type Recorder } from '#/telemetry/recorder.ts'
@@ -21,6 +25,8 @@ export interface TestApp {
   request(path: string, init?: RequestInit & { ip?: string }): Promise<Response>
   /** Every series and its value, population gauges counted afresh. */
   samples(): Promise<Samples>
+  /** One turn of the sweeper; what has ended is kept. */
+  sweep(): Promise<void>
   /** Moves the clock of the app. */
   advance(ms: number): void
   now(): Date
@@ -76,6 +82,8 @@ export async function startTestApp({
     algorithm: config.JWT_SIGNING_ALGORITHM,
     clock,
   })
+  const rotation = keyRotation(config, secrets)
+  observeKeys(metrics.meter, { keys: caches.keys, schedule: rotation, clock })
   const app = createApp({
     config,
     secrets,
@@ -96,6 +104,14 @@ export async function startTestApp({
     database,
     recorder,
     keys: caches.keys,
+    sweep: () =>
+      sweep(database.db, {
+        recorder,
+        origin: systemOrigin,
+        retention: { sessionsMs: 1e12, auditMs: 1e12 },
+        keyRotation: rotation,
+        clock,
+      }),
     request: async (path, { ip = '192.0.2.10', ...init } = {}) =>
       app.request(path, init, { incoming: { socket: { remoteAddress: ip } } }),
     samples: async () => parseSamples(await metrics.collect()),

@@ -91,6 +91,9 @@ const unmoved: readonly (readonly [why: string, pattern: RegExp])[] = [
     /^authgate_sweeper_rows_total\{task="authorization_requests"\}/,
   ],
   ['used codes are kept for a day', /^authgate_sweeper_rows_total\{task="authorization_codes"\}/],
+  ['keys sign for months', /^authgate_signing_keys_events_total\{event="(retired|deleted)"\}/],
+  ['keys sign for months', /^authgate_sweeper_rows_total\{task="signing_keys"\}/],
+  ['the secret stays the same', /^authgate_signing_keys_events_total\{event="resealed"\}/],
   ['dead tokens are kept for thirty days', /^authgate_sweeper_rows_total\{task="tokens"\}/],
   ['used proofs are kept for minutes', /^authgate_sweeper_rows_total\{task="used_proofs"\}/],
   [

@@ -7,11 +7,22 @@ import type { AuditOrigin } from '#/domain/audit/audit.ts'
 import { deleteOldAuditEvents } from '#/domain/audit/delete-old.ts'
 import { deleteExpiredCodes } from '#/domain/authorization-codes/authorization-codes.ts'
 import { deleteExpiredRequests } from '#/domain/authorization-requests/authorization-requests.ts'
+import {
+  deleteExpiredKeys,
+  type KeyRotation,
+  publishNextKey,
+  retireKeys,
+} from '#/domain/keys/rotate-keys.ts'
 import { deleteUsedProofs } from '#/domain/proofs/used-proofs.ts'
 import { endWithAudit } from '#/domain/sessions/end-with-audit.ts'
 import { deleteEndedSessions, endLapsedSessions } from '#/domain/sessions/sessions.ts'
 import { deleteDeadTokens } from '#/domain/tokens/tokens.ts'
-import { type SweeperTask, sweeperTasks } from '#/protocol/vocabulary.ts'
+import {
+  type SigningKeyEvent,
+  type SweeperTask,
+  signingAlgorithms,
+  sweeperTasks,
+} from '#/protocol/vocabulary.ts'
 import type { Recorder } from '#/telemetry/recorder.ts'
 
 const batch = 500
@@ -32,6 +43,7 @@ const proofMemoryMs = hours / 12
 interface Turn {
   readonly recorder: Recorder
   readonly origin: AuditOrigin
+  readonly keyRotation: KeyRotation
   readonly now: Date
 }
 
@@ -45,6 +57,7 @@ const tasksFor = (retention: Retention): Record<SweeperTask, Task> => ({
   authorization_codes: (db, { now }) => deleteExpiredCodes(db, earlier(now, codeMemoryMs), batch),
   tokens: (db, { now }) => deleteDeadTokens(db, earlier(now, tokenMemoryMs), batch),
   audit_events: (db, { now }) => deleteOldAuditEvents(db, earlier(now, retention.auditMs), batch),
+  signing_keys: turnKeys,
   used_proofs: (db, { now }) => deleteUsedProofs(db, earlier(now, proofMemoryMs), batch),
 })
 
@@ -52,15 +65,17 @@ export interface SweepOptions {
   readonly recorder: Recorder
   readonly origin: AuditOrigin
   readonly retention: Retention
+  readonly keyRotation: KeyRotation
   readonly clock: () => Date
 }
 
 /** One turn over all tasks, each until its work is done. A task that fails is counted and waits for the next turn. */
 export async function sweep(
   db: Database,
-  { recorder, origin, retention, clock }: SweepOptions,
+  { retention, clock, ...context }: SweepOptions,
   stopped: () => boolean = () => false,
 ): Promise<void> {
+  const { recorder } = context
   const start = performance.now()
   const tasks = tasksFor(retention)
   for (const name of sweeperTasks) {
@@ -75,7 +90,7 @@ export async function sweep(
   async function drain(name: SweeperTask) {
     let rows = batch
     while (rows === batch && !stopped()) {
-      rows = await tasks[name](db, { recorder, origin, now: clock() })
+      rows = await tasks[name](db, { ...context, now: clock() })
       if (rows > 0) recorder.sweeperSwept(name, rows)
     }
   }
@@ -107,6 +122,19 @@ async function endLapsed(db: Database, { recorder, origin, now }: Turn) {
   const ended = await endWithAudit(db, end, { type: 'SESSION_ENDED', origin, now })
   for (const { reason, seconds } of ended) recorder.sessionEnded(reason, seconds)
   return ended.length
+}
+
+async function turnKeys(db: Database, { recorder, keyRotation: rotation, now }: Turn) {
+  let rows = 0
+  const count = (event: SigningKeyEvent, keys: number) => {
+    recorder.signingKeys(event, keys)
+    rows += keys
+  }
+  for (const algorithm of signingAlgorithms)
+    count('created', await publishNextKey(db, algorithm, { rotation, now }))
+  count('retired', await retireKeys(db, { rotation, now }))
+  count('deleted', await deleteExpiredKeys(db, now))
+  return rows
 }
 
 const earlier = (now: Date, ms: number) => new Date(now.getTime() - ms)

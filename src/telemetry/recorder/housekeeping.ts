@@ -5,6 +5,7 @@ import type {
   OutboundResult,
   PopulationGroup,
   RateLimitedEndpoint,
+  SigningKeyEvent,
   SweeperTask,
 } from '#/protocol/vocabulary.ts'
 import { catalogue } from '../catalogue.ts'
@@ -44,6 +45,7 @@ export function housekeeping(instruments: Instruments) {
   const errors = createCounter(instruments, catalogue.sweeperErrors)
   const turns = createHistogram(instruments, catalogue.sweeperDuration)
   const exports = createCounter(instruments, catalogue.exportFailures)
+  const keys = createCounter(instruments, catalogue.signingKeyEvents)
   const outbound = createCounter(instruments, catalogue.outboundRequests)
   const outboundTimes = createHistogram(instruments, catalogue.outboundRequestDuration)
   return {
@@ -67,6 +69,10 @@ export function housekeeping(instruments: Instruments) {
     /** The sweeper went through all its tasks. */
     sweeperTurn(seconds: number): void {
       turns({}, seconds)
+    },
+    /** So many signing keys went through this: rows really changed. */
+    signingKeys(event: SigningKeyEvent, count: number): void {
+      keys({ event }, count)
     },
     /** An OTLP export failed after its retries. */
     exportFailed(signal: 'metrics' | 'traces'): void {

@@ -221,6 +221,11 @@ const events: [string, (recorder: Recorder) => void, Record<string, number>][] =
     { 'authgate_dpop_proofs_total{result="replayed"}': 1 },
   ],
   [
+    'a signing key that retired',
+    (r) => r.signingKeys('retired', 1),
+    { 'authgate_signing_keys_events_total{event="retired"}': 1 },
+  ],
+  [
     'a request to an address of a client',
     (r) => r.outboundRequested('jwks', 'refused', 0.2),
     {
