@@ -77,10 +77,12 @@ function answerOAuthError(c: AppContext, error: OAuthError) {
   return c.json({ error: error.code, error_description: error.message }, error.status)
 }
 
-/** RFC 6750 §3: whoever shows an access token is told why it was refused. */
+/** RFC 6750 §3: whoever shows an access token is told why it was refused, wherever one can be shown. */
 function challenge(c: AppContext, error: OAuthError) {
-  if (endpointOf(c) !== '/oauth/userinfo') return
-  c.header('www-authenticate', refusalChallenge(c.req.header('authorization'), error))
+  const endpoint = endpointOf(c)
+  const codes: readonly string[] = endpoint ? oauthErrors[endpoint] : []
+  if (codes.includes('invalid_token'))
+    c.header('www-authenticate', refusalChallenge(c.req.header('authorization'), error))
 }
 
 function answerPageError(c: AppContext, error: PageError) {
