@@ -18,6 +18,7 @@ import { healthRoutes } from '#/endpoints/health/routes.ts'
 import { loginLimits } from '#/endpoints/login/limits.ts'
 import { loginRoutes } from '#/endpoints/login/routes.ts'
 import { logoutRoutes } from '#/endpoints/logout/routes.ts'
+import { registerRoutes } from '#/endpoints/register/routes.ts'
 import { tokenRoutes } from '#/endpoints/token/routes.ts'
 import { userinfoRoutes } from '#/endpoints/userinfo/routes.ts'
 import { createDpopNonces } from '#/protocol/dpop-nonces.ts'
@@ -92,7 +93,7 @@ export function createApp(parts: AppParts): Hono<AppEnv> {
 }
 
 function mountEndpoints(app: Hono<AppEnv>, parts: AppParts) {
-  const { config, secrets, db, clients, keys, redis } = parts
+  const { config, secrets, db, clients, keys, redis, fetchDocument } = parts
   const issuer = config.BASE_URL
   const sealing = { secrets, secure: config.secure }
   const cookies = createSessionCookies(sealing)
@@ -147,7 +148,9 @@ function mountEndpoints(app: Hono<AppEnv>, parts: AppParts) {
     }),
   )
   app.route('/', userinfoRoutes({ db, issuer, keys, dpop }))
-  app.route('/', discoveryRoutes({ issuer, keys }))
+  const registration = registrationPolicy(config, limits)
+  app.route('/', registerRoutes({ db, issuer, clients, fetchDocument, ...registration }))
+  app.route('/', discoveryRoutes({ issuer, keys, registration: registration.enabled }))
   const passwordLimiter = limits.limiter({
     name: 'password',
     endpoint: '/account/security/password',
@@ -193,6 +196,18 @@ const tokenPolicy = (config: Config, limits: RateLimits) => ({
     name: 'token-client',
     endpoint: '/oauth/token',
     perMinute: config.CLIENT_RATE_LIMIT,
+  }),
+})
+
+const registrationPolicy = (config: Config, limits: RateLimits) => ({
+  enabled: config.ENABLE_DYNAMIC_CLIENT_REGISTRATION,
+  initialToken: config.DYNAMIC_CLIENT_REGISTRATION_TOKEN,
+  status: config.DYNAMIC_CLIENT_REGISTRATION_STATUS,
+  loopbackHttp: config.OUTBOUND_PRIVATE_ADDRESSES,
+  limiter: limits.limiter({
+    name: 'register',
+    endpoint: '/oauth/register',
+    perMinute: config.DYNAMIC_CLIENT_REGISTRATION_RATE_LIMIT,
   }),
 })
 

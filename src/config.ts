@@ -125,6 +125,7 @@ const server = inGroup('Server')
 const data = inGroup('Data')
 const sessions = inGroup('Sessions and sign-in')
 const tokens = inGroup('Tokens and consent')
+const registration = inGroup('Client registration')
 const limits = inGroup('Rate limits')
 const metrics = inGroup('Metrics and traces')
 const logs = inGroup('Log and audit')
@@ -290,6 +291,25 @@ export const settings = {
   ),
   CONSENT_REMEMBER: tokens(flag, 'true', 'Do not ask again for what a user has already approved.'),
 
+  ENABLE_DYNAMIC_CLIENT_REGISTRATION: registration(
+    flag,
+    'false',
+    'Let clients register themselves at `/oauth/register` (RFC 7591) and look after their registration (RFC 7592).',
+  ),
+  DYNAMIC_CLIENT_REGISTRATION_TOKEN: registration(
+    z
+      .string()
+      .regex(/^[\w.~+/-]{16,}=*$/, 'write at least 16 letters, digits or any of - . _ ~ + /'),
+    undefined,
+    'Initial access token that a client has to show to register. Unset: everybody may.',
+    { secret: true },
+  ),
+  DYNAMIC_CLIENT_REGISTRATION_STATUS: registration(
+    z.enum(['pending', 'active'], 'write pending or active'),
+    'pending',
+    'What new clients are: `pending` until an administrator approves them, and again when they change; or `active` at once.',
+  ),
+
   ENABLE_RATE_LIMIT: limits(flag, 'true', 'Limit requests.'),
   LOGIN_RATE_LIMIT: limits(
     rate,
@@ -315,6 +335,11 @@ export const settings = {
     rate,
     '20',
     'Requests per minute and address to `/oauth/token` without a valid client secret.',
+  ),
+  DYNAMIC_CLIENT_REGISTRATION_RATE_LIMIT: limits(
+    rate,
+    '5',
+    'Clients that register, or change their registration, per minute and address.',
   ),
   CLIENT_RATE_LIMIT: limits(
     rate,

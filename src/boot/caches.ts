@@ -1,6 +1,7 @@
 import type { OpenDatabase } from '#/database/client.ts'
 import { createReadCache, type ReadCache } from '#/database/read-cache.ts'
-import { type Client, cacheChannel, findClient } from '#/domain/clients/clients.ts'
+import { cacheChannel } from '#/domain/clients/announce.ts'
+import { type Client, findClient } from '#/domain/clients/clients.ts'
 import { type KeySet, loadKeySet, type OpenedKeys } from '#/domain/keys/keys.ts'
 import type { SigningAlgorithm } from '#/protocol/vocabulary.ts'
 import type { Recorder } from '#/telemetry/recorder.ts'

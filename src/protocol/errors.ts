@@ -28,6 +28,15 @@ export const oauthErrors = {
     'use_dpop_nonce',
     'server_error',
   ],
+  // RFC 7591 §3.2.2; the last but one is ours.
+  '/oauth/register': [
+    'invalid_request',
+    'invalid_token',
+    'invalid_redirect_uri',
+    'invalid_client_metadata',
+    'registration_not_supported',
+    'server_error',
+  ],
   '/oauth/userinfo': [
     'invalid_request',
     'invalid_token',
@@ -45,6 +54,7 @@ const defaultStatus: Partial<Record<OAuthErrorCode, 401 | 403 | 500 | 503>> = {
   invalid_client: 401,
   invalid_token: 401,
   insufficient_scope: 403,
+  registration_not_supported: 403,
   server_error: 500,
   temporarily_unavailable: 503,
 }

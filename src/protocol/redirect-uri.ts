@@ -5,11 +5,23 @@ const loopbackHosts = new Set(['127.0.0.1', '[::1]', 'localhost'])
 /** Whether a client may register it: https; http on the loopback interface; a private-use scheme (RFC 8252 §7). */
 export function isRegistrableRedirectUri(value: string): boolean {
   const uri = parse(value)
-  if (!uri || value.includes('#') || uri.username !== '' || uri.password !== '') return false
-  if (uri.protocol === 'https:') return uri.hostname !== ''
-  if (uri.protocol === 'http:') return loopbackHosts.has(uri.hostname)
+  if (!uri || !isUri(value) || value.includes('#')) return false
+  if (uri.protocol === 'https:') return true
+  if (uri.protocol === 'http:') return isLoopback(uri)
   // RFC 8252 §7.1: a reversed domain name, which also keeps `javascript:` and `data:` out.
   return /^[a-z][a-z0-9+-]*(\.[a-z0-9+-]+)+:$/.test(uri.protocol)
+}
+
+/** Whether it is plain http on this machine. */
+export const isLoopback = ({ protocol, hostname }: URL): boolean =>
+  protocol === 'http:' && loopbackHosts.has(hostname)
+
+/** Whether it is written as RFC 3986 wants it, with a plain host name and without credentials: what browsers would mend is refused. */
+export function isUri(value: string): boolean {
+  const uri = /^[\w\-.~:/?#[\]@!$&'()*+,;=%]+$/.test(value) ? parse(value) : undefined
+  if (!uri || uri.username || uri.password) return false
+  if (!/^https?:$/.test(uri.protocol)) return true
+  return /^https?:\/\/[^/]/.test(value) && /^([\w.-]+|\[[\da-f:.]+\])$/.test(uri.hostname)
 }
 
 /** RFC 9700 §2.1: exact string comparison; RFC 8252 §7.3: any port when a native app listens on the loopback interface. */

@@ -55,6 +55,20 @@ export type LoginFailureReason = (typeof loginFailureReasons)[number]
 export const clientStatuses = ['pending', 'active', 'inactive'] as const
 export type ClientStatus = (typeof clientStatuses)[number]
 
+/** What became of a request to register a client, or to change or end a registration. */
+export const registrationResults = [
+  'created',
+  'updated',
+  'deleted',
+  'rejected_metadata',
+  'unauthorized',
+] as const
+export type RegistrationResult = (typeof registrationResults)[number]
+
+/** What operators decide about clients; `returned` is a registration that changed itself and has to be approved again. */
+export const clientDecisions = ['approved', 'rejected', 'enabled', 'disabled', 'returned'] as const
+export type ClientDecision = (typeof clientDecisions)[number]
+
 /** RFC 6749 §2.1. */
 export const clientTypes = ['confidential', 'public'] as const
 
@@ -159,6 +173,7 @@ export const rateLimitedEndpoints = [
   '/account/security/password',
   '/oauth/authorize',
   '/oauth/token',
+  '/oauth/register',
 ] as const
 export type RateLimitedEndpoint = (typeof rateLimitedEndpoints)[number]
 

@@ -118,8 +118,11 @@ function count(c: AppContext, error: OAuthError) {
   if (endpoint) c.var.recorder.oauthError(endpoint, error.code)
 }
 
-const endpointOf = (c: AppContext): OAuthEndpoint | undefined =>
-  c.req.path in oauthErrors ? (c.req.path as OAuthEndpoint) : undefined
+/** The addresses of single registrations (RFC 7592) belong to the endpoint that gave them. */
+function endpointOf(c: AppContext): OAuthEndpoint | undefined {
+  const path = c.req.path.replace(/^(\/oauth\/register)\/[^/]+$/, '$1')
+  return Object.hasOwn(oauthErrors, path) ? (path as OAuthEndpoint) : undefined
+}
 
 /**
  * The authorization endpoint is always met in a browser and the other protocol endpoints by programs, some of which

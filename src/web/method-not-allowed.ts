@@ -3,7 +3,7 @@ import type { Hono, MiddlewareHandler } from 'hono'
 import type { AppEnv } from './context.ts'
 import { PageError } from './page-error.ts'
 
-const methods = ['GET', 'POST'] as const
+const methods = ['GET', 'POST', 'PUT', 'DELETE'] as const
 
 /** To be mounted after all routes: whoever gets here was met by none. */
 export function methodNotAllowed(app: Hono<AppEnv>): MiddlewareHandler<AppEnv> {

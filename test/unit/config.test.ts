@@ -133,6 +133,7 @@ describe('problems', () => {
     ['DATABASE_URL', 'mysql://root:hunter2@db/x'],
     ['REDIS_URL', 'http://:hunter2@redis'],
     ['METRICS_TOKEN', 'hunter2'],
+    ['DYNAMIC_CLIENT_REGISTRATION_TOKEN', 'hunter2 is not a bearer token'],
     ['DEFAULT_ADMIN_PASSWORD', 'hunter2'],
   ]
   it.each(secrets)('never repeat a secret: %s', (name, value) => {

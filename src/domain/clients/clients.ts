@@ -1,16 +1,13 @@
 /** OAuth clients. Every change is announced in its own transaction, so that no replica keeps the old row in its cache. */
 import { and, asc, eq, isNotNull, ne } from 'drizzle-orm'
-import { type Database, notify } from '#/database/client.ts'
+import type { Database } from '#/database/client.ts'
 import { type Client, clients } from '#/database/schema/clients.ts'
-import { type AuditOrigin, writeAudit } from '#/domain/audit/audit.ts'
 import { type RevokedTokens, revokeTokensOfClient } from '#/domain/tokens/revoke-tokens.ts'
 import { constantTimeEqual, randomSecret, sha256 } from '#/protocol/secrets.ts'
 import { span } from '#/telemetry/tracing.ts'
+import { announceClient, type By } from './announce.ts'
 
 export type { Client } from '#/database/schema/clients.ts'
-
-/** The channel on which changed clients and signing keys are announced. */
-export const cacheChannel = 'authgate_cache'
 
 export async function findClient(db: Database, clientId: string): Promise<Client | undefined> {
   // Postgres refuses to compare with a NUL, so no client can have one in its id.
@@ -27,12 +24,6 @@ export type NewClient = Omit<
   readonly tokenEndpointAuthMethod?: Client['tokenEndpointAuthMethod']
 }
 
-export interface By {
-  readonly actor?: { readonly id: string; readonly username: string }
-  readonly origin: AuditOrigin
-  readonly now: Date
-}
-
 export interface CreatedClient {
   readonly client: Client
   /** Shown once, never stored; undefined for clients that need none. */
@@ -40,28 +31,42 @@ export interface CreatedClient {
 }
 
 export function createClient(db: Database, client: NewClient, by: By): Promise<CreatedClient> {
-  const method =
-    client.tokenEndpointAuthMethod ?? (client.type === 'public' ? 'none' : 'client_secret_basic')
-  const secret = method.startsWith('client_secret') ? randomSecret() : undefined
   return span('clients.create', () =>
     db.transaction(async (tx) => {
-      const [created] = await tx
-        .insert(clients)
-        .values({
-          ...client,
-          clientId: crypto.randomUUID(),
-          secretHash: secret === undefined ? null : sha256(secret),
-          tokenEndpointAuthMethod: method,
-          createdAt: by.now,
-          updatedAt: by.now,
-        })
-        .returning()
-      if (!created) throw new Error('the client was not inserted')
-      await announce(tx, created.clientId, 'CLIENT_CREATED', by)
-      return { client: created, secret }
+      const created = await insertClient(tx, client, by.now)
+      await announceClient(tx, created.client.clientId, { type: 'CLIENT_CREATED', by })
+      return created
     }),
   )
 }
+
+/** The row of a new client, on the caller's transaction; who announces it says how it came about. */
+export async function insertClient(
+  tx: Database,
+  client: NewClient,
+  now: Date,
+): Promise<CreatedClient> {
+  const method =
+    client.tokenEndpointAuthMethod ?? (client.type === 'public' ? 'none' : 'client_secret_basic')
+  const secret = hasSecret(method) ? randomSecret() : undefined
+  const [created] = await tx
+    .insert(clients)
+    .values({
+      ...client,
+      clientId: crypto.randomUUID(),
+      secretHash: secret === undefined ? null : sha256(secret),
+      tokenEndpointAuthMethod: method,
+      createdAt: now,
+      updatedAt: now,
+    })
+    .returning()
+  if (!created) throw new Error('the client was not inserted')
+  return { client: created, secret }
+}
+
+/** Whether clients that authenticate so have a secret. */
+export const hasSecret = (method: Client['tokenEndpointAuthMethod']): boolean =>
+  method === 'client_secret_basic' || method === 'client_secret_post'
 
 /** Whether the presented secret is the client's; both are 256-bit random values, so a plain digest is compared. */
 export const isClientSecret = (client: Client, secret: string): boolean =>
@@ -82,7 +87,7 @@ export function regenerateClientSecret(
         .where(and(eq(clients.clientId, clientId), isNotNull(clients.secretHash)))
         .returning()
       if (!client) return undefined
-      await announce(tx, clientId, 'CLIENT_SECRET_REGENERATED', by)
+      await announceClient(tx, clientId, { type: 'CLIENT_SECRET_REGENERATED', by })
       return { client, secret }
     }),
   )
@@ -113,7 +118,7 @@ export function setClientStatus(
         status === 'active'
           ? ({ reason, access: 0, refresh: 0 } as const)
           : await revokeTokensOfClient(tx, clientId, { reason, now: by.now })
-      await announce(tx, clientId, 'CLIENT_UPDATED', by, { status })
+      await announceClient(tx, clientId, { type: 'CLIENT_UPDATED', by, details: { status } })
       return { client, tokens }
     }),
   )
@@ -121,21 +126,3 @@ export function setClientStatus(
 
 export const listClients = (db: Database): Promise<Client[]> =>
   db.select().from(clients).orderBy(asc(clients.name), asc(clients.clientId)).limit(500)
-
-async function announce(
-  tx: Database,
-  clientId: string,
-  type: 'CLIENT_CREATED' | 'CLIENT_UPDATED' | 'CLIENT_SECRET_REGENERATED',
-  { actor, origin, now }: By,
-  details: Record<string, string> = {},
-) {
-  await writeAudit(tx, origin, {
-    type,
-    at: now,
-    actor,
-    clientId,
-    resource: { type: 'client', id: clientId },
-    details,
-  })
-  await notify(tx, cacheChannel, `client:${clientId}`)
-}

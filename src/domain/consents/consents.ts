@@ -116,6 +116,20 @@ export async function revokeConsentsOfUser(
   return revoked.length
 }
 
+/** Takes back all consents to a client; answers how many were in force. */
+export async function revokeConsentsOfClient(
+  tx: Database,
+  clientId: string,
+  now: Date,
+): Promise<number> {
+  const revoked = await tx
+    .update(consents)
+    .set({ revokedAt: now })
+    .where(and(eq(consents.clientId, clientId), isNull(consents.revokedAt)))
+    .returning({ id: consents.id })
+  return revoked.length
+}
+
 /** A user's consents in force, latest first. */
 export const listConsents = (db: Database, userId: string) =>
   db

@@ -5,11 +5,18 @@ import { proofSigningAlgorithms } from '#/protocol/proofs.ts'
 import { standardScopes } from '#/protocol/scopes.ts'
 import { clientAuthenticationMethods, signingAlgorithms } from '#/protocol/vocabulary.ts'
 
+export interface MetadataOptions {
+  readonly issuer: string
+  /** Whether clients may register themselves. */
+  readonly registration: boolean
+}
+
 /** RFC 8414 §2. Lists what works, nothing else. */
-export const oauthMetadata = (issuer: string) => ({
+export const oauthMetadata = ({ issuer, registration }: MetadataOptions) => ({
   issuer,
   authorization_endpoint: `${issuer}/oauth/authorize`,
   token_endpoint: `${issuer}/oauth/token`,
+  ...(registration && { registration_endpoint: `${issuer}/oauth/register` }),
   jwks_uri: `${issuer}/.well-known/jwks.json`,
   scopes_supported: standardScopes,
   response_types_supported: ['code'],
@@ -25,11 +32,11 @@ export const oauthMetadata = (issuer: string) => ({
 })
 
 /** OpenID Connect Discovery 1.0 §3. */
-export const openidMetadata = (issuer: string) => ({
-  ...oauthMetadata(issuer),
-  userinfo_endpoint: `${issuer}/oauth/userinfo`,
+export const openidMetadata = (options: MetadataOptions) => ({
+  ...oauthMetadata(options),
+  userinfo_endpoint: `${options.issuer}/oauth/userinfo`,
   // RP-Initiated Logout §2.1, Back-Channel Logout §2.1.
-  end_session_endpoint: `${issuer}/oauth/logout`,
+  end_session_endpoint: `${options.issuer}/oauth/logout`,
   backchannel_logout_supported: true,
   backchannel_logout_session_supported: true,
   subject_types_supported: ['public'],

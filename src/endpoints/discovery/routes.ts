@@ -2,18 +2,18 @@
 import { Hono } from 'hono'
 import type { KeySet } from '#/domain/keys/keys.ts'
 import type { AppEnv } from '#/web/context.ts'
-import { oauthMetadata, openidMetadata } from './metadata.ts'
+import { type MetadataOptions, oauthMetadata, openidMetadata } from './metadata.ts'
 
-export interface DiscoveryOptions {
-  readonly issuer: string
+export interface DiscoveryOptions extends MetadataOptions {
   readonly keys: () => Promise<KeySet>
 }
 
 const cacheable = 'public, max-age=3600'
 
-export function discoveryRoutes({ issuer, keys }: DiscoveryOptions): Hono<AppEnv> {
-  const openid = openidMetadata(issuer)
-  const oauth = oauthMetadata(issuer)
+export function discoveryRoutes(options: DiscoveryOptions): Hono<AppEnv> {
+  const { keys } = options
+  const openid = openidMetadata(options)
+  const oauth = oauthMetadata(options)
   return new Hono<AppEnv>()
     .get('/.well-known/openid-configuration', (c) =>
       c.json(openid, 200, { 'cache-control': cacheable }),

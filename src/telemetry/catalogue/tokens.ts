@@ -3,9 +3,11 @@ import { oauthErrors } from '#/protocol/errors.ts'
 import { type GrantType, grantTypes } from '#/protocol/grant-types.ts'
 import {
   clientAuthenticationMethods,
+  clientDecisions,
   dpopResults,
   outcomes,
   refreshResults,
+  registrationResults,
   storedTokenTypes,
   tokenRevocationReasons,
 } from '#/protocol/vocabulary.ts'
@@ -77,6 +79,18 @@ export const tokens = {
     unit: '{proof}',
     description: 'DPoP proofs shown to this server, by what became of them.',
     labels: { result: dpopResults },
+  }),
+  clientRegistrations: counter('authgate.client.registrations', {
+    unit: '{request}',
+    description:
+      'Requests to register a client, or to change or end a registration, by what became of them.',
+    labels: { result: registrationResults },
+  }),
+  clientDecisions: counter('authgate.client.decisions', {
+    unit: '{decision}',
+    description:
+      'Changes of what clients may do; returned is a registration that changed itself and waits for approval again.',
+    labels: { decision: clientDecisions },
   }),
   oauthErrors: counter('authgate.oauth.errors', {
     unit: '{error}',

@@ -3,9 +3,11 @@ import type { OAuthEndpoint, OAuthErrorCode } from '#/protocol/errors.ts'
 import type { GrantType } from '#/protocol/grant-types.ts'
 import type {
   ClientAuthenticationMethod,
+  ClientDecision,
   DpopResult,
   Outcome,
   RefreshResult,
+  RegistrationResult,
   StoredTokenType,
   TokenRevocationReason,
   TokenType,
@@ -53,6 +55,8 @@ export function tokens(instruments: Instruments) {
 export function clients(instruments: Instruments) {
   const authentications = createCounter(instruments, catalogue.clientAuthentications)
   const proofs = createCounter(instruments, catalogue.dpopProofs)
+  const registrations = createCounter(instruments, catalogue.clientRegistrations)
+  const decisions = createCounter(instruments, catalogue.clientDecisions)
   const errors = createCounter(instruments, catalogue.oauthErrors)
   return {
     /** A client proved who it is, or failed to. */
@@ -62,6 +66,14 @@ export function clients(instruments: Instruments) {
     /** A client showed that it holds a key, or failed to. */
     dpopProven(result: DpopResult): void {
       proofs({ result })
+    },
+    /** A client registered, changed or ended its registration, or was refused. */
+    registration(result: RegistrationResult): void {
+      registrations({ result })
+    },
+    /** It was decided whether a client may do anything. */
+    clientDecided(decision: ClientDecision): void {
+      decisions({ decision })
     },
     /** A protocol error was answered. */
     oauthError(endpoint: OAuthEndpoint, code: OAuthErrorCode): void {

@@ -159,6 +159,16 @@ const events: [string, (recorder: Recorder) => void, Record<string, number>][] =
     { 'authgate_client_authentications_total{method="client_secret_basic",result="failure"}': 1 },
   ],
   [
+    'a client that registered itself',
+    (r) => r.registration('created'),
+    { 'authgate_client_registrations_total{result="created"}': 1 },
+  ],
+  [
+    'a client that was approved',
+    (r) => r.clientDecided('approved'),
+    { 'authgate_client_decisions_total{decision="approved"}': 1 },
+  ],
+  [
     'a protocol error',
     (r) => r.oauthError('/oauth/token', 'invalid_grant'),
     { 'authgate_oauth_errors_total{endpoint="/oauth/token",error="invalid_grant"}': 1 },
@@ -361,6 +371,8 @@ function hostile(recorder: Recorder, value: string) {
   call['tokenValidated']?.(value, 1)
   call['clientAuthenticated']?.(value, value)
   call['dpopProven']?.(value)
+  call['registration']?.(value)
+  call['clientDecided']?.(value)
   call['oauthError']?.('/oauth/token', value)
   call['oauthError']?.(value, 'invalid_grant')
   call['rateLimitChecked']?.(value, 'limited')

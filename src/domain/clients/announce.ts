@@ -1,0 +1,35 @@
+import { type Database, notify } from '#/database/client.ts'
+import { type AuditEventType, type AuditOrigin, writeAudit } from '#/domain/audit/audit.ts'
+
+/** The channel on which changed clients and signing keys are announced. */
+export const cacheChannel = 'authgate_cache'
+
+/** Who changed a client; without an actor it was the client itself. */
+export interface By {
+  readonly actor?: { readonly id: string; readonly username: string }
+  readonly origin: AuditOrigin
+  readonly now: Date
+}
+
+interface ClientChange {
+  readonly type: Extract<AuditEventType, `CLIENT_${string}`>
+  readonly by: By
+  readonly details?: Readonly<Record<string, string | number>>
+}
+
+/** Tells the audit log and every replica's cache of a change, when the transaction commits. */
+export async function announceClient(
+  tx: Database,
+  clientId: string,
+  { type, by: { actor, origin, now }, details = {} }: ClientChange,
+): Promise<void> {
+  await writeAudit(tx, origin, {
+    type,
+    at: now,
+    actor,
+    clientId,
+    resource: { type: 'client', id: clientId },
+    details,
+  })
+  await notify(tx, cacheChannel, `client:${clientId}`)
+}

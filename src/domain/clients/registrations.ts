@@ -1,0 +1,174 @@
+/**
+ * Clients that register themselves (RFC 7591) and look after their registration (RFC 7592). What an operator has
+ * approved must not change behind their back: a client that becomes another one waits for approval again.
+ */
+import { isDeepStrictEqual } from 'node:util'
+import { and, eq } from 'drizzle-orm'
+import type { Database } from '#/database/client.ts'
+import { type Client, clients } from '#/database/schema/clients.ts'
+import { revokeConsentsOfClient } from '#/domain/consents/consents.ts'
+import { type RevokedTokens, revokeTokensOfClient } from '#/domain/tokens/revoke-tokens.ts'
+import type { ClientMetadata } from '#/protocol/client-metadata.ts'
+import { constantTimeEqual, randomSecret, sha256 } from '#/protocol/secrets.ts'
+import { span } from '#/telemetry/tracing.ts'
+import { announceClient, type By } from './announce.ts'
+import { type CreatedClient, findClient, hasSecret, insertClient } from './clients.ts'
+import { columnsOf, type MetadataColumns } from './metadata.ts'
+
+/** What new and changed registrations become. */
+export type RegistrationStatus = 'pending' | 'active'
+
+export interface RegisteredClient extends CreatedClient {
+  /** RFC 7592 §3; shown once, stored as a digest. */
+  readonly registrationToken: string
+}
+
+export function registerClient(
+  db: Database,
+  { metadata, status }: { metadata: ClientMetadata; status: RegistrationStatus },
+  by: By,
+): Promise<RegisteredClient> {
+  const registrationToken = randomSecret()
+  const client = {
+    ...columnsOf(metadata),
+    status,
+    registrationTokenHash: sha256(registrationToken),
+  }
+  return span('clients.register', () =>
+    db.transaction(async (tx) => {
+      const created = await insertClient(tx, client, by.now)
+      const { clientId } = created.client
+      await announceClient(tx, clientId, { type: 'CLIENT_REGISTERED', by, details: { status } })
+      return { ...created, registrationToken }
+    }),
+  )
+}
+
+/** The client whose registration access token this is. */
+export async function findRegisteredClient(
+  db: Database,
+  clientId: string,
+  registrationToken: string,
+): Promise<Client | undefined> {
+  const client = await findClient(db, clientId)
+  const hash = client?.registrationTokenHash ?? ''
+  return constantTimeEqual(sha256(registrationToken), hash) ? client : undefined
+}
+
+export interface UpdatedClient extends CreatedClient {
+  /** Whether it has to be approved again; then its tokens have ended. */
+  readonly returned: boolean
+  readonly tokens: RevokedTokens
+}
+
+/**
+ * Replaces the metadata of a registered client (RFC 7592 §2.2); undefined when it has gone meanwhile. `secret` is a new
+ * one, for a client that had none.
+ */
+export function updateClient(
+  db: Database,
+  change: { client: Client; metadata: ClientMetadata; status: RegistrationStatus },
+  by: By,
+): Promise<UpdatedClient | undefined> {
+  const next = columnsOf(change.metadata)
+  return span('clients.update', () =>
+    db.transaction(async (tx) => {
+      const current = await lockRegistered(tx, change.client)
+      if (!current) return undefined
+      const { secret, ...secretColumns } = secretAfter(current, next)
+      const returned =
+        change.status === 'pending' && current.status === 'active' && needsApproval(current, next)
+      const status = returned ? 'pending' : current.status
+      const [client] = await tx
+        .update(clients)
+        .set({ ...next, ...secretColumns, status, updatedAt: by.now })
+        .where(eq(clients.clientId, current.clientId))
+        .returning()
+      if (!client) throw new Error('the client was not updated')
+      const tokens = returned ? await endTokens(tx, client, by) : noTokens
+      await announceClient(tx, client.clientId, { type: 'CLIENT_UPDATED', by, details: { status } })
+      return { client, secret, returned, tokens }
+    }),
+  )
+}
+
+export interface DeletedClient {
+  readonly tokens: RevokedTokens
+  /** Consents that were in force. */
+  readonly consents: number
+}
+
+/** Deletes a registered client and all that it was given (RFC 7592 §2.3); undefined when it has gone already. */
+export function deleteClient(
+  db: Database,
+  client: Client,
+  by: By,
+): Promise<DeletedClient | undefined> {
+  const { clientId } = client
+  return span('clients.delete', () =>
+    db.transaction(async (tx) => {
+      if (!(await lockRegistered(tx, client))) return undefined
+      const consents = await revokeConsentsOfClient(tx, clientId, by.now)
+      const tokens = await endTokens(tx, client, by)
+      await tx.delete(clients).where(eq(clients.clientId, clientId))
+      await announceClient(tx, clientId, {
+        type: 'CLIENT_DELETED',
+        by,
+        details: { consents_ended: consents, ...countsOf(tokens) },
+      })
+      return { tokens, consents }
+    }),
+  )
+}
+
+/** Waits for tokens under way: their foreign keys hold this row until they commit. */
+const lockRegistered = async (tx: Database, { clientId, registrationTokenHash }: Client) =>
+  (
+    await tx
+      .select()
+      .from(clients)
+      .where(
+        and(
+          eq(clients.clientId, clientId),
+          eq(clients.registrationTokenHash, registrationTokenHash ?? ''),
+        ),
+      )
+      .for('update')
+  )[0]
+
+/** A client that begins to need a secret gets one; one that no longer needs it loses it. */
+function secretAfter(current: Client, next: MetadataColumns) {
+  if (!hasSecret(next.tokenEndpointAuthMethod)) return { secret: undefined, secretHash: null }
+  if (current.secretHash !== null) return { secret: undefined }
+  const secret = randomSecret()
+  return { secret, secretHash: sha256(secret) }
+}
+
+/** Nobody is deceived and nothing gets weaker when these change; everything else is what was approved. */
+const harmless: readonly (keyof MetadataColumns)[] = [
+  'contacts',
+  'policyUri',
+  'tosUri',
+  'idTokenSignedResponseAlg',
+  'userinfoSignedResponseAlg',
+  'introspectionSignedResponseAlg',
+  'defaultMaxAge',
+  'requireAuthTime',
+  'defaultAcrValues',
+  'backchannelLogoutSessionRequired',
+]
+
+const needsApproval = (current: Client, next: MetadataColumns) =>
+  (Object.keys(next) as (keyof MetadataColumns)[])
+    .filter((column) => !harmless.includes(column))
+    .some((column) => !isDeepStrictEqual(current[column], next[column]))
+
+const noTokens: RevokedTokens = { reason: 'client_inactive', access: 0, refresh: 0 }
+
+const endTokens = (tx: Database, { clientId }: Client, { now }: By) =>
+  revokeTokensOfClient(tx, clientId, { reason: 'client_inactive', now })
+
+const countsOf = ({ access, refresh }: RevokedTokens) => ({
+  access_ended: access,
+  refresh_ended: refresh,
+})

@@ -1,0 +1,41 @@
+import { OAuthError } from '#/protocol/errors.ts'
+import type { AppContext } from '#/web/context.ts'
+
+/** RFC 7591 §3.1: the metadata are one JSON object. */
+export async function readObject(c: AppContext): Promise<Readonly<Record<string, unknown>>> {
+  const type = c.req.header('content-type')?.split(';')[0]?.trim().toLowerCase()
+  if (type !== 'application/json')
+    throw new OAuthError('invalid_request', 'the body must be application/json', { status: 415 })
+  const value = parse(await c.req.text())
+  if (typeof value !== 'object' || value === null || Array.isArray(value))
+    throw new OAuthError('invalid_request', 'the body must be a JSON object')
+  return value as Record<string, unknown>
+}
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text, refuseUnstorable)
+  } catch {
+    // The engine's own words would quote the body, and there may be a secret in it.
+    throw new OAuthError('invalid_request', 'the body must be JSON')
+  }
+}
+
+/** Postgres stores neither NUL nor half a surrogate pair, and no honest value holds them. */
+function refuseUnstorable(key: string, value: unknown): unknown {
+  for (const text of [key, value])
+    if (typeof text === 'string' && (text.includes('\0') || !text.isWellFormed()))
+      throw new Error('a text that cannot be stored')
+  return value
+}
+
+/** RFC 6750 §2.1; in the header alone. */
+export const readBearer = (c: AppContext): string | undefined =>
+  /^Bearer +([A-Za-z0-9._~+/-]+=*)$/i.exec(c.req.header('authorization') ?? '')?.[1]
+
+/** RFC 6750 §3: without a token there is nothing to say about it. */
+export function refuseBearer(c: AppContext): never {
+  const about = readBearer(c) === undefined ? '' : ', error="invalid_token"'
+  c.header('www-authenticate', `Bearer realm="authgate"${about}`)
+  throw new OAuthError('invalid_token', 'a valid access token for this registration is needed')
+}

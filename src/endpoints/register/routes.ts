@@ -1,0 +1,168 @@
+/**
+ * /oauth/register: clients register themselves (RFC 7591, OIDC Dynamic Registration) and look after their registration
+ * (RFC 7592). Off by default; a new client waits for an operator's approval unless a setting says otherwise.
+ */
+import { Hono } from 'hono'
+import type { Database } from '#/database/client.ts'
+import type { ReadCache } from '#/database/read-cache.ts'
+import { type Client, isClientSecret } from '#/domain/clients/clients.ts'
+import { metadataOf } from '#/domain/clients/metadata.ts'
+import {
+  deleteClient,
+  findRegisteredClient,
+  type RegistrationStatus,
+  registerClient,
+  updateClient,
+} from '#/domain/clients/registrations.ts'
+import { verifySector } from '#/domain/clients/sector-identifier.ts'
+import type { FetchDocument } from '#/domain/outbound/fetch-document.ts'
+import { type ClientMetadata, createMetadataParser } from '#/protocol/client-metadata.ts'
+import { OAuthError } from '#/protocol/errors.ts'
+import { standardScopes } from '#/protocol/scopes.ts'
+import { constantTimeEqual } from '#/protocol/secrets.ts'
+import { networkOf } from '#/web/client-address.ts'
+import type { AppContext, AppEnv } from '#/web/context.ts'
+import { enforceLimit, type Limiter } from '#/web/rate-limit.ts'
+import { recordRevokedTokens } from '#/web/record-ended.ts'
+import { readBearer, readObject, refuseBearer } from './request.ts'
+
+export interface RegisterOptions {
+  readonly db: Database
+  readonly issuer: string
+  readonly clients: ReadCache<Client>
+  readonly fetchDocument: FetchDocument
+  readonly enabled: boolean
+  /** What has to be shown to register (RFC 7591 §3); undefined lets everybody. */
+  readonly initialToken: string | undefined
+  readonly status: RegistrationStatus
+  readonly limiter: Limiter | undefined
+  /** Whether addresses of clients may be plain http on this machine. */
+  readonly loopbackHttp: boolean
+}
+
+interface Context extends RegisterOptions {
+  readonly parse: (input: object) => ClientMetadata
+}
+
+export function registerRoutes(options: RegisterOptions): Hono<AppEnv> {
+  const context = { ...options, parse: createMetadataParser(rulesOf(options)) }
+  return new Hono<AppEnv>()
+    .post('/oauth/register', (c) => counted(c, context, register))
+    .get('/oauth/register/:clientId', (c) => counted(c, context, read))
+    .put('/oauth/register/:clientId', (c) => counted(c, context, update))
+    .delete('/oauth/register/:clientId', (c) => counted(c, context, remove))
+}
+
+/** Token exchange and scopes of resources are for an operator to give. */
+const rulesOf = ({ loopbackHttp }: RegisterOptions) => ({
+  loopbackHttp,
+  scopes: standardScopes,
+  grantTypes: [
+    'authorization_code',
+    'refresh_token',
+    'client_credentials',
+    'urn:ietf:params:oauth:grant-type:device_code',
+  ] as const,
+})
+
+type Handler = (c: AppContext, context: Context) => Promise<Response>
+
+async function counted(c: AppContext, context: Context, handle: Handler): Promise<Response> {
+  try {
+    if (!context.enabled)
+      throw new OAuthError('registration_not_supported', 'clients cannot register themselves here')
+    return await handle(c, context)
+  } catch (error) {
+    const code = error instanceof OAuthError ? error.code : undefined
+    if (code === 'invalid_token') c.var.recorder.registration('unauthorized')
+    else if (code?.startsWith('invalid_')) c.var.recorder.registration('rejected_metadata')
+    throw error
+  }
+}
+
+async function register(c: AppContext, context: Context) {
+  const { db, fetchDocument, initialToken, status } = context
+  await limit(c, context)
+  if (initialToken !== undefined && !constantTimeEqual(readBearer(c) ?? '', initialToken))
+    refuseBearer(c)
+  const metadata = context.parse(await readObject(c))
+  await verifySector(fetchDocument, metadata)
+  const registered = await registerClient(db, { metadata, status }, by(c))
+  c.var.recorder.registration('created')
+  return c.json(describe(context, registered), 201)
+}
+
+async function read(c: AppContext, context: Context) {
+  const { client, registrationToken } = await identify(c, context)
+  return c.json(describe(context, { client, registrationToken }))
+}
+
+async function update(c: AppContext, context: Context) {
+  const { db, fetchDocument, status, clients } = context
+  const { client, registrationToken } = await identify(c, context)
+  await limit(c, context)
+  const given = await readObject(c)
+  requireSameClient(client, given)
+  const metadata = context.parse(given)
+  await verifySector(fetchDocument, metadata)
+  const updated = await updateClient(db, { client, metadata, status }, by(c))
+  if (!updated) return refuseBearer(c)
+  clients.invalidate(client.clientId)
+  c.var.recorder.registration('updated')
+  if (updated.returned) c.var.recorder.clientDecided('returned')
+  recordRevokedTokens(c.var.recorder, updated.tokens)
+  return c.json(describe(context, { ...updated, registrationToken }))
+}
+
+async function remove(c: AppContext, context: Context) {
+  const { client } = await identify(c, context)
+  const deleted = await deleteClient(context.db, client, by(c))
+  if (!deleted) return refuseBearer(c)
+  context.clients.invalidate(client.clientId)
+  c.var.recorder.registration('deleted')
+  recordRevokedTokens(c.var.recorder, deleted.tokens)
+  for (let n = 0; n < deleted.consents; n += 1) c.var.recorder.consentRevoked('system')
+  return c.body(null, 204)
+}
+
+const limit = (c: AppContext, { db, limiter }: Context) =>
+  enforceLimit(c, db, limiter, networkOf(c.var.address))
+
+/** RFC 7592 §2: whoever shows its registration access token is the client; a deleted one gets the same 401. */
+async function identify(c: AppContext, context: Context) {
+  const registrationToken = readBearer(c)
+  const client =
+    registrationToken === undefined
+      ? undefined
+      : await findRegisteredClient(context.db, c.req.param('clientId') ?? '', registrationToken)
+  if (registrationToken !== undefined && client) return { client, registrationToken }
+  await limit(c, context)
+  return refuseBearer(c)
+}
+
+/** RFC 7592 §2.2. */
+function requireSameClient(client: Client, given: Readonly<Record<string, unknown>>) {
+  const { client_id: clientId, client_secret: secret } = given
+  if (clientId !== client.clientId)
+    throw new OAuthError('invalid_client_metadata', 'client_id must be that of this client')
+  if (secret !== undefined && !(typeof secret === 'string' && isClientSecret(client, secret)))
+    throw new OAuthError('invalid_client_metadata', 'client_secret must be the current one')
+}
+
+interface Described {
+  readonly client: Client
+  readonly registrationToken: string
+  readonly secret?: string | undefined
+}
+
+/** RFC 7591 §3.2.1, RFC 7592 §3. A secret is stored as a digest, so it is told when it is made and never again. */
+const describe = ({ issuer }: Context, { client, registrationToken, secret }: Described) => ({
+  client_id: client.clientId,
+  client_id_issued_at: Math.floor(client.createdAt.getTime() / 1000),
+  ...(secret !== undefined && { client_secret: secret, client_secret_expires_at: 0 }),
+  ...metadataOf(client),
+  registration_access_token: registrationToken,
+  registration_client_uri: `${issuer}/oauth/register/${client.clientId}`,
+})
+
+const by = (c: AppContext) => ({ origin: c.var.origin, now: c.var.now })
