@@ -238,6 +238,21 @@ describe('rotation', () => {
     await verify((await issue(keys, 'EdDSA')).token, keys.jwks)
   })
 
+  it('makes one key at once where an operator has left only one that had retired', async () => {
+    await prepareKeys(database.db, secrets, now)
+    const { load, turn } = replica()
+    const first = (await load()).signing('ES256').kid
+    now = later(29 * day)
+    await turn()
+    now = later(day + 2 * hour)
+    await turn()
+    const leaked = (await load()).signing('ES256').kid
+    expect(leaked).not.toBe(first)
+    await database.db.delete(signingKeys).where(eq(signingKeys.kid, leaked))
+    expect(await turn()).toMatchObject({ created: 1 })
+    expect([first, leaked]).not.toContain((await load()).signing('ES256').kid)
+  })
+
   it('lets the published key sign at once where an operator has deleted the one before', async () => {
     await prepareKeys(database.db, secrets, now)
     const { load, turn } = replica()

@@ -42,8 +42,8 @@ export async function publishNextKey(
     // Whoever waited for another replica finds the key that it has made.
     const newest = await findNewest(tx, algorithm)
     if (!isDue(newest, rotation, now)) return 0
-    const activatesAt = newest ? nextSwitch(newest.activatesAt, rotation, now) : now
-    if (newest)
+    const activatesAt = isSigning(newest, now) ? nextSwitch(newest.activatesAt, rotation, now) : now
+    if (isSigning(newest, now))
       await tx
         .update(signingKeys)
         .set({ retiresAt: activatesAt })
@@ -83,7 +83,11 @@ export function deleteExpiredKeys(db: Database, now: Date): Promise<number> {
 
 async function findNewest(db: Database, algorithm: SigningAlgorithm) {
   const [newest] = await db
-    .select({ kid: signingKeys.kid, activatesAt: signingKeys.activatesAt })
+    .select({
+      kid: signingKeys.kid,
+      activatesAt: signingKeys.activatesAt,
+      retiresAt: signingKeys.retiresAt,
+    })
     .from(signingKeys)
     .where(eq(signingKeys.algorithm, algorithm))
     .orderBy(desc(signingKeys.activatesAt), asc(signingKeys.kid))
@@ -91,11 +95,15 @@ async function findNewest(db: Database, algorithm: SigningAlgorithm) {
   return newest
 }
 
-const isDue = (
-  newest: { readonly activatesAt: Date } | undefined,
-  { intervalMs, publishAheadMs }: KeySchedule,
-  now: Date,
-) => !newest || newest.activatesAt.getTime() + intervalMs - publishAheadMs <= now.getTime()
+type Newest = Awaited<ReturnType<typeof findNewest>>
+
+/** False where an operator has deleted what signed: there may be none left, or only one that had retired before. */
+const isSigning = (newest: Newest, now: Date): newest is NonNullable<Newest> =>
+  newest !== undefined && (newest.retiresAt === null || newest.retiresAt > now)
+
+const isDue = (newest: Newest, { intervalMs, publishAheadMs }: KeySchedule, now: Date) =>
+  !isSigning(newest, now) ||
+  newest.activatesAt.getTime() + intervalMs - publishAheadMs <= now.getTime()
 
 /** An overdue switch still waits until everybody has had the time to fetch the new key. */
 const nextSwitch = (activatesAt: Date, { intervalMs, publishAheadMs }: KeySchedule, now: Date) =>
