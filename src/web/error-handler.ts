@@ -77,11 +77,14 @@ function answerOAuthError(c: AppContext, error: OAuthError) {
   return c.json({ error: error.code, error_description: error.message }, error.status)
 }
 
-/** RFC 6750 §3: whoever shows an access token is told why it was refused, wherever one can be shown. */
+/**
+ * RFC 6750 §3: whoever shows an access token is told why it was refused, wherever one can be shown. Registration knows
+ * tokens of other kinds, and says so itself.
+ */
 function challenge(c: AppContext, error: OAuthError) {
   const endpoint = endpointOf(c)
   const codes: readonly string[] = endpoint ? oauthErrors[endpoint] : []
-  if (codes.includes('invalid_token'))
+  if (codes.includes('invalid_token') && endpoint !== '/oauth/register')
     c.header('www-authenticate', refusalChallenge(c.req.header('authorization'), error))
 }
 

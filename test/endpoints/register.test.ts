@@ -289,6 +289,7 @@ describe('POST /oauth/register with a request that is none', () => {
   it.each(cases)('%s changes nothing', async (_, body, headers, status, error) => {
     const { result, moved } = await observeUnchanged(app, () => post(body, headers))
     await expectError(result, status, error)
+    expect(result.headers.get('www-authenticate')).toBeNull()
     expect(moved).toEqual(rejected(error))
   })
 
