@@ -10,6 +10,10 @@ export function algorithmsOf(registered: string | null): string[] {
   return registered === 'EdDSA' ? ['EdDSA', 'Ed25519'] : [registered]
 }
 
+/** What a JWT says it is (RFC 7515 §4.1.9), so that none made for one purpose passes for another (RFC 8725 §3.11). */
+export const jwtType = (typ: string | undefined): string =>
+  typ?.toLowerCase().replace(/^application\//, '') ?? 'jwt'
+
 /** How far the clocks of a client and of this server may be apart. */
 export const clockSkewSeconds = 30
 

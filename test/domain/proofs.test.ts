@@ -110,6 +110,13 @@ describe('a client assertion', () => {
       await verify(await sign({ aud }))
   })
 
+  it('may say that it is one, or a JWT, or nothing, but nothing else', async () => {
+    for (const typ of ['JWT', 'client-authentication+jwt', undefined])
+      await verify(await sign({}, { typ }))
+    for (const typ of ['oauth-authz-req+jwt', 'dpop+jwt', 'at+jwt'])
+      await expectRefused(await sign({}, { typ }))
+  })
+
   it('may come from a clock that is half a minute beside ours', async () => {
     const at = (seconds: number) => inSeconds(now, seconds)
     await verify(await sign({ iat: at(29), nbf: at(29), exp: at(3600) }))

@@ -102,6 +102,18 @@ describe('private_key_jwt', () => {
     }
   })
 
+  it('takes every algorithm that discovery lists', async () => {
+    const metadata = await app.request('/.well-known/oauth-authorization-server')
+    const { token_endpoint_auth_signing_alg_values_supported: algorithms } =
+      (await metadata.json()) as Record<string, string[]>
+    expect(algorithms).toEqual(['ES256', 'PS256', 'RS256', 'EdDSA', 'Ed25519'])
+    for (const alg of algorithms ?? []) {
+      const by = await createKey(alg)
+      const of = await add({ jwks: keySetOf(by) })
+      expect(await codeOf(await withAssertion({ of, by }))).toBe('invalid_grant')
+    }
+  })
+
   it('takes the issuer, the token endpoint, or both for its audience', async () => {
     const issuer = app.config.BASE_URL
     for (const aud of [issuer, `${issuer}/oauth/token`, [issuer, `${issuer}/oauth/token`]])

@@ -159,6 +159,19 @@ describe('POST /oauth/token with a DPoP proof', () => {
     expect(jktOf(answer.access_token)).toBe(key.jkt)
   })
 
+  it('takes every algorithm that discovery lists', async () => {
+    const metadata = await app.request('/.well-known/oauth-authorization-server')
+    const { dpop_signing_alg_values_supported: algorithms = [] } =
+      (await metadata.json()) as Record<string, string[]>
+    expect(algorithms).toEqual(['ES256', 'PS256', 'EdDSA', 'Ed25519'])
+    for (const alg of algorithms) {
+      const by = await createKey(alg)
+      expect(jktOf((await obtain({ by })).access_token)).toBe(by.jkt)
+    }
+    const rs256 = await prove({ by: await createKey('RS256') })
+    await expectError(await redeem('none', rs256), 'invalid_dpop_proof')
+  })
+
   it('hands out bearer tokens, and no nonce, without one', async () => {
     const response = await redeemCode(app, clientId, await obtainCode(browser, clientId))
     expect(response.headers.get('dpop-nonce')).toBeNull()

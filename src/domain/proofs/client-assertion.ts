@@ -5,7 +5,7 @@
 import type { JWTPayload } from 'jose'
 import type { Database } from '#/database/client.ts'
 import type { ClientKeys, KeyedClient } from '#/domain/clients/client-keys.ts'
-import { algorithmsOf, clockSkewSeconds, ProofError } from '#/protocol/proofs.ts'
+import { algorithmsOf, clockSkewSeconds, jwtType, ProofError } from '#/protocol/proofs.ts'
 import { useProof } from './used-proofs.ts'
 
 interface AssertingClient extends KeyedClient {
@@ -39,10 +39,13 @@ export async function verifyClientAssertion(
     clockTolerance: clockSkewSeconds,
     currentDate: now,
   }
-  const { payload } = await keys.verify(client, assertion, options).catch((cause: unknown) => {
+  const verified = await keys.verify(client, assertion, options).catch((cause: unknown) => {
     throw new ProofError('the client assertion does not hold', { cause })
   })
-  const { jti, expiresAt } = requireBounds(payload, audiences, now)
+  // The second name comes with the successor of RFC 7523.
+  if (!['jwt', 'client-authentication+jwt'].includes(jwtType(verified.protectedHeader.typ)))
+    throw new ProofError('the client assertion is a JWT for something else')
+  const { jti, expiresAt } = requireBounds(verified.payload, audiences, now)
   if (!(await useProof(db, { kind: 'client_assertion', owner: clientId, jti, expiresAt })))
     throw new ProofError('the client assertion was used before')
 }

@@ -5,7 +5,7 @@
 import { decodeProtectedHeader, type JWTPayload, UnsecuredJWT } from 'jose'
 import type { Database } from '#/database/client.ts'
 import type { ClientKeys, KeyedClient } from '#/domain/clients/client-keys.ts'
-import { algorithmsOf, clockSkewSeconds, ProofError } from '#/protocol/proofs.ts'
+import { algorithmsOf, clockSkewSeconds, jwtType, ProofError } from '#/protocol/proofs.ts'
 import { useProof } from './used-proofs.ts'
 
 interface RequestingClient extends KeyedClient {
@@ -61,8 +61,8 @@ async function open(keys: ClientKeys, { requestObject, client, now }: PresentedR
 
 /** RFC 9101 §10.8: a JWT made for something else is none; answers whether it says what it is. */
 function requireType(typ: string | undefined): boolean {
-  const type = typ?.toLowerCase().replace(/^application\//, '')
-  if (type !== undefined && !['jwt', 'oauth-authz-req+jwt'].includes(type))
+  const type = jwtType(typ)
+  if (!['jwt', 'oauth-authz-req+jwt'].includes(type))
     throw new Error('it is a JWT for something else')
   return type === 'oauth-authz-req+jwt'
 }
