@@ -5,6 +5,7 @@ import type { ServerProcess } from '../server-process.ts'
 import { createAccount, createApp, openOffice } from './admin.ts'
 import { guestStories, seasonalApp } from './guests.ts'
 import { keyHolders } from './key-holders.ts'
+import { keyPublishers } from './key-publishers.ts'
 import { arrive } from './people.ts'
 import { everyday, letIn, nightOwl, type Scenario, sitter } from './scenarios.ts'
 import { trouble } from './trouble.ts'
@@ -25,6 +26,10 @@ export const demoSettings = {
   METRICS_POPULATION_TTL: '1s',
   LOGIN_ACCOUNT_RATE_LIMIT: '10000',
   CLIENT_RATE_LIMIT: '100000',
+  ENABLE_DYNAMIC_CLIENT_REGISTRATION: 'true',
+  DYNAMIC_CLIENT_REGISTRATION_STATUS: 'active',
+  // Apps of the demo publish their keys on this machine.
+  OUTBOUND_PRIVATE_ADDRESSES: 'true',
 }
 
 /** The world before the crowd comes: one administrator, signed in, and two apps. */
@@ -61,7 +66,7 @@ export async function createWorld(server: ServerProcess): Promise<World> {
 /** Runs until it is enough; then each story under way is told to its end, and whatever was left open lapses. */
 export async function letThemLive(world: World, people: number): Promise<void> {
   const season = await createApp(world, 'Season', 'confidential', 'https://season.example.test/cb')
-  const stories = shuffleIn(everyday, guestStories, trouble, keyHolders)
+  const stories = shuffleIn(everyday, guestStories, trouble, [...keyHolders, ...keyPublishers])
   let next = 0
   const anyStory: Scenario = async (...scene) => {
     if (world.timeIsUp && next >= stories.length) world.stopping = true

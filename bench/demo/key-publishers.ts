@@ -1,0 +1,119 @@
+/** Apps that have keys instead of a secret (RFC 7523): they register themselves, and publish their keys where we ask. */
+import { randomUUID } from 'node:crypto'
+import { once } from 'node:events'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { type CryptoKey, exportJWK, generateKeyPair, SignJWT } from 'jose'
+import { call, expectError, refreshFields } from './apps.ts'
+import { protocolError } from './people.ts'
+import type { Scenario } from './scenarios.ts'
+import { did, expectThat, nextAddress, type World } from './world.ts'
+
+interface Registered {
+  readonly client_id: string
+  readonly registration_access_token: string
+}
+
+async function register(world: World, jwksUri: string): Promise<Registered> {
+  const answer = await call(world, '/oauth/register', {
+    method: 'POST',
+    body: JSON.stringify({
+      client_name: 'Machine',
+      redirect_uris: ['https://machine.example.test/callback'],
+      grant_types: ['authorization_code', 'refresh_token'],
+      token_endpoint_auth_method: 'private_key_jwt',
+      jwks_uri: jwksUri,
+    }),
+    headers: { 'content-type': 'application/json', 'x-forwarded-for': nextAddress() },
+  })
+  expectThat(answer.status === 201, `registering answered ${answer.status}: ${answer.text}`)
+  did(world, 'authgate_client_registrations_total', { result: 'created' })
+  did(world, 'authgate_oauth_clients_registered', { status: 'active' })
+  return JSON.parse(answer.text)
+}
+
+async function leave(world: World, { client_id, registration_access_token }: Registered) {
+  const answer = await call(world, `/oauth/register/${client_id}`, {
+    method: 'DELETE',
+    headers: { authorization: `Bearer ${registration_access_token}` },
+  })
+  expectThat(answer.status === 204, `leaving answered ${answer.status}`)
+  did(world, 'authgate_client_registrations_total', { result: 'deleted' })
+  did(world, 'authgate_oauth_clients_registered', { status: 'active' }, -1)
+}
+
+const assertFor = (world: World, { client_id }: Registered, key: CryptoKey): Promise<string> =>
+  new SignJWT({ jti: randomUUID() })
+    .setProtectedHeader({ alg: 'ES256' })
+    .setIssuer(client_id)
+    .setSubject(client_id)
+    .setAudience(world.server.origin)
+    .setIssuedAt()
+    .setExpirationTime('1m')
+    .sign(key)
+
+/** Proves who it is, and asks for what it does not have. */
+async function ask(world: World, assertion: string, result: 'success' | 'failure') {
+  const answer = await call(world, '/oauth/token', {
+    method: 'POST',
+    body: new URLSearchParams({
+      ...refreshFields('made-up'),
+      client_assertion_type: 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer',
+      client_assertion: assertion,
+    }),
+    headers: { 'x-forwarded-for': nextAddress() },
+  })
+  const error = result === 'success' ? 'invalid_grant' : 'invalid_client'
+  expectError(answer, result === 'success' ? 400 : 401, error)
+  did(world, 'authgate_client_authentications_total', { method: 'private_key_jwt', result })
+  if (result === 'success') did(world, 'oauth_tokens_refreshed_total', { result: 'invalid' })
+  protocolError(world, '/oauth/token', error)
+}
+
+function asked(world: World, result: 'success' | 'failed' | 'timeout') {
+  did(world, 'authgate_outbound_requests_total', { purpose: 'jwks', result })
+  did(world, 'authgate_outbound_request_duration_seconds_count', { purpose: 'jwks' })
+}
+
+/** Publishes its keys under /keys, nothing elsewhere, and does not answer at all under /silence. */
+async function publish(publicKey: CryptoKey) {
+  const keys = JSON.stringify({ keys: [await exportJWK(publicKey)] })
+  const server = createServer(({ url }, response) => {
+    if (url === '/keys') response.end(keys)
+    else if (url !== '/silence') response.writeHead(404).end()
+  }).listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  return {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    close() {
+      server.close()
+      server.closeAllConnections()
+    },
+  }
+}
+
+/** Many requests at once, so that all but one wait for the keys to come. */
+const machine: Scenario = async (world) => {
+  const { privateKey, publicKey } = await generateKeyPair('ES256')
+  const site = await publish(publicKey)
+  const app = await register(world, `${site.url}/keys`)
+  const assertions = await Promise.all(
+    Array.from({ length: 5 }, () => assertFor(world, app, privateKey)),
+  )
+  await Promise.all(assertions.map((assertion) => ask(world, assertion, 'success')))
+  asked(world, 'success')
+  await ask(world, assertions[0] ?? '', 'failure')
+  await leave(world, app)
+  for (const [path, result] of [
+    ['/nothing', 'failed'],
+    ['/silence', 'timeout'],
+  ] as const) {
+    const lost = await register(world, site.url + path)
+    await ask(world, await assertFor(world, lost, privateKey), 'failure')
+    asked(world, result)
+    await leave(world, lost)
+  }
+  site.close()
+}
+
+export const keyPublishers: readonly Scenario[] = [machine]
