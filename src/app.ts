@@ -117,23 +117,8 @@ function mountEndpoints(app: Hono<AppEnv>, parts: AppParts) {
     }),
   )
   app.route('/', logoutRoutes({ db, issuer, clients, keys, cookies, sessions, csrf }))
-  app.route(
-    '/',
-    authorizeRoutes({
-      db,
-      issuer,
-      clients,
-      sessions,
-      csrf,
-      limiter: limits.limiter({
-        name: 'authorize',
-        endpoint: '/oauth/authorize',
-        perMinute: config.AUTHORIZE_RATE_LIMIT,
-      }),
-      codeLifetimeMs: config.AUTH_CODE_EXPIRATION,
-      rememberConsent: config.CONSENT_REMEMBER,
-    }),
-  )
+  const authorization = authorizationPolicy(config, limits)
+  app.route('/', authorizeRoutes({ db, issuer, clients, keys, sessions, csrf, ...authorization }))
   const { authentication, dpop } = clientProofs(parts)
   app.route(
     '/',
@@ -178,6 +163,17 @@ function clientProofs(parts: AppParts): {
     dpop: { db, issuer, nonces: createDpopNonces(secrets), requireNonce },
   }
 }
+
+const authorizationPolicy = (config: Config, limits: RateLimits) => ({
+  limiter: limits.limiter({
+    name: 'authorize',
+    endpoint: '/oauth/authorize',
+    perMinute: config.AUTHORIZE_RATE_LIMIT,
+  }),
+  codeLifetimeMs: config.AUTH_CODE_EXPIRATION,
+  rememberConsent: config.CONSENT_REMEMBER,
+  pkceRequired: config.PKCE_REQUIRED,
+})
 
 const tokenPolicy = (config: Config, limits: RateLimits) => ({
   lifetimes: {

@@ -289,6 +289,11 @@ export const settings = {
     'true',
     'Want a fresh nonce of this server in every DPoP proof (RFC 9449 §8). `false`: the clock of the client has to be right within a minute instead.',
   ),
+  PKCE_REQUIRED: tokens(
+    flag,
+    'false',
+    'Ask PKCE of every client. Without it, confidential clients may rely on the nonce of OpenID Connect (RFC 9700 §2.1.1); public clients, plain OAuth requests and clients that have to push their requests always need it.',
+  ),
   CONSENT_REMEMBER: tokens(flag, 'true', 'Do not ask again for what a user has already approved.'),
 
   ENABLE_DYNAMIC_CLIENT_REGISTRATION: registration(
@@ -450,7 +455,6 @@ const renamed: Readonly<Record<string, string>> = {
   LOGIN_SESSION_TRACKING_ENABLED: 'remove it: sessions are always tracked',
   METRICS_GAUGE_UPDATE_ENABLED: 'remove it: gauges are counted when they are scraped',
   METRICS_GAUGE_UPDATE_INTERVAL: 'write METRICS_POPULATION_TTL instead',
-  PKCE_REQUIRED: 'remove it: PKCE is always required',
 }
 
 /** Every problem of a configuration, each naming the setting and what to write. */

@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto'
 import { connect } from 'node:net'
 import { text } from 'node:stream/consumers'
-import { answerOf } from '../browser.ts'
+import { answerOf, type Browser } from '../browser.ts'
 import {
   allScopes,
   authenticated,
@@ -142,8 +142,32 @@ const authorizationMistakes: readonly [Record<string, string | undefined>, strin
   [{ client_id: 'unknown' }, 'invalid_client', 400],
   [{ response_type: 'token' }, 'unsupported_response_type', 302],
   [{ code_challenge: undefined }, 'invalid_request', 302],
-  [{ scope: 'openid admin' }, 'invalid_scope', 302],
+  [{ scope: 'profile admin' }, 'invalid_scope', 302],
+  [{ resource: 'https://elsewhere.invalid/' }, 'invalid_target', 302],
+  [{ registration: '{}' }, 'registration_not_supported', 302],
+  [
+    { claims: '{"id_token":{"acr":{"essential":true,"value":"retina"}}}' },
+    'unmet_authentication_requirements',
+    302,
+  ],
 ]
+
+/** Apps that may not show a page ask in vain where one is needed. */
+async function askInVain(world: World, browser: Browser) {
+  for (const [by, error] of [
+    [openFreshBrowser(world), 'login_required'],
+    [browser, 'consent_required'],
+  ] as const) {
+    const { status, location } = await by.get(
+      authorizationPath(world.cli, allScopes, { prompt: 'none' }),
+    )
+    expectThat(
+      status === 302 && location.includes(`error=${error}`),
+      `${error} was expected, but ${status} came`,
+    )
+    protocolError(world, '/oauth/authorize', error)
+  }
+}
 
 const clumsyApp: Scenario = async (world, person) => {
   const browser = await arrive(world, person)
@@ -152,6 +176,7 @@ const clumsyApp: Scenario = async (world, person) => {
     expectThat(status === expected, `${error} was answered ${status}`)
     protocolError(world, '/oauth/authorize', error)
   }
+  await askInVain(world, browser)
   const tokenMistakes = [
     [{}, 'invalid_request'],
     [{ grant_type: 'password' }, 'unsupported_grant_type'],

@@ -2,6 +2,7 @@
  * RFC 6749 §5.2 and §4.1.2.1, RFC 6750 §3.1: the errors a client can be told. The description is safe to
  * show; the cause goes to log and span only.
  */
+import type { AuthorizationTarget } from './response-modes.ts'
 
 /** Error codes by endpoint: what each may answer, and the label values of `authgate.oauth.errors`. */
 export const oauthErrors = {
@@ -12,7 +13,12 @@ export const oauthErrors = {
     'unauthorized_client',
     'unsupported_response_type',
     'invalid_scope',
+    'invalid_target',
     'access_denied',
+    'login_required',
+    'consent_required',
+    'unmet_authentication_requirements',
+    'registration_not_supported',
     'server_error',
     'temporarily_unavailable',
   ],
@@ -78,18 +84,12 @@ export class OAuthError extends Error {
   }
 }
 
-/** An error that goes back to the client by redirect: its redirect URI has been validated (RFC 6749 §4.1.2.1). */
+/** An error that goes back to the client: its redirect URI has been validated (RFC 6749 §4.1.2.1). */
 export class AuthorizationError extends OAuthError {
-  readonly redirectUri: string
-  readonly state: string | undefined
+  readonly target: AuthorizationTarget
 
-  constructor(
-    code: OAuthErrorCode,
-    description: string,
-    target: { redirectUri: string; state?: string | undefined },
-  ) {
+  constructor(code: OAuthErrorCode, description: string, target: AuthorizationTarget) {
     super(code, description)
-    this.redirectUri = target.redirectUri
-    this.state = target.state
+    this.target = target
   }
 }

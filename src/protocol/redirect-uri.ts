@@ -31,12 +31,16 @@ export function matchesRedirectUri(asked: string, registered: readonly string[])
   return portless !== undefined && registered.some((uri) => withoutLoopbackPort(uri) === portless)
 }
 
-/** Adds parameters to the query, keeping what is there (RFC 6749 §3.1.2). */
-export function addQuery(uri: string, parameters: Record<string, string | undefined>): string {
+/** Adds parameters to the query, keeping what is there (RFC 6749 §3.1.2), or after another separator. */
+export function addQuery(
+  uri: string,
+  parameters: Readonly<Record<string, string | undefined>>,
+  separator = uri.includes('?') ? '&' : '?',
+): string {
   const query = new URLSearchParams()
   for (const [name, value] of Object.entries(parameters))
     if (value !== undefined) query.set(name, value)
-  return `${uri}${uri.includes('?') ? '&' : '?'}${query}`
+  return `${uri}${separator}${query}`
 }
 
 /** The source a browser must be allowed to be sent to (CSP form-action): origin, or scheme for native apps. */

@@ -17,6 +17,8 @@ interface AppVariables extends TelemetryVariables {
   signedIn?: SignedIn
   /** Where forms of this page may lead besides ourselves (CSP form-action). */
   formActions?: readonly string[]
+  /** Scripts of this page, by the hash that the CSP allows. */
+  scripts?: readonly string[]
 }
 
 export interface SignedIn {

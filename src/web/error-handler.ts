@@ -1,5 +1,5 @@
 /**
- * The only place where an error becomes an answer: JSON for programs, a redirect when the client's redirect URI was
+ * The only place where an error becomes an answer: JSON for programs, an answer to the client when its redirect URI was
  * proven, a page for people. Causes go to the log; what is sent was written to be read by strangers.
  */
 import type { ErrorHandler, NotFoundHandler } from 'hono'
@@ -11,8 +11,8 @@ import {
   OAuthError,
   oauthErrors,
 } from '#/protocol/errors.ts'
-import { addQuery } from '#/protocol/redirect-uri.ts'
 import { refusalChallenge } from './access-token.ts'
+import { sendToClient } from './authorization-response.ts'
 import type { AppContext, AppEnv } from './context.ts'
 import { renderErrorPage } from './error-page.ts'
 import { PageError } from './page-error.ts'
@@ -20,7 +20,7 @@ import { PageError } from './page-error.ts'
 /** `issuer` goes with every answer that is sent back to a client (RFC 9207). */
 export function createErrorHandler({ issuer }: { issuer: string }): ErrorHandler<AppEnv> {
   return (error, c) => {
-    if (error instanceof AuthorizationError) return redirectError(c, error, issuer)
+    if (error instanceof AuthorizationError) return sendError(c, error, issuer)
     if (error instanceof OAuthError) return answerOAuthError(c, error)
     if (error instanceof PageError) return answerPageError(c, error)
     if (error instanceof OverloadedError) {
@@ -55,15 +55,10 @@ export const notFound: NotFoundHandler<AppEnv> = (c) =>
   answerPageError(c, new PageError(404, 'Page not found', 'There is nothing at this address.'))
 
 /** RFC 6749 §4.1.2.1. */
-function redirectError(c: AppContext, error: AuthorizationError, issuer: string) {
+function sendError(c: AppContext, error: AuthorizationError, issuer: string) {
   count(c, error)
-  const parameters = {
-    error: error.code,
-    error_description: error.message,
-    state: error.state,
-    iss: issuer,
-  }
-  return c.redirect(addQuery(error.redirectUri, parameters), 302)
+  const answer = { error: error.code, error_description: error.message, iss: issuer }
+  return sendToClient(c, error.target, answer)
 }
 
 function answerOAuthError(c: AppContext, error: OAuthError) {

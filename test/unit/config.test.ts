@@ -157,7 +157,6 @@ describe('problems', () => {
     ['LOGIN_SESSION_TRACKING_ENABLED', 'always tracked'],
     ['METRICS_GAUGE_UPDATE_ENABLED', 'counted when they are scraped'],
     ['METRICS_GAUGE_UPDATE_INTERVAL', 'METRICS_POPULATION_TTL'],
-    ['PKCE_REQUIRED', 'always required'],
   ]
   it.each(renamed)('name %s and where its meaning went', (name, advice) => {
     const [problem = '', ...more] = problemsOf({ [name]: 'postgres://user:hunter2@db/x' })

@@ -1,18 +1,19 @@
 import { index, jsonb, pgTable, text, timestamp } from 'drizzle-orm/pg-core'
 import type { ClaimsRequest } from '#/protocol/claims.ts'
+import type { Prompt } from '#/protocol/prompts.ts'
 import type { ResponseMode } from '#/protocol/response-modes.ts'
 import { clients } from './clients.ts'
 
 /** How the request wants its user to be met (OIDC Core §3.1.2.1). Everything is optional. */
 export interface Interaction {
-  readonly prompt?: readonly string[]
+  readonly prompt?: readonly Prompt[]
   /** Seconds since the user really signed in. */
   readonly maxAge?: number
   readonly loginHint?: string
-  readonly uiLocales?: readonly string[]
-  readonly acrValues?: readonly string[]
-  /** The user that `id_token_hint` or the `sub` claim names; nobody else will do. */
-  readonly userId?: string
+  /** The user, as this client knows them, that `id_token_hint` or the `sub` claim names; nobody else will do. */
+  readonly subject?: string
+  /** The session whose user has said that they want to go on as who they are. */
+  readonly chosenSession?: string
 }
 
 /** A validated authorization request that waits for its user to sign in or consent; pushed ones (RFC 9126) begin here. */

@@ -5,10 +5,11 @@ import { deleteBatch } from '#/database/delete-batch.ts'
 import {
   type AuthorizationRequest,
   authorizationRequests,
+  type Interaction,
 } from '#/database/schema/authorization-requests.ts'
 import { randomSecret } from '#/protocol/secrets.ts'
 
-export type { AuthorizationRequest } from '#/database/schema/authorization-requests.ts'
+export type { AuthorizationRequest, Interaction } from '#/database/schema/authorization-requests.ts'
 
 /** What a request asks for, before or without being stored. */
 export type RequestedAuthorization = Omit<AuthorizationRequest, 'id' | 'createdAt' | 'expiresAt'>
@@ -53,6 +54,18 @@ export async function consumeAuthorizationRequest(
     .where(and(eq(authorizationRequests.id, id), gt(authorizationRequests.expiresAt, now)))
     .returning()
   return rows[0]
+}
+
+/** Notes that the user of this session goes on as who they are (`select_account`). */
+export async function chooseAccount(
+  db: Database,
+  { id, interaction }: { id: string; interaction: Interaction },
+  sessionId: string,
+): Promise<void> {
+  await db
+    .update(authorizationRequests)
+    .set({ interaction: { ...interaction, chosenSession: sessionId } })
+    .where(eq(authorizationRequests.id, id))
 }
 
 /** Deletes up to `limit` requests that nobody answered in time. */

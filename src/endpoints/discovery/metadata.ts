@@ -1,7 +1,11 @@
+import { acrValues } from '#/protocol/authentication.ts'
+import { userClaims } from '#/protocol/claims.ts'
 import { dpopSigningAlgorithms } from '#/protocol/dpop.ts'
 import { grantTypes } from '#/protocol/grant-types.ts'
 import { codeChallengeMethods } from '#/protocol/pkce.ts'
+import { prompts } from '#/protocol/prompts.ts'
 import { proofSigningAlgorithms } from '#/protocol/proofs.ts'
+import { responseModes } from '#/protocol/response-modes.ts'
 import { standardScopes } from '#/protocol/scopes.ts'
 import { clientAuthenticationMethods, signingAlgorithms } from '#/protocol/vocabulary.ts'
 
@@ -20,7 +24,7 @@ export const oauthMetadata = ({ issuer, registration }: MetadataOptions) => ({
   jwks_uri: `${issuer}/.well-known/jwks.json`,
   scopes_supported: standardScopes,
   response_types_supported: ['code'],
-  response_modes_supported: ['query'],
+  response_modes_supported: responseModes,
   grant_types_supported: grantTypes,
   token_endpoint_auth_methods_supported: clientAuthenticationMethods,
   token_endpoint_auth_signing_alg_values_supported: proofSigningAlgorithms,
@@ -30,6 +34,22 @@ export const oauthMetadata = ({ issuer, registration }: MetadataOptions) => ({
   // RFC 9207 §3.
   authorization_response_iss_parameter_supported: true,
 })
+
+/** What an ID token says of itself and of the sign-in. */
+const claimsOfTokens = [
+  'iss',
+  'sub',
+  'aud',
+  'exp',
+  'iat',
+  'jti',
+  'auth_time',
+  'nonce',
+  'acr',
+  'amr',
+  'at_hash',
+  'sid',
+]
 
 /** OpenID Connect Discovery 1.0 §3. */
 export const openidMetadata = (options: MetadataOptions) => ({
@@ -41,24 +61,11 @@ export const openidMetadata = (options: MetadataOptions) => ({
   backchannel_logout_session_supported: true,
   subject_types_supported: ['public'],
   id_token_signing_alg_values_supported: signingAlgorithms,
-  claims_supported: [
-    'iss',
-    'sub',
-    'aud',
-    'exp',
-    'iat',
-    'jti',
-    'auth_time',
-    'nonce',
-    'at_hash',
-    'sid',
-    'name',
-    'preferred_username',
-    'updated_at',
-    'email',
-    'email_verified',
-  ],
-  claims_parameter_supported: false,
+  acr_values_supported: acrValues,
+  claims_supported: [...claimsOfTokens, ...userClaims],
+  claims_parameter_supported: true,
+  // Initiating User Registration §4.
+  prompt_values_supported: prompts,
   request_parameter_supported: false,
   request_uri_parameter_supported: false,
 })

@@ -41,13 +41,21 @@ export function loginRoutes(options: LoginOptions): Hono<AppEnv> {
 const notices: Readonly<Record<string, string>> = {
   session_timeout: 'You were signed out because you were away for a while. Please sign in again.',
   session_invalid: 'You were signed out. Please sign in again.',
+  again: 'To go on, please sign in once more.',
 }
 
 async function getLogin(c: AppContext, options: LoginOptions) {
   const redirect = safePath(c.req.query('redirect'), startPage)
-  if (c.var.signedIn && c.req.query('switch') !== '1') return c.redirect(redirect, 303)
-  const notice = notices[c.req.query('error') ?? '']
-  return loginPage(c, options, { redirect, ...(notice && { notice }) })
+  const { signedIn } = c.var
+  const again = c.req.query('again') === '1'
+  if (signedIn && !again && c.req.query('switch') !== '1') return c.redirect(redirect, 303)
+  const notice = signedIn && again ? notices['again'] : notices[c.req.query('error') ?? '']
+  const username = signedIn && again ? signedIn.user.username : undefined
+  return loginPage(c, options, {
+    redirect,
+    ...(notice && { notice }),
+    ...(username !== undefined && { username }),
+  })
 }
 
 async function postLogin(c: AppContext, options: LoginOptions) {
@@ -153,25 +161,31 @@ interface Page {
 }
 
 async function loginPage(c: AppContext, options: LoginOptions, page: Page) {
-  const clientName = await describeDestination(c, options, page.redirect)
+  const destination = await describeDestination(c, options, page.redirect)
   const rememberMeEnabled = options.policy.rememberMe
   return c.html(
     await renderLoginPage({
       csrfToken: options.csrf.token(c),
       rememberMeEnabled,
+      ...destination,
       ...page,
-      ...(clientName && { clientName }),
     }),
   )
 }
 
-/** When the sign-in is on its way to a client: its name, and leave for the form to end up there. */
+/** When the sign-in is on its way to a client: its name, whom it expects, and leave for the form to end up there. */
 async function describeDestination(c: AppContext, { db, clients }: LoginOptions, redirect: string) {
   const { pathname, searchParams } = new URL(redirect, 'http://self.invalid')
   const id = searchParams.get('authorization_request')
-  if (pathname !== '/oauth/authorize' || id === null) return undefined
+  if (pathname !== '/oauth/authorize' || id === null) return {}
   const request = await findAuthorizationRequest(db, id, c.var.now)
-  if (!request) return undefined
+  if (!request) return {}
   c.set('formActions', [redirectSource(request.redirectUri)])
-  return (await clients.get(request.clientId))?.name
+  const clientName = (await clients.get(request.clientId))?.name
+  const { loginHint } = request.interaction
+  return {
+    ...(clientName !== undefined && { clientName }),
+    // OIDC Core §3.1.2.1.
+    ...(loginHint !== undefined && { username: loginHint }),
+  }
 }

@@ -18,7 +18,11 @@ import {
   type UserPasswordPageProps,
   type UsersPageProps,
 } from '#/endpoints/admin/pages.ts'
-import { type ConsentPageProps, renderConsentPage } from '#/endpoints/authorize/pages.ts'
+import {
+  type ConsentPageProps,
+  renderAccountPage,
+  renderConsentPage,
+} from '#/endpoints/authorize/pages.ts'
 import { type LoginPageProps, renderLoginPage } from '#/endpoints/login/pages.ts'
 import { type ErrorPageProps, renderErrorPage } from '#/web/error-page.ts'
 
@@ -53,7 +57,16 @@ export const consentProps = (text: string): ConsentPageProps => ({
     { name: 'openid', title: text, detail: text },
     { name: text, title: text, detail: text },
   ],
+  resources: [text],
   alreadyGranted: ['openid'],
+  switchAccountHref: text,
+})
+
+const accountProps = (text: string) => ({
+  csrfToken,
+  requestId: text,
+  client: { name: text },
+  user: { username: text },
   switchAccountHref: text,
 })
 
@@ -159,6 +172,7 @@ export const clientSecretProps = (text: string): ClientSecretPageProps => ({
 export const pages: Readonly<Record<string, (text: string) => Promise<string>>> = {
   login: async (text) => String(await renderLoginPage(loginProps(text))),
   consent: async (text) => String(await renderConsentPage(consentProps(text))),
+  account: async (text) => String(await renderAccountPage(accountProps(text))),
   error: async (text) => String(await renderErrorPage(errorProps(text))),
   devices: async (text) => String(await renderDevicesPage(devicesProps(text))),
   authorizations: async (text) => String(await renderAuthorizationsPage(authorizationsProps(text))),

@@ -1,0 +1,60 @@
+/** The pages on which a user decides; each leads back here. */
+import { consentScope } from '#/protocol/claims.ts'
+import { redirectSource } from '#/protocol/redirect-uri.ts'
+import { scopeWords } from '#/protocol/scopes.ts'
+import type { AppContext } from '#/web/context.ts'
+import { signedInUser } from '#/web/current-user.ts'
+import { describeScopes } from '#/web/scope-words.ts'
+import { renderAccountPage, renderConsentPage } from './pages.ts'
+import { keep, loginPathOf, type Pending } from './pending.ts'
+import type { AuthorizeOptions } from './routes.ts'
+
+export async function askToSignIn(
+  c: AppContext,
+  pending: Pending,
+  { db }: AuthorizeOptions,
+  more: Readonly<Record<string, string>> = {},
+) {
+  return c.redirect(loginPathOf(await keep(pending, db, c.var.now), more), 303)
+}
+
+export async function askForAccount(c: AppContext, pending: Pending, options: AuthorizeOptions) {
+  const common = await prepare(c, pending, options)
+  return c.html(await renderAccountPage(common))
+}
+
+export async function askForConsent(
+  c: AppContext,
+  pending: Pending,
+  alreadyGranted: string,
+  options: AuthorizeOptions,
+) {
+  const { client, request } = pending
+  const page = await renderConsentPage({
+    ...(await prepare(c, pending, options)),
+    client: {
+      name: client.name,
+      uri: client.uri ?? undefined,
+      redirectHost: hostOf(request.redirectUri),
+    },
+    scopes: describeScopes(consentScope(request)),
+    resources: request.resources,
+    alreadyGranted: scopeWords(alreadyGranted),
+  })
+  return c.html(page)
+}
+
+async function prepare(c: AppContext, pending: Pending, { db, csrf }: AuthorizeOptions) {
+  const requestId = await keep(pending, db, c.var.now)
+  const { client, request } = pending
+  c.set('formActions', [redirectSource(request.redirectUri)])
+  return {
+    csrfToken: csrf.token(c),
+    requestId,
+    client: { name: client.name },
+    user: { username: signedInUser(c).user.username },
+    switchAccountHref: loginPathOf(requestId, { switch: '1' }),
+  }
+}
+
+const hostOf = (uri: string) => new URL(uri).host || new URL(uri).protocol.slice(0, -1)

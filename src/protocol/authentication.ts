@@ -1,0 +1,20 @@
+/** How a user proved who they are, in words that clients understand. */
+import type { LoginSource } from './vocabulary.ts'
+
+/** The one authentication context we can vouch for: a password over a protected connection (OASIS SAML Authentication Context §3.4.14). */
+const passwordAcr = 'urn:oasis:names:tc:SAML:2.0:ac:classes:PasswordProtectedTransport'
+
+export const acrValues: readonly string[] = [passwordAcr]
+
+interface Authentication {
+  /** RFC 8176. */
+  readonly amr: readonly string[] | undefined
+  /** OIDC Core §2. */
+  readonly acr: string | undefined
+}
+
+/** What we know of a sign-in: of those that happened elsewhere nothing. */
+export const authenticationOf = (source: LoginSource): Authentication =>
+  source === 'local' || source === 'http_api'
+    ? { amr: ['pwd'], acr: passwordAcr }
+    : { amr: undefined, acr: undefined }

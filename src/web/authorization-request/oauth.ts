@@ -1,0 +1,74 @@
+/** What is asked for, and what the code will be bound to: scope, resources, PKCE, DPoP. */
+import type { Client } from '#/domain/clients/clients.ts'
+import { OAuthError } from '#/protocol/errors.ts'
+import { isCodeChallenge } from '#/protocol/pkce.ts'
+import { parseResources } from '#/protocol/resources.ts'
+import {
+  hasScope,
+  isScopeWithin,
+  parseScope,
+  scopeWords,
+  standardScopes,
+} from '#/protocol/scopes.ts'
+
+/**
+ * RFC 6749 §3.3: without a scope, the client gets what it is registered for. OIDC Core §3.1.2.1: words that nobody here
+ * understands are ignored; plain OAuth requests are refused for them.
+ */
+export function resolveScope(asked: string | undefined, client: Client): string {
+  const words = parseScope(asked ?? client.scope)
+  if (!words || (asked !== undefined && words.length === 0))
+    throw new OAuthError('invalid_scope', 'the scope is malformed')
+  const understood = new Set<string>([...standardScopes, ...scopeWords(client.scope)])
+  const kept = words.includes('openid') ? words.filter((word) => understood.has(word)) : words
+  if (!isScopeWithin(kept, client.scope))
+    throw new OAuthError('invalid_scope', 'the scope exceeds what this client is registered for')
+  return kept.join(' ')
+}
+
+interface Bound {
+  readonly client: Client
+  readonly scope: string
+  readonly pkceRequired: boolean
+}
+
+/** RFC 7636 §4.4.1: its errors are `invalid_request`. */
+export function readChallenge(values: ReadonlyMap<string, string>, bound: Bound): string | null {
+  const challenge = values.get('code_challenge')
+  if (challenge === undefined) {
+    if (values.has('code_challenge_method') || needsChallenge(bound))
+      throw new OAuthError('invalid_request', 'code_challenge is missing')
+    return null
+  }
+  if (values.get('code_challenge_method') !== 'S256')
+    throw new OAuthError('invalid_request', 'code_challenge_method must be S256')
+  if (!isCodeChallenge(challenge))
+    throw new OAuthError('invalid_request', 'code_challenge is malformed')
+  return challenge
+}
+
+/**
+ * RFC 9700 §2.1.1: confidential clients may rely on the nonce of OpenID Connect instead; FAPI 2.0 §5.3.2.2 asks it of
+ * those that have to push their requests.
+ */
+const needsChallenge = ({ client, scope, pkceRequired }: Bound) =>
+  pkceRequired ||
+  client.type === 'public' ||
+  client.requirePushedAuthorizationRequests ||
+  !hasScope(scope, 'openid')
+
+/** RFC 8707 §2: each must be one that an operator allows this client. */
+export function readResources(parameters: URLSearchParams, client: Client): string[] {
+  const resources = parseResources(parameters.getAll('resource')) ?? []
+  if (!resources.every((resource) => client.allowedResources.includes(resource)))
+    throw new OAuthError('invalid_target', 'this client may not ask for that resource')
+  return [...resources]
+}
+
+/** RFC 9449 §10: a SHA-256 thumbprint, as long as a code challenge. */
+export function readKeyThumbprint(values: ReadonlyMap<string, string>): string | null {
+  const thumbprint = values.get('dpop_jkt')
+  if (thumbprint !== undefined && !isCodeChallenge(thumbprint))
+    throw new OAuthError('invalid_request', 'dpop_jkt is malformed')
+  return thumbprint ?? null
+}

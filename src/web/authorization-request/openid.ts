@@ -1,0 +1,69 @@
+/** How the user is to be met and what is to be told of them (OIDC Core §3.1.2.1 and §5.5). */
+import type { Interaction } from '#/domain/authorization-requests/authorization-requests.ts'
+import type { Client } from '#/domain/clients/clients.ts'
+import { readIdTokenHint } from '#/domain/tokens/id-token-hint.ts'
+import { acrValues } from '#/protocol/authentication.ts'
+import { type ClaimsRequest, parseClaimsRequest, requiredAcr } from '#/protocol/claims.ts'
+import { OAuthError } from '#/protocol/errors.ts'
+import { parsePrompt } from '#/protocol/prompts.ts'
+import type { RequestRules } from './parse.ts'
+
+/** Throws when the client insists on a way of signing in that is not offered (OIDC Core Error Code `unmet_authentication_requirements` §2). */
+export function readClaims(text: string | undefined, client: Client): ClaimsRequest | null {
+  if (text === undefined) return null
+  const claims = parseClaimsRequest(text, client.scope)
+  const acr = requiredAcr(claims)
+  if (acr && !acrValues.some((value) => acr.includes(value)))
+    throw new OAuthError(
+      'unmet_authentication_requirements',
+      'this server knows no such way of signing in',
+    )
+  return claims
+}
+
+interface Context {
+  readonly client: Client
+  readonly claims: ClaimsRequest | null
+  readonly rules: Pick<RequestRules, 'issuer' | 'keys'>
+}
+
+export async function readInteraction(
+  values: ReadonlyMap<string, string>,
+  context: Context,
+): Promise<Interaction> {
+  const prompt = values.get('prompt')
+  const maxAge = readMaxAge(values.get('max_age')) ?? context.client.defaultMaxAge ?? undefined
+  const loginHint = values.get('login_hint')
+  const subject = await readSubject(values.get('id_token_hint'), context)
+  return {
+    ...(prompt !== undefined && { prompt: parsePrompt(prompt) }),
+    ...(maxAge !== undefined && { maxAge }),
+    ...(loginHint !== undefined && loginHint.length <= longestLoginHint && { loginHint }),
+    ...(subject !== undefined && { subject }),
+  }
+}
+
+/** It is stored, and whoever sends more than a name or an address means nobody. */
+const longestLoginHint = 256
+
+function readMaxAge(text: string | undefined): number | undefined {
+  if (text !== undefined && !/^\d{1,9}$/.test(text))
+    throw new OAuthError('invalid_request', 'max_age must be a whole number of seconds')
+  return text === undefined ? undefined : Number(text)
+}
+
+/** The one user that will do: whom the hint is about, or whom the `sub` claim names (OIDC Core §5.5.1). */
+async function readSubject(
+  hint: string | undefined,
+  { client, claims, rules }: Context,
+): Promise<string | undefined> {
+  const named = claims?.id_token?.['sub']?.value
+  const claimed = typeof named === 'string' ? named : undefined
+  if (hint === undefined) return claimed
+  const known = await readIdTokenHint(await rules.keys(), rules.issuer, hint)
+  if (known?.clientId !== client.clientId)
+    throw new OAuthError('invalid_request', 'the id_token_hint is not one of ours for this client')
+  if (claimed !== undefined && claimed !== known.subject)
+    throw new OAuthError('invalid_request', 'id_token_hint and sub claim name different users')
+  return known.subject
+}

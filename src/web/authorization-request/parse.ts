@@ -1,0 +1,92 @@
+/**
+ * Reading and checking an authorization request (RFC 6749 §4.1.1, OIDC Core §3.1.2.1), however it arrives: in a query,
+ * in a form, or pushed by the client.
+ */
+import type { ReadCache } from '#/database/read-cache.ts'
+import type { RequestedAuthorization } from '#/domain/authorization-requests/authorization-requests.ts'
+import type { Client } from '#/domain/clients/clients.ts'
+import type { KeySet } from '#/domain/keys/keys.ts'
+import { AuthorizationError, OAuthError } from '#/protocol/errors.ts'
+import { canTravel, responseModes } from '#/protocol/response-modes.ts'
+import { hasScope } from '#/protocol/scopes.ts'
+import { uniqueParameters } from '#/web/forms.ts'
+import { readChallenge, readKeyThumbprint, readResources, resolveScope } from './oauth.ts'
+import { readClaims, readInteraction } from './openid.ts'
+import { readTarget, requireClient } from './target.ts'
+
+export interface RequestRules {
+  readonly issuer: string
+  readonly clients: ReadCache<Client>
+  readonly keys: () => Promise<KeySet>
+  /** Whether PKCE is asked of everybody. */
+  readonly pkceRequired: boolean
+}
+
+export interface ParsedRequest {
+  readonly client: Client
+  readonly request: RequestedAuthorization
+}
+
+/**
+ * Client and redirect URI come first: as long as they are not proven, every error is a page (RFC 9700 §4.11.2). After
+ * that, errors go back to the client: an `AuthorizationError` says where to.
+ */
+export async function parseAuthorizationRequest(
+  parameters: URLSearchParams,
+  rules: RequestRules,
+): Promise<ParsedRequest> {
+  const client = await requireClient(parameters, rules.clients)
+  const target = readTarget(parameters, client)
+  try {
+    return { client, request: { ...target, ...(await readRest(parameters, client, rules)) } }
+  } catch (error) {
+    if (!(error instanceof OAuthError)) throw error
+    throw new AuthorizationError(error.code, error.message, target)
+  }
+}
+
+/** Longer values than any honest client needs are refused, since they would be stored. */
+const longest = { state: 1024, nonce: 1024, claims: 4096 } as const
+
+async function readRest(parameters: URLSearchParams, client: Client, rules: RequestRules) {
+  const values = uniqueParameters(parameters, ['resource'])
+  for (const [name, limit] of Object.entries(longest)) {
+    if ((values.get(name)?.length ?? 0) > limit)
+      throw new OAuthError('invalid_request', `${name} is longer than ${limit} characters`)
+  }
+  requireKnownForm(values)
+  if (!client.grantTypes.includes('authorization_code'))
+    throw new OAuthError(
+      'unauthorized_client',
+      'this client may not use the authorization code flow',
+    )
+  const scope = resolveScope(values.get('scope'), client)
+  const claims = hasScope(scope, 'openid') ? readClaims(values.get('claims'), client) : null
+  return {
+    clientId: client.clientId,
+    scope,
+    nonce: values.get('nonce') ?? null,
+    codeChallenge: readChallenge(values, { client, scope, pkceRequired: rules.pkceRequired }),
+    resources: readResources(parameters, client),
+    claims,
+    dpopJkt: readKeyThumbprint(values),
+    interaction: await readInteraction(values, { client, claims, rules }),
+  }
+}
+
+function requireKnownForm(values: ReadonlyMap<string, string>) {
+  const responseType = values.get('response_type')
+  if (responseType === undefined)
+    throw new OAuthError('invalid_request', 'response_type is missing')
+  if (responseType !== 'code')
+    throw new OAuthError('unsupported_response_type', 'response_type must be code')
+  const mode = responseModes.find((known) => known === (values.get('response_mode') ?? 'query'))
+  if (mode === undefined || !canTravel(mode, values.get('redirect_uri') ?? ''))
+    throw new OAuthError('invalid_request', 'the response_mode cannot be used')
+  // OIDC Core §7.2.1: only whoever issues tokens to itself sends its own registration.
+  if (values.has('registration'))
+    throw new OAuthError(
+      'registration_not_supported',
+      'the registration parameter is not supported',
+    )
+}
