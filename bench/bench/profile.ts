@@ -1,4 +1,4 @@
-/** Where a process has spent its time, from what `node --cpu-prof` writes. */
+/** Where a process has spent its time, from a profile as V8 writes it. */
 import { readFileSync } from 'node:fs'
 import { printTable, say } from './table.ts'
 

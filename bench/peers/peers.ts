@@ -3,7 +3,9 @@
  * the others, and the two servers are never at work at the same time.
  */
 import { execFileSync } from 'node:child_process'
+import { mkdirSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
+import { join } from 'node:path'
 import { withDatabase } from '../bench/seed.ts'
 import {
   median,
@@ -16,6 +18,7 @@ import {
 } from '../bench/table.ts'
 import { type Measured, openConnection, runLoops } from './closed-loop.ts'
 import { withPostgres } from './postgres.ts'
+import { profiled } from './profiler.ts'
 import { type Scenario, scenarios } from './scenarios.ts'
 import { type StartOptions, type Subject, startAuthGate, startOidcProvider } from './subjects.ts'
 
@@ -33,18 +36,20 @@ export interface PeerOptions {
 const connections = 32
 const turns = 4
 const warmUpSeconds = 2
+const profileSeconds = 5
 const taskset = 'taskset'
 
 export async function benchPeers(options: PeerOptions): Promise<void> {
   const before = takeOtherCores()
   const { seconds, database, profiles } = options
+  if (profiles !== undefined) mkdirSync(profiles, { recursive: true })
   say(
     `Beside oidc-provider: ${connections} connections, each waiting for its answers, ${seconds} s for each in ${turns} turns`,
   )
   const use = (url: string) =>
     withDatabase(url, (ours) =>
       withDatabase(url, async (theirs) => {
-        const start = { connections, before, profiles }
+        const start = { connections, before, inspected: profiles !== undefined }
         await startBoth({ ...start, database: ours }, { ...start, database: theirs }, (subjects) =>
           compare(subjects, options),
         )
@@ -88,12 +93,16 @@ async function startBoth(
   }
 }
 
-async function compare(subjects: Pair<Subject>, { seconds, only }: PeerOptions) {
+async function compare(subjects: Pair<Subject>, { seconds, only, profiles }: PeerOptions) {
   const rows = []
   for (const scenario of scenarios.filter(({ name }) => name.includes(only))) {
     const own = await open(scenario, subjects.own)
     const peer = await open(scenario, subjects.peer)
     const measured = await takeTurns({ own: own.loop, peer: peer.loop }, seconds)
+    if (profiles !== undefined) {
+      await profile(scenario, subjects.own, own.loop, profiles)
+      await profile(scenario, subjects.peer, peer.loop, profiles)
+    }
     own.close()
     peer.close()
     rows.push(...rowsOf(scenario, subjects, measured))
@@ -113,6 +122,13 @@ async function compare(subjects: Pair<Subject>, { seconds, only }: PeerOptions) 
     ],
     rows,
   )
+}
+
+/** Apart from what is measured, which it would slow down. */
+async function profile(scenario: Scenario, subject: Subject, loop: Loop, directory: string) {
+  if (subject.inspectorPort === undefined) return
+  const file = join(directory, `${scenario.name.split(/\W/)[0]}-${subject.name}.cpuprofile`)
+  await profiled(subject.inspectorPort, file, () => loop(profileSeconds))
 }
 
 type Loop = (seconds: number) => Promise<Measured>

@@ -2,12 +2,13 @@
 import { createHash } from 'node:crypto'
 import { fileURLToPath } from 'node:url'
 import { type Browser, hiddenField, openBrowser, shownIn } from '../browser.ts'
-import { startNode, startServer } from '../server-process.ts'
+import { freePort, startNode, startServer } from '../server-process.ts'
 
 export interface Subject {
   readonly name: string
   readonly origin: string
   readonly pid: number
+  readonly inspectorPort: number | undefined
   /** HTTP Basic of its client. */
   readonly authorization: string
   readonly clientId: string
@@ -24,8 +25,8 @@ export interface StartOptions {
   readonly connections: number
   /** What pins a server to its core. */
   readonly before: readonly string[]
-  /** A directory for profiles of the processor. */
-  readonly profiles: string | undefined
+  /** Whether it is to be profiled. */
+  readonly inspected: boolean
 }
 
 export const redirectUri = 'https://app.example.test/callback'
@@ -34,9 +35,10 @@ export const codeVerifier = 'a-verifier-of-the-bench-and-of-no-use-anywhere-else
 const secret = 'a secret of the bench and of no use anywhere else'
 
 export async function startAuthGate(options: StartOptions): Promise<Subject> {
+  const inspectorPort = await inspectorPortOf(options)
   const server = await startServer(
     {
-      ...settingsOf(options),
+      ...settingsOf(options.database, inspectorPort),
       // They would answer, not the endpoints.
       ENABLE_RATE_LIMIT: 'false',
     },
@@ -69,6 +71,7 @@ export async function startAuthGate(options: StartOptions): Promise<Subject> {
     }
     return {
       ...server,
+      inspectorPort,
       name: 'AuthGate',
       clientId,
       authorization: basic(clientId, shownIn(created.text, 'Client secret')),
@@ -102,12 +105,13 @@ const peerServer = fileURLToPath(new URL('./oidc-provider-server.ts', import.met
 export async function startOidcProvider(options: StartOptions): Promise<Subject> {
   const resource = 'https://api.example.test'
   const clientId = 'bench'
+  const inspectorPort = await inspectorPortOf(options)
   const server = await startNode({
     entry: peerServer,
     before: options.before,
     readyPath: '/.well-known/jwks.json',
     settings: {
-      ...settingsOf(options),
+      ...settingsOf(options.database, inspectorPort),
       NODE_ENV: 'production',
       CLIENT_ID: clientId,
       CLIENT_SECRET: secret,
@@ -124,6 +128,7 @@ export async function startOidcProvider(options: StartOptions): Promise<Subject>
     }
     return {
       ...server,
+      inspectorPort,
       name: 'oidc-provider',
       clientId,
       authorization: basic(clientId, secret),
@@ -151,12 +156,14 @@ async function walkThrough(browser: Browser, path: string, login: string) {
   requireCode(next)
 }
 
-const settingsOf = ({ database, profiles }: StartOptions) => ({
+const settingsOf = (database: string, inspectorPort: number | undefined) => ({
   DATABASE_URL: database,
   DB_MAX_OPEN_CONNS: '25',
   SESSION_SECRET: secret,
-  ...(profiles !== undefined && { NODE_OPTIONS: `--cpu-prof --cpu-prof-dir=${profiles}` }),
+  ...(inspectorPort !== undefined && { NODE_OPTIONS: `--inspect=127.0.0.1:${inspectorPort}` }),
 })
+
+const inspectorPortOf = async ({ inspected }: StartOptions) => (inspected ? freePort() : undefined)
 
 export function authorizePath(
   clientId: string,
