@@ -2,9 +2,10 @@
  * Access and refresh tokens as rows. A family is everything that one approval led to; it ends as a whole when a code
  * or refresh token of it is used twice. Signing happens elsewhere, after the rows have committed.
  */
-import { and, eq, gt, isNotNull, isNull, lt, or, type SQL } from 'drizzle-orm'
+import { and, eq, gt, isNotNull, isNull, lt, or } from 'drizzle-orm'
 import type { Database } from '#/database/client.ts'
 import { deleteBatch } from '#/database/delete-batch.ts'
+import { prepared, type Slots } from '#/database/prepared.ts'
 import { authorizationCodes } from '#/database/schema/authorization-codes.ts'
 import { type Client, clients } from '#/database/schema/clients.ts'
 import { consents } from '#/database/schema/consents.ts'
@@ -197,26 +198,24 @@ export const findLiveAccessToken = (
   id: string,
   now: Date,
 ): Promise<LiveToken | undefined> =>
-  span('tokens.find_access', () =>
-    findLive(db, and(eq(tokens.id, id), eq(tokens.type, 'access')), now),
-  )
+  span('tokens.find_access', async () => (await selectLive(db, { id, now }))[0])
 
-async function findLive(db: Database, which: SQL | undefined, now: Date) {
-  const rows = await db
+const selectLive = prepared((db, { id, now }: Slots<{ id: string; now: Date }>) =>
+  db
     .select({ token: tokens, client: clients, user: users })
     .from(tokens)
     .innerJoin(clients, and(eq(clients.clientId, tokens.clientId), eq(clients.status, 'active')))
     .leftJoin(users, eq(users.id, tokens.userId))
     .where(
       and(
-        which,
+        eq(tokens.id, id),
+        eq(tokens.type, 'access'),
         isNull(tokens.revokedAt),
         gt(tokens.expiresAt, now),
         or(isNull(tokens.userId), eq(users.isActive, true)),
       ),
-    )
-  return rows[0]
-}
+    ),
+)
 
 /**
  * Deletes up to `limit` tokens that expired, or were revoked, before the given moment; revoked refresh tokens are kept

@@ -1,0 +1,65 @@
+/** Statements that are built once run with whatever values, on whatever handle. */
+import { eq } from 'drizzle-orm'
+import { afterAll, beforeAll, expect, it } from 'vitest'
+import { prepared, type Slots } from '#/database/prepared.ts'
+import { auditEvents } from '#/database/schema/audit-events.ts'
+import { users } from '#/database/schema/users.ts'
+import { openTestDatabase, type TestDatabase } from '../support/database.ts'
+
+let database: TestDatabase
+beforeAll(async () => {
+  database = await openTestDatabase()
+})
+afterAll(() => database.close())
+
+type Row = typeof auditEvents.$inferSelect
+type Event = Pick<Row, 'at' | 'type' | 'actorUserId' | 'details'>
+
+const insertEvent = prepared((db, { at, type, actorUserId, details }: Slots<Event>) =>
+  db
+    .insert(auditEvents)
+    .values({ at, type, actorUserId, details, severity: 'info', success: true })
+    .returning(),
+)
+
+const findEvents = prepared((db, { at }: Slots<{ at: Date }>) =>
+  db
+    .select({ event: auditEvents, actor: users })
+    .from(auditEvents)
+    .leftJoin(users, eq(users.username, auditEvents.actorUserId))
+    .where(eq(auditEvents.at, at)),
+)
+
+it('takes times, nulls and JSON, and gives them back', async () => {
+  const event = { at: new Date('2026-01-01T00:00:00.123Z'), type: 'A', details: { n: 1, t: '"' } }
+  const [row] = await insertEvent(database.db, { ...event, actorUserId: null })
+  expect(row).toMatchObject({ ...event, actorUserId: null })
+  expect(await findEvents(database.db, event)).toEqual([{ event: row, actor: null }])
+})
+
+it('runs inside the transaction whose handle it is given', async () => {
+  const event = { at: new Date('2026-01-02T00:00:00Z'), type: 'B', actorUserId: 'b', details: {} }
+  const gone = database.db.transaction(async (tx) => {
+    await insertEvent(tx, event)
+    expect(await findEvents(tx, event)).toHaveLength(1)
+    throw new Error('rolled back')
+  })
+  await expect(gone).rejects.toThrow('rolled back')
+  expect(await findEvents(database.db, event)).toEqual([])
+})
+
+it('tells which statement failed, as any other', async () => {
+  const event = { at: new Date(), type: 'C', actorUserId: null, details: {} }
+  const broken = { ...event, type: null as unknown as string }
+  await expect(insertEvent(database.db, broken)).rejects.toThrow(/insert into "audit_events"/)
+})
+
+it('has no slots to spread, which would be none', async () => {
+  const spread = prepared((db, slots: Slots<{ at: Date }>) =>
+    db
+      .select()
+      .from(auditEvents)
+      .where(eq(auditEvents.at, { ...slots }.at)),
+  )
+  expect(() => spread(database.db, { at: new Date() })).toThrow('one by one')
+})
