@@ -1,6 +1,5 @@
 /** The composition root: every endpoint, the order of the middleware, the one error handler. */
 import { Hono, type MiddlewareHandler } from 'hono'
-import { bodyLimit } from 'hono/body-limit'
 import type { Redis } from 'ioredis'
 import type { Database } from '#/database/client.ts'
 import { ping } from '#/database/ping.ts'
@@ -35,6 +34,7 @@ import { createSessionAccess } from '#/web/current-user.ts'
 import type { DpopOptions } from '#/web/dpop.ts'
 import { createErrorHandler, notFound } from '#/web/error-handler.ts'
 import { createKnownBrowsers } from '#/web/known-browsers.ts'
+import { limitBody } from '#/web/limit-body.ts'
 import { methodNotAllowed } from '#/web/method-not-allowed.ts'
 import { PageError } from '#/web/page-error.ts'
 import { createRateLimits, type RateLimits } from '#/web/rate-limit.ts'
@@ -75,7 +75,7 @@ export function createApp(parts: AppParts): Hono<AppEnv> {
   app.use(requestContext(parts))
   app.use(securityHeaders({ secure: config.secure }))
   app.use(refuseUserInAddress)
-  app.use(bodyLimit({ maxSize: largestBody, onError: refuseBody }))
+  app.use(limitBody({ maxSize: largestBody, onError: refuseBody }))
   allowOrigins(app, {
     enabled: config.CORS_ENABLED,
     origins: config.CORS_ALLOWED_ORIGINS,

@@ -2,8 +2,7 @@
  * Which sites' scripts may call us (Fetch standard, CORS). The endpoints named here take no cookie: whoever calls them shows
  * a token or a secret, so letting every origin read the answer gives nothing away. Pages and cookies are never among them.
  */
-import type { Hono } from 'hono'
-import { cors } from 'hono/cors'
+import type { Hono, MiddlewareHandler } from 'hono'
 import type { AppEnv } from './context.ts'
 
 export interface CorsOptions {
@@ -26,22 +25,31 @@ const calledByScripts = [
   '/oauth/register/*',
 ] as const
 
+// RFC 9449 §8.2: a script must be able to read the nonce that it is asked to use.
+const readable = 'DPoP-Nonce,WWW-Authenticate,Retry-After,RateLimit,RateLimit-Policy'
+
 /** To be called before the endpoints are mounted. */
-export function allowOrigins(app: Hono<AppEnv>, { enabled, origins, maxAgeMs }: CorsOptions): void {
-  if (!enabled) return
-  const handler = cors({
-    origin: origins.includes('*') ? '*' : [...origins],
-    allowMethods: ['GET', 'POST', 'PUT', 'DELETE'],
-    // RFC 9449 §8.2: a script must be able to read the nonce that it is asked to use.
-    allowHeaders: ['Authorization', 'Content-Type', 'DPoP'],
-    exposeHeaders: [
-      'DPoP-Nonce',
-      'WWW-Authenticate',
-      'Retry-After',
-      'RateLimit',
-      'RateLimit-Policy',
-    ],
-    maxAge: Math.floor(maxAgeMs / 1000),
-  })
-  for (const path of calledByScripts) app.use(path, handler)
+export function allowOrigins(app: Hono<AppEnv>, options: CorsOptions): void {
+  if (!options.enabled) return
+  for (const path of calledByScripts) app.use(path, cors(options))
+}
+
+/** Headers are added to the finished answer: Hono makes a slow one of an answer that was begun before its handler. */
+function cors({ origins, maxAgeMs }: CorsOptions): MiddlewareHandler<AppEnv> {
+  const everyone = origins.includes('*')
+  const preflight = {
+    'access-control-allow-methods': 'GET,POST,PUT,DELETE',
+    'access-control-allow-headers': 'Authorization,Content-Type,DPoP',
+    'access-control-max-age': String(Math.floor(maxAgeMs / 1000)),
+  }
+  return async (c, next) => {
+    const origin = c.req.header('origin')
+    if (c.req.method === 'OPTIONS' && origin !== undefined) c.res = c.body(null, 204, preflight)
+    else await next()
+    const { headers } = c.res
+    if (!everyone) headers.append('vary', 'Origin')
+    if (everyone || (origin !== undefined && origins.includes(origin)))
+      headers.set('access-control-allow-origin', everyone ? '*' : (origin ?? ''))
+    if (origin !== undefined) headers.set('access-control-expose-headers', readable)
+  }
 }
