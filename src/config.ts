@@ -201,7 +201,7 @@ export const settings = {
   CLIENT_CACHE_TTL: data(
     duration,
     '5s',
-    'How long clients and signing keys are kept in memory; changes reach every replica at once through Postgres.',
+    'How long clients and signing keys (a minute at most) are kept in memory; changes reach every replica at once through Postgres.',
   ),
 
   SESSION_SECRET: sessions(

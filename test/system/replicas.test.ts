@@ -65,13 +65,14 @@ describe.skipIf(!onPostgres)('on a real Postgres (TEST_DATABASE_URL)', () => {
     await expect.poll(answer, { timeout: 1000, interval: 20 }).toBe(200)
   })
 
-  it('four replicas that start together on an empty database make one administrator and one key', async () => {
+  it('four replicas that start together on an empty database make one administrator and one set of keys', async () => {
     const servers = await Promise.all([1, 2, 3, 4].map(() => home.startAnother()))
     expect(servers.filter((server) => server.output().includes('First start'))).toHaveLength(1)
     const keySets = await Promise.all(
       servers.map(async (server) => (await server.request('/.well-known/jwks.json')).text()),
     )
     expect(new Set(keySets).size).toBe(1)
+    expect(JSON.parse(keySets[0] ?? '')).toMatchObject({ keys: [{}, {}, {}] })
     for (const server of servers) {
       await signIn(server)
       const samples = await server.samples()
