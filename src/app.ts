@@ -177,9 +177,26 @@ const authorizationPolicy = (config: Config, limits: RateLimits) => ({
 
 const tokenPolicy = (config: Config, limits: RateLimits) => ({
   lifetimes: {
-    accessMs: config.JWT_EXPIRATION,
-    refreshMs: config.REFRESH_TOKEN_EXPIRATION,
+    profiles: {
+      short: {
+        accessMs: config.TOKEN_PROFILE_SHORT_ACCESS_TTL,
+        refreshMs: config.TOKEN_PROFILE_SHORT_REFRESH_TTL,
+      },
+      standard: { accessMs: config.JWT_EXPIRATION, refreshMs: config.REFRESH_TOKEN_EXPIRATION },
+      long: {
+        accessMs: config.TOKEN_PROFILE_LONG_ACCESS_TTL,
+        refreshMs: config.TOKEN_PROFILE_LONG_REFRESH_TTL,
+      },
+    },
+    jitterMs: config.JWT_EXPIRATION_JITTER,
+    longestAccessMs: config.JWT_EXPIRATION_MAX,
     familyMs: config.REFRESH_TOKEN_EXPIRATION_MAX,
+  },
+  extraClaims: {
+    claim: config.JWT_PRIVATE_CLAIM_PREFIX,
+    longest: config.EXTRA_CLAIMS_MAX_RAW_SIZE,
+    mostKeys: config.EXTRA_CLAIMS_MAX_KEYS,
+    longestValue: config.EXTRA_CLAIMS_MAX_VAL_SIZE,
   },
   refreshTokens: config.ENABLE_REFRESH_TOKENS,
   rotation: config.ENABLE_TOKEN_ROTATION,

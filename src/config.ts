@@ -102,6 +102,13 @@ const signingAlgorithm = z
 
 const rate = whole(1, 1_000_000)
 
+/** What our access tokens say themselves, and what other servers would believe of them. */
+const reservedClaims = [
+  ...['iss', 'sub', 'aud', 'exp', 'nbf', 'iat', 'jti', 'client_id', 'scope', 'auth_time'],
+  ...['acr', 'amr', 'azp', 'sid', 'cnf', 'act', 'may_act', 'nonce', 'at_hash', 'roles', 'groups'],
+  ...['entitlements', 'email', 'name'],
+]
+
 interface Setting<S extends z.ZodType = z.ZodType> {
   readonly group: string
   readonly schema: S
@@ -244,8 +251,58 @@ export const settings = {
     '1m',
     'Life of an authorization code (RFC 6749 advises 10 minutes at most).',
   ),
-  JWT_EXPIRATION: tokens(positiveDuration, '1h', 'Life of access and ID tokens.'),
-  JWT_EXPIRATION_MAX: tokens(positiveDuration, '24h', 'Longest life of any access or ID token.'),
+  JWT_EXPIRATION: tokens(
+    positiveDuration,
+    '1h',
+    'Life of access and ID tokens of clients with the standard profile.',
+  ),
+  JWT_EXPIRATION_JITTER: tokens(
+    duration,
+    '0s',
+    'Most that is added to it at random, so that many clients which began together do not refresh together.',
+  ),
+  JWT_EXPIRATION_MAX: tokens(
+    positiveDuration,
+    '24h',
+    'Longest life of any access or ID token, whatever the profile and the jitter.',
+  ),
+  TOKEN_PROFILE_SHORT_ACCESS_TTL: tokens(
+    positiveDuration,
+    '15m',
+    'Life of access tokens of clients with the short profile.',
+  ),
+  TOKEN_PROFILE_SHORT_REFRESH_TTL: tokens(
+    positiveDuration,
+    '24h',
+    'Life of a refresh token of clients with the short profile.',
+  ),
+  TOKEN_PROFILE_LONG_ACCESS_TTL: tokens(
+    positiveDuration,
+    '24h',
+    'Life of access tokens of clients with the long profile.',
+  ),
+  TOKEN_PROFILE_LONG_REFRESH_TTL: tokens(
+    positiveDuration,
+    '2160h',
+    'Life of a refresh token of clients with the long profile.',
+  ),
+  JWT_PRIVATE_CLAIM_PREFIX: tokens(
+    z
+      .string()
+      .refine(
+        (name) => /^[a-z][a-z0-9_]{0,30}$/i.test(name) && !reservedClaims.includes(name),
+        `write a letter and up to 30 letters, digits or underscores, and none of ${reservedClaims.join(', ')}`,
+      ),
+    'extra',
+    'Name of the one claim under which clients that may send `extra_claims` find them in their access tokens.',
+  ),
+  EXTRA_CLAIMS_MAX_RAW_SIZE: tokens(whole(2), '4096', 'Most characters of `extra_claims`.'),
+  EXTRA_CLAIMS_MAX_KEYS: tokens(whole(1), '16', 'Most members of `extra_claims`.'),
+  EXTRA_CLAIMS_MAX_VAL_SIZE: tokens(
+    whole(1),
+    '512',
+    'Most characters of each value in `extra_claims`, as JSON.',
+  ),
   JWT_SIGNING_ALGORITHM: tokens(
     signingAlgorithm,
     'ES256',
@@ -455,6 +512,9 @@ const renamed: Readonly<Record<string, string>> = {
   LOGIN_SESSION_TRACKING_ENABLED: 'remove it: sessions are always tracked',
   METRICS_GAUGE_UPDATE_ENABLED: 'remove it: gauges are counted when they are scraped',
   METRICS_GAUGE_UPDATE_INTERVAL: 'write METRICS_POPULATION_TTL instead',
+  EXTRA_CLAIMS_ENABLED: 'remove it: an operator allows it to single clients',
+  TOKEN_PROFILE_STANDARD_ACCESS_TTL: 'write JWT_EXPIRATION instead',
+  TOKEN_PROFILE_STANDARD_REFRESH_TTL: 'write REFRESH_TOKEN_EXPIRATION instead',
 }
 
 /** Every problem of a configuration, each naming the setting and what to write. */
@@ -565,18 +625,41 @@ function crossProblems(
 
 function tokenProblems(v: Partial<Values>): string[] {
   const {
-    JWT_EXPIRATION: life = 0,
-    JWT_EXPIRATION_MAX: longest = Number.POSITIVE_INFINITY,
+    JWT_EXPIRATION: life = Number.POSITIVE_INFINITY,
+    JWT_EXPIRATION_JITTER: jitter = 0,
     JWT_KEY_PUBLISH_AHEAD: ahead = 0,
     JWT_KEY_ROTATION_INTERVAL: interval = Number.POSITIVE_INFINITY,
   } = v
   return [
-    ...(life > longest ? ['JWT_EXPIRATION: must not be longer than JWT_EXPIRATION_MAX.'] : []),
+    ...capped(v, 'JWT_EXPIRATION_MAX', [
+      'JWT_EXPIRATION',
+      'TOKEN_PROFILE_SHORT_ACCESS_TTL',
+      'TOKEN_PROFILE_LONG_ACCESS_TTL',
+    ]),
+    ...capped(v, 'REFRESH_TOKEN_EXPIRATION_MAX', [
+      'REFRESH_TOKEN_EXPIRATION',
+      'TOKEN_PROFILE_SHORT_REFRESH_TTL',
+      'TOKEN_PROFILE_LONG_REFRESH_TTL',
+    ]),
+    ...(jitter >= life ? ['JWT_EXPIRATION_JITTER: must be shorter than JWT_EXPIRATION.'] : []),
     ...(ahead >= interval
       ? ['JWT_KEY_PUBLISH_AHEAD: must be shorter than JWT_KEY_ROTATION_INTERVAL.']
       : []),
   ]
 }
+
+type LifetimeName = Extract<
+  keyof Settings,
+  `${string}_TTL` | `${string}_EXPIRATION` | `${string}_MAX`
+>
+
+/** A lifetime beyond its cap would silently be shorter than what was written. */
+const capped = (v: Partial<Values>, cap: LifetimeName, names: readonly LifetimeName[]) =>
+  names.flatMap((name) =>
+    Number(v[name] ?? 0) > Number(v[cap] ?? Number.POSITIVE_INFINITY)
+      ? [`${name}: must not be longer than ${cap}.`]
+      : [],
+  )
 
 const isLoopback = (host: string) =>
   host === 'localhost' || host === '::1' || (isIP(host) === 4 && host.startsWith('127.'))

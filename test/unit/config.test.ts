@@ -122,6 +122,13 @@ describe('problems', () => {
     expect(problemsOf({ JWT_EXPIRATION: '25h' })).toEqual([
       'JWT_EXPIRATION: must not be longer than JWT_EXPIRATION_MAX.',
     ])
+    expect(problemsOf({ JWT_EXPIRATION: '10m', JWT_EXPIRATION_JITTER: '10m' })).toEqual([
+      'JWT_EXPIRATION_JITTER: must be shorter than JWT_EXPIRATION.',
+    ])
+    expect(problemsOf({ TOKEN_PROFILE_LONG_REFRESH_TTL: '2161h' })).toEqual([
+      'TOKEN_PROFILE_LONG_REFRESH_TTL: must not be longer than REFRESH_TOKEN_EXPIRATION_MAX.',
+    ])
+    expect(problemsOf({ JWT_PRIVATE_CLAIM_PREFIX: 'cnf' })).toHaveLength(1)
     expect(problemsOf({ JWT_KEY_ROTATION_INTERVAL: '24h' })).toEqual([
       'JWT_KEY_PUBLISH_AHEAD: must be shorter than JWT_KEY_ROTATION_INTERVAL.',
     ])

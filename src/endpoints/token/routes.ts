@@ -6,7 +6,7 @@ import { Hono } from 'hono'
 import type { Database } from '#/database/client.ts'
 import type { Client } from '#/domain/clients/clients.ts'
 import type { KeySet } from '#/domain/keys/keys.ts'
-import type { TokenLifetimes } from '#/domain/tokens/tokens.ts'
+import { type LifetimePolicy, lifetimesOf } from '#/domain/tokens/lifetimes.ts'
 import { OAuthError } from '#/protocol/errors.ts'
 import { parseResources } from '#/protocol/resources.ts'
 import { networkOf } from '#/web/client-address.ts'
@@ -15,6 +15,7 @@ import type { AppContext, AppEnv } from '#/web/context.ts'
 import { type DpopOptions, readDpopProof, useDpopProof } from '#/web/dpop.ts'
 import { readFields, uniqueParameters } from '#/web/forms.ts'
 import { enforceLimit, type Limiter } from '#/web/rate-limit.ts'
+import { type ExtraClaimsPolicy, readExtraClaims } from './extra-claims.ts'
 import type { Grant } from './grant.ts'
 import { authorizationCode } from './grants/authorization-code.ts'
 import { refreshToken } from './grants/refresh-token.ts'
@@ -25,7 +26,8 @@ export interface TokenOptions {
   readonly authentication: ClientAuthentication
   readonly dpop: DpopOptions
   readonly keys: () => Promise<KeySet>
-  readonly lifetimes: TokenLifetimes
+  readonly lifetimes: LifetimePolicy
+  readonly extraClaims: ExtraClaimsPolicy
   readonly refreshTokens: boolean
   readonly rotation: boolean
   readonly secrets: readonly string[]
@@ -60,10 +62,11 @@ async function postToken(c: AppContext, options: TokenOptions) {
     recorder,
     origin,
     now,
+    lifetimes: lifetimesOf(client.tokenProfile, options.lifetimes),
     refreshTokens: options.refreshTokens && client.grantTypes.includes('refresh_token'),
     resources: parseResources(fields.getAll('resource')),
     dpopJkt: proof?.jkt ?? null,
-    extraClaims: undefined,
+    extraClaims: readExtraClaims(form.get('extra_claims'), client, options.extraClaims),
   }
   if (proof) await useDpopProof(c, options.db, { proof, status: 400 })
   const response = await grant.issue(context, parsed.data)
