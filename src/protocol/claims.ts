@@ -73,6 +73,10 @@ function parseJson(text: string): unknown {
   }
 }
 
+/** The claims that a scope tells (§5.4), and those that were asked for one by one (§5.5). */
+export const claimsToTell = (scope: string, asked: Requests = {}): readonly UserClaim[] =>
+  userClaims.filter((name) => hasScope(scope, scopeOfClaim[name]) || Object.hasOwn(asked, name))
+
 /** What a request is approved in: its scope, and the scopes that would tell what it asks for one by one. */
 export function consentScope({ scope, claims }: { scope: string; claims: ClaimsRequest | null }) {
   const names = [claims?.id_token, claims?.userinfo].flatMap((asked) => Object.keys(asked ?? {}))

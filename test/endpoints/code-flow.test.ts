@@ -100,7 +100,6 @@ describe('the authorization code flow', () => {
       aud: clientId,
       sub: user.id,
       nonce: 'nonce-1',
-      preferred_username: user.username,
     })
     expect(id['at_hash']).toBe(
       Buffer.from(sha256(tokens.access_token), 'base64url').subarray(0, 16).toString('base64url'),

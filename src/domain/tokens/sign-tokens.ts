@@ -4,7 +4,8 @@ import type { Client } from '#/database/schema/clients.ts'
 import type { User } from '#/database/schema/users.ts'
 import type { KeySet } from '#/domain/keys/keys.ts'
 import { signJwt } from '#/domain/keys/sign.ts'
-import { userClaims } from '#/domain/users/claims.ts'
+import { claimsOf } from '#/domain/users/claims.ts'
+import { claimsToTell } from '#/protocol/claims.ts'
 import { hasScope } from '#/protocol/scopes.ts'
 import type { SigningAlgorithm } from '#/protocol/vocabulary.ts'
 import type { Token } from './tokens.ts'
@@ -69,7 +70,7 @@ export interface IdTokenContents {
   readonly algorithm: SigningAlgorithm
 }
 
-/** OIDC Core §2 and §3.1.3.6, with the claims that the scope asks for (§5.4). */
+/** OIDC Core §2 and §3.1.3.6. What the scope tells is told by userinfo (§5.4): here is only what was asked for by name. */
 export function signIdToken(keys: KeySet, contents: IdTokenContents): Promise<string> {
   const { issuer, subject, user, access, accessToken, nonce, algorithm } = contents
   const { amr, acr } = access.details
@@ -77,7 +78,7 @@ export function signIdToken(keys: KeySet, contents: IdTokenContents): Promise<st
     keys,
     { algorithm, typ: 'JWT' },
     {
-      ...userClaims(user, access.scope),
+      ...claimsOf(user, claimsToTell('', access.details.claims?.id_token)),
       iss: issuer,
       sub: subject,
       aud: access.clientId,

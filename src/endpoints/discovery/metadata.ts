@@ -7,7 +7,11 @@ import { prompts } from '#/protocol/prompts.ts'
 import { proofSigningAlgorithms } from '#/protocol/proofs.ts'
 import { responseModes } from '#/protocol/response-modes.ts'
 import { standardScopes } from '#/protocol/scopes.ts'
-import { clientAuthenticationMethods, signingAlgorithms } from '#/protocol/vocabulary.ts'
+import {
+  clientAuthenticationMethods,
+  signingAlgorithms,
+  subjectTypes,
+} from '#/protocol/vocabulary.ts'
 
 export interface MetadataOptions {
   readonly issuer: string
@@ -59,8 +63,9 @@ export const openidMetadata = (options: MetadataOptions) => ({
   end_session_endpoint: `${options.issuer}/oauth/logout`,
   backchannel_logout_supported: true,
   backchannel_logout_session_supported: true,
-  subject_types_supported: ['public'],
+  subject_types_supported: subjectTypes,
   id_token_signing_alg_values_supported: signingAlgorithms,
+  userinfo_signing_alg_values_supported: signingAlgorithms,
   acr_values_supported: acrValues,
   claims_supported: [...claimsOfTokens, ...userClaims],
   claims_parameter_supported: true,

@@ -1,7 +1,9 @@
-/** GET and POST /oauth/userinfo (OIDC Core §5.3): what an access token may know about its user. */
+/** GET and POST /oauth/userinfo (OIDC Core §5.3): what an access token may know about its user, signed where the client wants it so. */
 import { Hono } from 'hono'
 import { subjectOf } from '#/domain/clients/subject.ts'
-import { userClaims } from '#/domain/users/claims.ts'
+import { signJwt } from '#/domain/keys/sign.ts'
+import { claimsOf } from '#/domain/users/claims.ts'
+import { claimsToTell } from '#/protocol/claims.ts'
 import { OAuthError } from '#/protocol/errors.ts'
 import { hasScope } from '#/protocol/scopes.ts'
 import { type AccessTokenOptions, challengeForToken, readAccessToken } from '#/web/access-token.ts'
@@ -21,6 +23,15 @@ async function answerUserinfo(c: AppContext, options: UserinfoOptions) {
   const { token, client, user } = live
   if (!user || !hasScope(token.scope, 'openid'))
     throw new OAuthError('insufficient_scope', 'the token lacks the openid scope')
-  const sub = subjectOf(client, user.id, await options.keys())
-  return c.json({ sub, ...userClaims(user, token.scope) })
+  const keys = await options.keys()
+  const asked = token.details.claims?.userinfo
+  const claims = {
+    sub: subjectOf(client, user.id, keys),
+    ...claimsOf(user, claimsToTell(token.scope, asked)),
+  }
+  const algorithm = client.userinfoSignedResponseAlg
+  if (algorithm === null) return c.json(claims)
+  const contents = { ...claims, iss: options.issuer, aud: client.clientId }
+  const jwt = await signJwt(keys, { algorithm, typ: 'JWT' }, contents)
+  return c.body(jwt, 200, { 'content-type': 'application/jwt' })
 }
