@@ -5,6 +5,7 @@
 import { is, Param, Placeholder, sql } from 'drizzle-orm'
 import type { PgPreparedQuery, PreparedQueryConfig } from 'drizzle-orm/pg-core'
 import type { Database } from './client.ts'
+import { type Field, rowReader } from './row-reader.ts'
 
 /** Stands in a statement where a value will be. */
 export type Slots<V> = { readonly [K in keyof V & string]: Placeholder<K> }
@@ -13,10 +14,10 @@ interface Preparable<T> {
   prepare(name: string): PgPreparedQuery<PreparedQueryConfig & { execute: T }>
 }
 
-/** What Drizzle keeps to itself, though it is all that differs between two calls of one statement. */
+/** What Drizzle keeps to itself of a statement, though it is all that is needed to read its rows. */
 interface Built<T> extends PgPreparedQuery<PreparedQueryConfig & { execute: T }> {
-  readonly fields: Parameters<Database['_']['session']['prepareQuery']>[1]
-  joinsNotNullableMap: unknown
+  readonly fields?: readonly Field[]
+  readonly joinsNotNullableMap?: Readonly<Record<string, boolean>>
 }
 
 /**
@@ -26,18 +27,14 @@ interface Built<T> extends PgPreparedQuery<PreparedQueryConfig & { execute: T }>
 export function prepared<V extends Record<string, unknown>, T>(
   build: (db: Database, slots: Slots<V>) => Preparable<T>,
 ): (db: Database, values: V) => Promise<T> {
-  let built: { query: Built<T>; text: string; fill: (values: V) => unknown[] } | undefined
+  let built: ReturnType<typeof buildOnce<V, T>> | undefined
   return (db, values) => {
     built ??= buildOnce(build(db, slots as Slots<V>))
-    const { text, query, fill } = built
-    const bound = db._.session.prepareQuery(
-      { sql: text, params: fill(values) },
-      query.fields,
-      text,
-      true,
-    ) as Built<T>
-    bound.joinsNotNullableMap = query.joinsNotNullableMap
-    return bound.execute()
+    const { text, fill, read } = built
+    const query = { sql: text, params: fill(values) }
+    return db._.session
+      .prepareQuery<PreparedQueryConfig & { execute: T }>(query, undefined, text, true, read)
+      .execute()
   }
 }
 
@@ -55,7 +52,12 @@ function buildOnce<V extends Record<string, unknown>, T>(preparable: Preparable<
   const query = preparable.prepare('once') as Built<T>
   const { sql: text, params } = query.getQuery()
   const encoders = params.map(encoderOf)
-  return { query, text, fill: (values: V) => encoders.map((encode) => encode(values)) }
+  const read = query.fields && rowReader(query.fields, query.joinsNotNullableMap ?? {})
+  return {
+    text,
+    fill: (values: V) => encoders.map((encode) => encode(values)),
+    read: read && ((rows: unknown[][]) => rows.map(read) as T),
+  }
 }
 
 /** Drizzle's own way of filling in stumbles over null. */

@@ -1,6 +1,7 @@
 /** Statements that are built once run with whatever values, on whatever handle. */
-import { eq } from 'drizzle-orm'
+import { eq, type Placeholder, sql } from 'drizzle-orm'
 import { afterAll, beforeAll, expect, it } from 'vitest'
+import type { Database } from '#/database/client.ts'
 import { prepared, type Slots } from '#/database/prepared.ts'
 import { auditEvents } from '#/database/schema/audit-events.ts'
 import { users } from '#/database/schema/users.ts'
@@ -35,6 +36,36 @@ it('takes times, nulls and JSON, and gives them back', async () => {
   const [row] = await insertEvent(database.db, { ...event, actorUserId: null })
   expect(row).toMatchObject({ ...event, actorUserId: null })
   expect(await findEvents(database.db, event)).toEqual([{ event: row, actor: null }])
+})
+
+it('reads rows as Drizzle does: joined, aliased, computed', async () => {
+  const at = new Date('2026-01-03T00:00:00Z')
+  const [user] = await database.db
+    .insert(users)
+    .values({ username: 'someone', email: 'someone@example.test' })
+    .returning()
+  await insertEvent(database.db, { at, type: 'D', actorUserId: 'someone', details: {} })
+  await insertEvent(database.db, { at, type: 'E', actorUserId: null, details: {} })
+  const select = (db: Database, when: Date | Placeholder) =>
+    db
+      .select({
+        type: auditEvents.type,
+        length: sql`length(${auditEvents.type})`.mapWith(Number),
+        again: sql<string>`${auditEvents.type}`.as('again'),
+        actor: users,
+        found: { since: users.createdAt },
+      })
+      .from(auditEvents)
+      .leftJoin(users, eq(users.username, auditEvents.actorUserId))
+      .where(eq(auditEvents.at, when))
+      .orderBy(auditEvents.type)
+  const once = prepared((db, slots: Slots<{ at: Date }>) => select(db, slots.at))
+  const rows = await once(database.db, { at })
+  expect(rows).toEqual(await select(database.db, at))
+  expect(rows).toMatchObject([
+    { type: 'D', length: 1, again: 'D', actor: user, found: { since: user?.createdAt } },
+    { type: 'E', actor: null, found: null },
+  ])
 })
 
 it('runs inside the transaction whose handle it is given', async () => {
