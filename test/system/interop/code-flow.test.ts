@@ -2,51 +2,41 @@
 import * as oauth from 'oauth4webapi'
 import * as openid from 'openid-client'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { type Browser, openBrowser } from '../support/browser.ts'
-import { decide } from '../support/flow.ts'
-import { createHome, type Home, type ServerProcess } from '../support/process.ts'
-import { createConfidentialClient } from './admin.ts'
+import { decide } from '../../support/flow.ts'
+import {
+  approve as approveAt,
+  beginSignIn,
+  callback,
+  onLoopback,
+  type Running,
+  startServer,
+} from '../../support/interop.ts'
+import { createConfidentialClient } from '../admin.ts'
 
-let home: Home
-let server: ServerProcess
-let browser: Browser
-let publicId: string
+let running: Running
 let confidential: { clientId: string; secret: string }
-
 const scope = 'openid profile email offline_access'
-const webCallback = 'https://app.example.test/callback'
 
 beforeAll(async () => {
-  home = await createHome()
-  server = await home.start()
-  const { username, password, clientId } = home.credentials()
-  browser = openBrowser(server)
-  await browser.signIn(username, { password })
-  publicId = clientId
-  confidential = await createConfidentialClient(browser, webCallback)
+  running = await startServer()
+  confidential = await createConfidentialClient(running.browser, callback)
 })
-afterAll(() => home.remove())
+afterAll(() => running?.home.remove())
+
+const issuer = () => new URL(running.server.url)
+const approve = (url: URL) => approveAt(running, url)
 
 /** A native app listens on whatever port it is given (RFC 8252 §7.3). */
 const loopbackCallback = () =>
   `http://127.0.0.1:${49_152 + Math.floor(Math.random() * 16_000)}/callback`
 
-/** What the person at the browser does: says yes, and is sent back to the client. */
-async function approve(url: URL): Promise<URL> {
-  const response = await decide(browser, url.pathname + url.search, 'approve')
-  return new URL(response.headers.get('location') ?? 'http://the-browser-was-not-sent-back')
-}
-
-/** https is asked for everywhere but on the loopback interface, which is where this server runs. */
-const onLoopback = { execute: [openid.allowInsecureRequests] }
-
 describe('openid-client', () => {
   const clients = {
     'a public client on a random loopback port': () =>
-      openid.discovery(new URL(server.url), publicId, undefined, openid.None(), onLoopback),
+      openid.discovery(issuer(), running.publicId, undefined, openid.None(), onLoopback),
     'a confidential client with client_secret_basic': () =>
       openid.discovery(
-        new URL(server.url),
+        issuer(),
         confidential.clientId,
         undefined,
         openid.ClientSecretBasic(confidential.secret),
@@ -60,30 +50,16 @@ describe('openid-client', () => {
       const config = await discover()
       // Signatures are checked although the tokens come straight from the server.
       openid.enableNonRepudiationChecks(config)
-      const redirect_uri = name.startsWith('a public') ? loopbackCallback() : webCallback
-      const checks = {
-        pkceCodeVerifier: openid.randomPKCECodeVerifier(),
-        expectedState: openid.randomState(),
-        expectedNonce: openid.randomNonce(),
-        idTokenExpected: true,
-        maxAge: 600,
-      }
-      const back = await approve(
-        openid.buildAuthorizationUrl(config, {
-          redirect_uri,
-          scope,
-          state: checks.expectedState,
-          nonce: checks.expectedNonce,
-          code_challenge: await openid.calculatePKCECodeChallenge(checks.pkceCodeVerifier),
-          code_challenge_method: 'S256',
-        }),
-      )
+      const redirect_uri = name.startsWith('a public') ? loopbackCallback() : callback
+      const begun = await beginSignIn({ redirect_uri })
+      const back = await approve(openid.buildAuthorizationUrl(config, begun.parameters))
       expect(back.href.startsWith(`${redirect_uri}?`)).toBe(true)
 
+      const checks = { ...begun.checks, maxAge: 600 }
       const tokens = await openid.authorizationCodeGrant(config, back, checks)
       const claims = tokens.claims()
       const subject = claims?.sub ?? ''
-      expect(claims).toMatchObject({ iss: server.url, nonce: checks.expectedNonce })
+      expect(claims).toMatchObject({ iss: running.server.url, nonce: checks.expectedNonce })
       expect(tokens).toMatchObject({ token_type: 'bearer', scope })
       expect(await openid.fetchUserInfo(config, tokens.access_token, subject)).toMatchObject({
         sub: subject,
@@ -109,7 +85,7 @@ describe('openid-client', () => {
       code_challenge: await openid.calculatePKCECodeChallenge(pkceCodeVerifier),
       code_challenge_method: 'S256',
     })
-    const denied = await decide(browser, pathname + search, 'deny')
+    const denied = await decide(running.browser, pathname + search, 'deny')
     const back = new URL(denied.headers.get('location') ?? '')
     await expect(
       openid.authorizationCodeGrant(config, back, { pkceCodeVerifier, expectedState: 's' }),
@@ -121,9 +97,8 @@ describe('oauth4webapi', () => {
   const http = { [oauth.allowInsecureRequests]: true }
 
   const discover = async (algorithm: 'oidc' | 'oauth2') => {
-    const issuer = new URL(server.url)
-    const response = await oauth.discoveryRequest(issuer, { algorithm, ...http })
-    return oauth.processDiscoveryResponse(issuer, response)
+    const response = await oauth.discoveryRequest(issuer(), { algorithm, ...http })
+    return oauth.processDiscoveryResponse(issuer(), response)
   }
 
   const startOf = async (as: oauth.AuthorizationServer, query: Record<string, string>) => {
@@ -134,19 +109,19 @@ describe('oauth4webapi', () => {
 
   const cases = {
     'a public client': () => ({
-      client: { client_id: publicId },
+      client: { client_id: running.publicId },
       authentication: oauth.None(),
       redirect_uri: loopbackCallback(),
     }),
     'a confidential client with client_secret_basic': () => ({
       client: { client_id: confidential.clientId },
       authentication: oauth.ClientSecretBasic(confidential.secret),
-      redirect_uri: webCallback,
+      redirect_uri: callback,
     }),
     'a confidential client with client_secret_post': () => ({
       client: { client_id: confidential.clientId },
       authentication: oauth.ClientSecretPost(confidential.secret),
-      redirect_uri: webCallback,
+      redirect_uri: callback,
     }),
   }
 
@@ -168,10 +143,7 @@ describe('oauth4webapi', () => {
         code_challenge: await oauth.calculatePKCECodeChallenge(verifier),
         code_challenge_method: 'S256',
       })
-      const direct = await browser.get(start.pathname + start.search)
-      // A confidential client that was approved before is not asked about again.
-      const back =
-        direct.status === 302 ? new URL(direct.headers.get('location') ?? '') : await approve(start)
+      const back = await approve(start)
 
       const parameters = oauth.validateAuthResponse(as, client, back, state)
       const answer = await oauth.authorizationCodeGrantRequest(
@@ -211,7 +183,7 @@ describe('oauth4webapi', () => {
 
   it('accepts the metadata of RFC 8414 as well, and finds the signing keys in the key set', async () => {
     const as = await discover('oauth2')
-    expect(as.issuer).toBe(server.url)
+    expect(as.issuer).toBe(running.server.url)
     const { keys } = (await (await fetch(as.jwks_uri ?? '')).json()) as { keys: object[] }
     expect(keys).toEqual([
       expect.objectContaining({ kty: 'EC', alg: 'ES256', use: 'sig', kid: expect.any(String) }),
