@@ -14,6 +14,7 @@ import { adminRoutes } from '#/endpoints/admin/routes.ts'
 import { authorizeRoutes } from '#/endpoints/authorize/routes.ts'
 import { discoveryRoutes } from '#/endpoints/discovery/routes.ts'
 import { healthRoutes } from '#/endpoints/health/routes.ts'
+import { introspectRoutes } from '#/endpoints/introspect/routes.ts'
 import { loginLimits } from '#/endpoints/login/limits.ts'
 import { loginRoutes } from '#/endpoints/login/routes.ts'
 import { logoutRoutes } from '#/endpoints/logout/routes.ts'
@@ -93,7 +94,7 @@ export function createApp(parts: AppParts): Hono<AppEnv> {
 }
 
 function mountEndpoints(app: Hono<AppEnv>, parts: AppParts) {
-  const { config, secrets, db, clients, keys, redis, fetchDocument } = parts
+  const { config, secrets, db, clients, keys, redis } = parts
   const issuer = config.BASE_URL
   const sealing = { secrets, secure: config.secure }
   const cookies = createSessionCookies(sealing)
@@ -119,6 +120,20 @@ function mountEndpoints(app: Hono<AppEnv>, parts: AppParts) {
   app.route('/', logoutRoutes({ db, issuer, clients, keys, cookies, sessions, csrf }))
   const authorization = authorizationPolicy(config, limits)
   app.route('/', authorizeRoutes({ db, issuer, clients, keys, sessions, csrf, ...authorization }))
+  mountBackChannel(app, parts, limits)
+  const passwordLimiter = limits.limiter({
+    name: 'password',
+    endpoint: '/account/security/password',
+    perMinute: config.LOGIN_RATE_LIMIT,
+  })
+  app.route('/', accountRoutes({ db, cookies, sessions, csrf, passwords, passwordLimiter }))
+  app.route('/', adminRoutes({ db, clients, sessions, csrf, passwords }))
+}
+
+/** What programs ask. */
+function mountBackChannel(app: Hono<AppEnv>, parts: AppParts, limits: RateLimits) {
+  const { config, secrets, db, clients, keys, fetchDocument } = parts
+  const issuer = config.BASE_URL
   const { authentication, dpop } = clientProofs(parts)
   app.route(
     '/',
@@ -132,17 +147,26 @@ function mountEndpoints(app: Hono<AppEnv>, parts: AppParts) {
       ...tokenPolicy(config, limits),
     }),
   )
+  app.route(
+    '/',
+    introspectRoutes({
+      db,
+      issuer,
+      authentication,
+      keys,
+      requireOwnership: config.INTROSPECTION_REQUIRE_OWNERSHIP,
+      ...clientLimits(limits, {
+        name: 'introspect',
+        endpoint: '/oauth/introspect',
+        perMinute: config.INTROSPECT_RATE_LIMIT,
+        perMinuteAndClient: config.CLIENT_RATE_LIMIT,
+      }),
+    }),
+  )
   app.route('/', userinfoRoutes({ db, issuer, keys, dpop }))
   const registration = registrationPolicy(config, limits)
   app.route('/', registerRoutes({ db, issuer, clients, fetchDocument, ...registration }))
   app.route('/', discoveryRoutes({ issuer, keys, registration: registration.enabled }))
-  const passwordLimiter = limits.limiter({
-    name: 'password',
-    endpoint: '/account/security/password',
-    perMinute: config.LOGIN_RATE_LIMIT,
-  })
-  app.route('/', accountRoutes({ db, cookies, sessions, csrf, passwords, passwordLimiter }))
-  app.route('/', adminRoutes({ db, clients, sessions, csrf, passwords }))
 }
 
 /** How clients prove who they are and which keys they hold. */
@@ -198,17 +222,27 @@ const tokenPolicy = (config: Config, limits: RateLimits) => ({
     mostKeys: config.EXTRA_CLAIMS_MAX_KEYS,
     longestValue: config.EXTRA_CLAIMS_MAX_VAL_SIZE,
   },
+  clientTokenMs: config.CLIENT_CREDENTIALS_TOKEN_EXPIRATION,
   refreshTokens: config.ENABLE_REFRESH_TOKENS,
   rotation: config.ENABLE_TOKEN_ROTATION,
-  addressLimiter: limits.limiter({
+  ...clientLimits(limits, {
     name: 'token',
     endpoint: '/oauth/token',
     perMinute: config.TOKEN_RATE_LIMIT,
+    perMinuteAndClient: config.CLIENT_RATE_LIMIT,
   }),
+})
+
+/** One limit for whoever has proven nothing, one for whoever has. */
+const clientLimits = (
+  limits: RateLimits,
+  limit: Parameters<RateLimits['limiter']>[0] & { perMinuteAndClient: number },
+) => ({
+  addressLimiter: limits.limiter(limit),
   clientLimiter: limits.limiter({
-    name: 'token-client',
-    endpoint: '/oauth/token',
-    perMinute: config.CLIENT_RATE_LIMIT,
+    ...limit,
+    name: `${limit.name}-client`,
+    perMinute: limit.perMinuteAndClient,
   }),
 })
 

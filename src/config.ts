@@ -303,6 +303,11 @@ export const settings = {
     '512',
     'Most characters of each value in `extra_claims`, as JSON.',
   ),
+  CLIENT_CREDENTIALS_TOKEN_EXPIRATION: tokens(
+    positiveDuration,
+    '1h',
+    'Life of an access token of a client that acts for itself.',
+  ),
   JWT_SIGNING_ALGORITHM: tokens(
     signingAlgorithm,
     'ES256',
@@ -350,6 +355,11 @@ export const settings = {
     flag,
     'false',
     'Ask PKCE of every client. Without it, confidential clients may rely on the nonce of OpenID Connect (RFC 9700 §2.1.1); public clients, plain OAuth requests and clients that have to push their requests always need it.',
+  ),
+  INTROSPECTION_REQUIRE_OWNERSHIP: tokens(
+    flag,
+    'true',
+    'Tell a client of its own tokens and of those made for a resource that it serves. `false`: every confidential client may introspect every token.',
   ),
   CONSENT_REMEMBER: tokens(flag, 'true', 'Do not ask again for what a user has already approved.'),
 
@@ -402,6 +412,11 @@ export const settings = {
     rate,
     '5',
     'Clients that register, or change their registration, per minute and address.',
+  ),
+  INTROSPECT_RATE_LIMIT: limits(
+    rate,
+    '20',
+    'Requests per minute and address to `/oauth/introspect` without valid client authentication.',
   ),
   CLIENT_RATE_LIMIT: limits(
     rate,
@@ -633,6 +648,7 @@ function tokenProblems(v: Partial<Values>): string[] {
   return [
     ...capped(v, 'JWT_EXPIRATION_MAX', [
       'JWT_EXPIRATION',
+      'CLIENT_CREDENTIALS_TOKEN_EXPIRATION',
       'TOKEN_PROFILE_SHORT_ACCESS_TTL',
       'TOKEN_PROFILE_LONG_ACCESS_TTL',
     ]),

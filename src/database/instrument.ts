@@ -107,7 +107,7 @@ async function timed<T>(
   }
 }
 
-/** `with` stands before the SELECT of a count; our writing statements all begin with their verb. */
+/** `with` stands before the SELECT of a count, or before what it writes. */
 const operations: Record<string, DatabaseOperation> = {
   s: 'SELECT',
   w: 'SELECT',
@@ -117,7 +117,9 @@ const operations: Record<string, DatabaseOperation> = {
 }
 
 const operationOf = (text: string): DatabaseOperation =>
-  operations[text.charAt(0).toLowerCase()] ?? 'other'
+  text.startsWith('with ') && text.includes(' insert into ')
+    ? 'INSERT'
+    : (operations[text.charAt(0).toLowerCase()] ?? 'other')
 
 /** SQLSTATE classes: 57014 is a cancelled statement, 08 a lost connection, 23 a broken constraint. */
 function errorTypeOf(error: unknown): DatabaseErrorType {

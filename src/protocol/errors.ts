@@ -43,6 +43,7 @@ export const oauthErrors = {
     'registration_not_supported',
     'server_error',
   ],
+  '/oauth/introspect': ['invalid_request', 'invalid_client', 'server_error'],
   '/oauth/userinfo': [
     'invalid_request',
     'invalid_token',

@@ -152,6 +152,10 @@ export const refreshResults = [
 ] as const
 export type RefreshResult = (typeof refreshResults)[number]
 
+/** What an introspection found; `inactive` is every token that would not be accepted, whatever the reason. */
+export const introspectionResults = ['active', 'inactive', 'not_entitled'] as const
+export type IntrospectionResult = (typeof introspectionResults)[number]
+
 /** In-process caches. */
 export const cacheNames = ['client', 'client_keys', 'signing_keys', 'population'] as const
 export type CacheName = (typeof cacheNames)[number]
@@ -174,6 +178,7 @@ export const rateLimitedEndpoints = [
   '/oauth/authorize',
   '/oauth/token',
   '/oauth/register',
+  '/oauth/introspect',
 ] as const
 export type RateLimitedEndpoint = (typeof rateLimitedEndpoints)[number]
 

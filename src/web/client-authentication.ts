@@ -18,6 +18,8 @@ export interface ClientAuthentication {
   readonly issuer: string
   readonly clients: ReadCache<Client>
   readonly clientKeys: ClientKeys
+  /** Whether a client must prove who it is: naming oneself, as public clients do, is not enough. */
+  readonly confidentialOnly?: boolean
 }
 
 interface Credentials {
@@ -39,7 +41,7 @@ export async function authenticateClient(
   options: ClientAuthentication,
   form: ReadonlyMap<string, string>,
 ): Promise<Client> {
-  const credentials = readCredentials(c.req.header('authorization'), form)
+  const credentials = readCredentials(c.req.header('authorization'), form, options)
   const client = credentials && (await options.clients.get(credentials.clientId))
   const { genuine, cause } =
     credentials && client ? await judge(c, options, { client, credentials }) : nobody
@@ -75,10 +77,11 @@ async function judge(
   }
 }
 
-/** Undefined when they are unreadable or of another scheme. */
+/** Undefined when they are unreadable, of another scheme, or missing where they are a must. */
 function readCredentials(
   authorization: string | undefined,
   form: ReadonlyMap<string, string>,
+  { confidentialOnly }: Pick<ClientAuthentication, 'confidentialOnly'>,
 ): Credentials | undefined {
   const bodyId = form.get('client_id')
   const bodySecret = form.get('client_secret')
@@ -97,7 +100,11 @@ function readCredentials(
     if (basic?.proof === '') return { method: 'none', clientId: basic.clientId, proof: undefined }
     return basic && { method: 'client_secret_basic', ...basic }
   }
-  if (bodyId === undefined) throw new OAuthError('invalid_request', 'client_id is missing')
+  if (bodyId === undefined) {
+    // RFC 6749 §5.2: where authentication is a must, none at all is a failed one.
+    if (confidentialOnly) return undefined
+    throw new OAuthError('invalid_request', 'client_id is missing')
+  }
   const method = bodySecret === undefined ? 'none' : 'client_secret_post'
   return { method, clientId: bodyId, proof: bodySecret }
 }
@@ -123,11 +130,11 @@ function subjectOf(assertion: string): string | undefined {
 /** Whether the credentials are what this client is registered to show. Throws a `ProofError` for a wrong assertion. */
 async function proves(
   c: AppContext,
-  { db, issuer, clientKeys }: ClientAuthentication,
+  { db, issuer, clientKeys, confidentialOnly }: ClientAuthentication,
   { client, credentials: { method, proof } }: { client: Client; credentials: Credentials },
 ): Promise<boolean> {
   const registered = client.tokenEndpointAuthMethod
-  if (registered === 'none') return method === 'none'
+  if (registered === 'none') return method === 'none' && !confidentialOnly
   if (proof === undefined) return false
   if (registered !== 'private_key_jwt')
     return method !== 'private_key_jwt' && isClientSecret(client, proof)

@@ -2,7 +2,9 @@
  * The audit log: what happened, written in the transaction of the change it describes, so that neither can
  * exist without the other. Details hold identifiers and words of ours; never a token, code, secret or password.
  */
+import type { SQLWrapper } from 'drizzle-orm'
 import type { Database } from '#/database/client.ts'
+import { insertForEach, valuesFor } from '#/database/insert-for-each.ts'
 import { auditEvents } from '#/database/schema/audit-events.ts'
 
 const severities = {
@@ -17,6 +19,7 @@ const severities = {
   AUTHORIZATION_CODE_DENIED: 'info',
   AUTHORIZATION_CODE_EXCHANGED: 'info',
   TOKEN_REFRESHED: 'info',
+  CLIENT_CREDENTIALS_TOKEN_ISSUED: 'info',
   SUSPICIOUS_ACTIVITY: 'critical',
   RATE_LIMIT_EXCEEDED: 'warning',
   CLIENT_CREATED: 'info',
@@ -67,21 +70,29 @@ export async function writeAudit(
   ...events: AuditEvent[]
 ): Promise<void> {
   if (!origin.enabled || events.length === 0) return
-  await db.insert(auditEvents).values(
-    events.map((event) => ({
-      at: event.at,
-      type: event.type,
-      severity: severities[event.type],
-      success: event.success ?? true,
-      actorUserId: event.actor?.id ?? null,
-      actorName: event.actor?.username ?? null,
-      clientId: event.clientId ?? null,
-      resourceType: event.resource?.type ?? null,
-      resourceId: event.resource?.id ?? null,
-      ip: origin.ip ?? null,
-      userAgent: origin.userAgent?.slice(0, 500) ?? null,
-      traceId: origin.traceId ?? null,
-      details: { ...event.details },
-    })),
-  )
+  await db.insert(auditEvents).values(events.map((event) => rowOf(origin, event)))
 }
+
+/** An event as part of another, prepared statement: written for each row of `source`. */
+export const auditWith = (db: Database, source: SQLWrapper) =>
+  db.$with('audited', {}).as(insertForEach(source, auditEvents, 'audited'))
+
+/** What that statement then writes. */
+export const auditedAs = (origin: AuditOrigin, event: AuditEvent): Record<string, unknown> =>
+  valuesFor('audited', rowOf(origin, event))
+
+const rowOf = (origin: AuditOrigin, event: AuditEvent) => ({
+  at: event.at,
+  type: event.type,
+  severity: severities[event.type],
+  success: event.success ?? true,
+  actorUserId: event.actor?.id ?? null,
+  actorName: event.actor?.username ?? null,
+  clientId: event.clientId ?? null,
+  resourceType: event.resource?.type ?? null,
+  resourceId: event.resource?.id ?? null,
+  ip: origin.ip ?? null,
+  userAgent: origin.userAgent?.slice(0, 500) ?? null,
+  traceId: origin.traceId ?? null,
+  details: { ...event.details },
+})

@@ -24,6 +24,6 @@ export function narrowResources(
 ): readonly string[] {
   if (asked === undefined) return granted
   if (!asked.every((resource) => granted.includes(resource)))
-    throw new OAuthError('invalid_target', 'the resource is not one that was granted')
+    throw new OAuthError('invalid_target', 'the resource is not one that this client may ask for')
   return asked
 }

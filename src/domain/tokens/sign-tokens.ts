@@ -10,7 +10,8 @@ import { hasScope } from '#/protocol/scopes.ts'
 import type { SigningAlgorithm } from '#/protocol/vocabulary.ts'
 import type { Token } from './tokens.ts'
 
-const seconds = (date: Date) => Math.floor(date.getTime() / 1000)
+/** RFC 7519 §2: NumericDate. */
+export const seconds = (date: Date) => Math.floor(date.getTime() / 1000)
 
 export interface AccessTokenContents {
   readonly issuer: string
@@ -34,7 +35,7 @@ export function signAccessToken(keys: KeySet, contents: AccessTokenContents): Pr
       sub: subject,
       aud: audienceOf(issuer, token),
       client_id: token.clientId,
-      scope: token.scope,
+      ...(token.scope !== '' && { scope: token.scope }),
       jti: token.id,
       iat: seconds(token.createdAt),
       exp: seconds(token.expiresAt),
@@ -50,7 +51,7 @@ export function signAccessToken(keys: KeySet, contents: AccessTokenContents): Pr
 }
 
 /** What a token is for: the resources that were named (RFC 8707), and this server where it opens userinfo. */
-function audienceOf(
+export function audienceOf(
   issuer: string,
   { resources, scope }: Pick<Token, 'resources' | 'scope'>,
 ): string | string[] {

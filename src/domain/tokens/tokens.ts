@@ -2,7 +2,7 @@
  * Access and refresh tokens as rows. A family is everything that one approval led to; it ends as a whole when a code
  * or refresh token of it is used twice. Signing happens elsewhere, after the rows have committed.
  */
-import { and, eq, gt, isNotNull, isNull, lt, or } from 'drizzle-orm'
+import { and, eq, gt, isNotNull, isNull, lt, or, type Placeholder, type SQL } from 'drizzle-orm'
 import type { Database } from '#/database/client.ts'
 import { deleteBatch } from '#/database/delete-batch.ts'
 import { prepared, type Slots } from '#/database/prepared.ts'
@@ -63,7 +63,8 @@ export async function insertTokens(tx: Database, issue: NewTokens): Promise<Toke
   return access
 }
 
-const accessRow = ({ grant, scope, resources, dpopJkt, lifetimes, now }: NewTokens) => ({
+/** The row of an access token. */
+export const accessRow = ({ grant, scope, resources, dpopJkt, lifetimes, now }: NewTokens) => ({
   ...common(grant, now),
   type: 'access' as const,
   scope,
@@ -198,9 +199,20 @@ export const findLiveAccessToken = (
   id: string,
   now: Date,
 ): Promise<LiveToken | undefined> =>
-  span('tokens.find_access', async () => (await selectLive(db, { id, now }))[0])
+  span('tokens.find_access', async () => (await selectLiveAccess(db, { id, now }))[0])
 
-const selectLive = prepared((db, { id, now }: Slots<{ id: string; now: Date }>) =>
+/** The same for a refresh token. */
+export const findLiveRefreshToken = (
+  db: Database,
+  token: string,
+  now: Date,
+): Promise<LiveToken | undefined> =>
+  span('tokens.find_refresh', async () => {
+    const rows = await selectLiveRefresh(db, { secretHash: sha256(token), now })
+    return rows[0]
+  })
+
+const selectLive = (db: Database, which: SQL | undefined, now: Placeholder) =>
   db
     .select({ token: tokens, client: clients, user: users })
     .from(tokens)
@@ -208,13 +220,20 @@ const selectLive = prepared((db, { id, now }: Slots<{ id: string; now: Date }>) 
     .leftJoin(users, eq(users.id, tokens.userId))
     .where(
       and(
-        eq(tokens.id, id),
-        eq(tokens.type, 'access'),
+        which,
         isNull(tokens.revokedAt),
         gt(tokens.expiresAt, now),
         or(isNull(tokens.userId), eq(users.isActive, true)),
       ),
-    ),
+    )
+
+const selectLiveAccess = prepared((db, { id, now }: Slots<{ id: string; now: Date }>) =>
+  selectLive(db, and(eq(tokens.id, id), eq(tokens.type, 'access')), now),
+)
+
+const selectLiveRefresh = prepared(
+  (db, { secretHash, now }: Slots<{ secretHash: string; now: Date }>) =>
+    selectLive(db, eq(tokens.secretHash, secretHash), now),
 )
 
 /**

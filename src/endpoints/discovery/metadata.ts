@@ -19,6 +19,9 @@ export interface MetadataOptions {
   readonly registration: boolean
 }
 
+/** How a client proves who it is, where naming itself is not enough. */
+const provenMethods = clientAuthenticationMethods.filter((method) => method !== 'none')
+
 /** RFC 8414 §2. Lists what works, nothing else. */
 export const oauthMetadata = ({ issuer, registration }: MetadataOptions) => ({
   issuer,
@@ -32,6 +35,11 @@ export const oauthMetadata = ({ issuer, registration }: MetadataOptions) => ({
   grant_types_supported: grantTypes,
   token_endpoint_auth_methods_supported: clientAuthenticationMethods,
   token_endpoint_auth_signing_alg_values_supported: proofSigningAlgorithms,
+  introspection_endpoint: `${issuer}/oauth/introspect`,
+  introspection_endpoint_auth_methods_supported: provenMethods,
+  introspection_endpoint_auth_signing_alg_values_supported: proofSigningAlgorithms,
+  // RFC 9701 §7.
+  introspection_signing_alg_values_supported: signingAlgorithms,
   // RFC 9449 §5.1.
   dpop_signing_alg_values_supported: dpopSigningAlgorithms,
   code_challenge_methods_supported: codeChallengeMethods,

@@ -19,6 +19,8 @@ export interface GrantContext {
   readonly keys: () => Promise<KeySet>
   /** Those of this client's profile. */
   readonly lifetimes: TokenLifetimes
+  /** How long a client that acts for itself may do so with one token. */
+  readonly clientTokenMs: number
   /** Whether this client may have refresh tokens at all. */
   readonly refreshTokens: boolean
   readonly rotation: boolean
@@ -36,7 +38,8 @@ export interface TokenResponse {
   readonly access_token: string
   readonly token_type: 'Bearer' | 'DPoP'
   readonly expires_in: number
-  readonly scope: string
+  /** Left out when there is none. */
+  readonly scope?: string
   readonly refresh_token?: string
   readonly id_token?: string
   /** RFC 8693 §2.2.1. */

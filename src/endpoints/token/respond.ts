@@ -52,7 +52,7 @@ export async function respond(context: GrantContext, issued: Issued): Promise<To
     access_token: accessToken,
     token_type: access.dpopJkt === null ? 'Bearer' : 'DPoP',
     expires_in: Math.floor((access.expiresAt.getTime() - access.createdAt.getTime()) / 1000),
-    scope: access.scope,
+    ...(access.scope !== '' && { scope: access.scope }),
     ...(refreshToken !== undefined && { refresh_token: refreshToken }),
     ...(idToken !== undefined && { id_token: idToken }),
   }

@@ -3,42 +3,37 @@
  * parameters and answers errors, so that no grant can forget any of it.
  */
 import { Hono } from 'hono'
-import type { Database } from '#/database/client.ts'
 import type { Client } from '#/domain/clients/clients.ts'
 import type { KeySet } from '#/domain/keys/keys.ts'
 import { type LifetimePolicy, lifetimesOf } from '#/domain/tokens/lifetimes.ts'
 import { OAuthError } from '#/protocol/errors.ts'
 import { parseResources } from '#/protocol/resources.ts'
-import { networkOf } from '#/web/client-address.ts'
 import { authenticateClient, type ClientAuthentication } from '#/web/client-authentication.ts'
 import type { AppContext, AppEnv } from '#/web/context.ts'
 import { type DpopOptions, readDpopProof, useDpopProof } from '#/web/dpop.ts'
 import { readFields, uniqueParameters } from '#/web/forms.ts'
-import { enforceLimit, type Limiter } from '#/web/rate-limit.ts'
+import { type ClientLimits, limitClients } from '#/web/limit-clients.ts'
 import { type ExtraClaimsPolicy, readExtraClaims } from './extra-claims.ts'
 import type { Grant } from './grant.ts'
 import { authorizationCode } from './grants/authorization-code.ts'
+import { clientCredentials } from './grants/client-credentials.ts'
 import { refreshToken } from './grants/refresh-token.ts'
 
-export interface TokenOptions {
-  readonly db: Database
+export interface TokenOptions extends ClientLimits {
   readonly issuer: string
   readonly authentication: ClientAuthentication
   readonly dpop: DpopOptions
   readonly keys: () => Promise<KeySet>
   readonly lifetimes: LifetimePolicy
   readonly extraClaims: ExtraClaimsPolicy
+  readonly clientTokenMs: number
   readonly refreshTokens: boolean
   readonly rotation: boolean
   readonly secrets: readonly string[]
-  /** For requests whose sender has proven nothing: by address. */
-  readonly addressLimiter: Limiter | undefined
-  /** For authenticated clients: by client. */
-  readonly clientLimiter: Limiter | undefined
 }
 
 const grants = new Map<string, Grant>(
-  [authorizationCode, refreshToken].map((grant) => [grant.grantType, grant]),
+  [authorizationCode, refreshToken, clientCredentials].map((grant) => [grant.grantType, grant]),
 )
 
 export function tokenRoutes(options: TokenOptions): Hono<AppEnv> {
@@ -46,7 +41,7 @@ export function tokenRoutes(options: TokenOptions): Hono<AppEnv> {
 }
 
 async function postToken(c: AppContext, options: TokenOptions) {
-  const { fields, form, client, proof } = await identify(c, options)
+  const { fields, form, client, proof } = await limitClients(c, options, () => identify(c, options))
   const grant = requireGrant(form, client)
   const parsed = grant.parameters.safeParse(Object.fromEntries(form))
   if (!parsed.success) {
@@ -75,26 +70,16 @@ async function postToken(c: AppContext, options: TokenOptions) {
   return c.json(response)
 }
 
-/** Who sends this. Only a proven client escapes the limit of its address; every failure counts against it. */
 async function identify(c: AppContext, options: TokenOptions) {
-  const { db, addressLimiter, clientLimiter } = options
-  try {
-    const fields = await readFields(c)
-    const form = uniqueParameters(fields, ['resource'])
-    // Before the client: one that has to try again with our nonce may send the same assertion.
-    const proof = await readDpopProof(c, options.dpop, { status: 400 })
-    const client = await authenticateClient(c, options.authentication, form)
-    // RFC 9449 §5.2.
-    if (client.dpopBoundAccessTokens && !proof)
-      throw new OAuthError('invalid_request', 'this client has to send a DPoP proof')
-    if (client.type === 'confidential') await enforceLimit(c, db, clientLimiter, client.clientId)
-    else await enforceLimit(c, db, addressLimiter, networkOf(c.var.address))
-    return { fields, form, client, proof }
-  } catch (error) {
-    if (error instanceof OAuthError)
-      await enforceLimit(c, db, addressLimiter, networkOf(c.var.address))
-    throw error
-  }
+  const fields = await readFields(c)
+  const form = uniqueParameters(fields, ['resource'])
+  // Before the client: one that has to try again with our nonce may send the same assertion.
+  const proof = await readDpopProof(c, options.dpop, { status: 400 })
+  const client = await authenticateClient(c, options.authentication, form)
+  // RFC 9449 §5.2.
+  if (client.dpopBoundAccessTokens && !proof)
+    throw new OAuthError('invalid_request', 'this client has to send a DPoP proof')
+  return { fields, form, client, proof }
 }
 
 function requireGrant(form: ReadonlyMap<string, string>, client: Client): Grant {

@@ -5,6 +5,7 @@ import {
   clientAuthenticationMethods,
   clientDecisions,
   dpopResults,
+  introspectionResults,
   outcomes,
   refreshResults,
   registrationResults,
@@ -64,6 +65,12 @@ export const tokens = {
     unit: 's',
     description: 'Time to check one access token.',
     buckets: databaseBuckets,
+  }),
+  tokenIntrospections: counter('authgate.token.introspections', {
+    unit: '{request}',
+    description:
+      'Tokens that clients asked about; not_entitled ones are live, but answered as if they were not.',
+    labels: { result: introspectionResults },
   }),
   tokenGenerationDuration: histogram('oauth.token.generation.duration', {
     unit: 's',

@@ -5,6 +5,7 @@ import type {
   ClientAuthenticationMethod,
   ClientDecision,
   DpopResult,
+  IntrospectionResult,
   Outcome,
   RefreshResult,
   RegistrationResult,
@@ -22,6 +23,7 @@ export function tokens(instruments: Instruments) {
   const refreshed = createCounter(instruments, catalogue.tokensRefreshed)
   const validated = createCounter(instruments, catalogue.tokenValidation)
   const validationTimes = createHistogram(instruments, catalogue.tokenValidationDuration)
+  const introspections = createCounter(instruments, catalogue.tokenIntrospections)
   const signingTimes = createHistogram(instruments, catalogue.tokenGenerationDuration)
   return {
     /** An authorization code was issued, redeemed, or presented once more. */
@@ -44,6 +46,10 @@ export function tokens(instruments: Instruments) {
     tokenValidated(result: 'valid' | 'invalid' | 'expired', seconds: number): void {
       validated({ result })
       validationTimes({}, seconds)
+    },
+    /** A client that proved who it is asked about a token. */
+    tokenIntrospected(result: IntrospectionResult): void {
+      introspections({ result })
     },
     /** A token was signed. */
     tokenSigned(seconds: number): void {

@@ -231,6 +231,11 @@ const events: [string, (recorder: Recorder) => void, Record<string, number>][] =
     { 'authgate_dpop_proofs_total{result="replayed"}': 1 },
   ],
   [
+    'an introspection by somebody who has no part in the token',
+    (r) => r.tokenIntrospected('not_entitled'),
+    { 'authgate_token_introspections_total{result="not_entitled"}': 1 },
+  ],
+  [
     'a signing key that retired',
     (r) => r.signingKeys('retired', 1),
     { 'authgate_signing_keys_events_total{event="retired"}': 1 },
@@ -371,6 +376,7 @@ function hostile(recorder: Recorder, value: string) {
   call['tokenValidated']?.(value, 1)
   call['clientAuthenticated']?.(value, value)
   call['dpopProven']?.(value)
+  call['tokenIntrospected']?.(value)
   call['registration']?.(value)
   call['clientDecided']?.(value)
   call['oauthError']?.('/oauth/token', value)

@@ -1,0 +1,77 @@
+import { and, eq, type SQLWrapper, sql, type WithSubquery } from 'drizzle-orm'
+import type { Database } from '#/database/client.ts'
+import { insertForEach, valuesFor } from '#/database/insert-for-each.ts'
+import { prepared, type Slots } from '#/database/prepared.ts'
+import { clients } from '#/database/schema/clients.ts'
+import { type Token, tokens } from '#/database/schema/tokens.ts'
+import { type AuditOrigin, auditedAs, auditWith } from '#/domain/audit/audit.ts'
+import { span } from '#/telemetry/tracing.ts'
+import { accessRow, type NewTokens } from './tokens.ts'
+
+type NewClientToken = Pick<NewTokens, 'scope' | 'dpopJkt' | 'lifetimes' | 'now'> & {
+  readonly clientId: string
+  readonly resources: readonly string[]
+}
+
+/**
+ * An access token for a client that acts for itself (RFC 6749 §4.4); undefined when it is not active any more. Machines
+ * ask often, so this is one statement: it locks the client's row, which whoever deactivates it waits for, and inserts
+ * the token and what the audit log says of it only if that row is an active client.
+ */
+export function issueClientToken(
+  db: Database,
+  issue: NewClientToken,
+  origin: AuditOrigin,
+): Promise<Token | undefined> {
+  const { clientId, resources, scope, now } = issue
+  const familyId = crypto.randomUUID()
+  const nobody = { userId: null, sessionId: null, authTime: null, details: {} }
+  const token = {
+    ...accessRow({ ...issue, grant: { ...nobody, familyId, clientId, resources: [...resources] } }),
+    ...neverSet,
+  }
+  return span('tokens.issue_client_token', async () => {
+    const event = {
+      type: 'CLIENT_CREDENTIALS_TOKEN_ISSUED',
+      at: now,
+      clientId,
+      resource: { type: 'token_family', id: familyId },
+      details: { scope },
+    } as const
+    const stored = await (origin.enabled ? storeAndTell : store)(db, {
+      clientId,
+      ...valuesFor('token', token),
+      ...auditedAs(origin, event),
+    })
+    return stored.length > 0 ? token : undefined
+  })
+}
+
+const statement = (more: (db: Database, holder: SQLWrapper) => WithSubquery[]) =>
+  prepared((db, { clientId }: Slots<{ clientId: string }>) => {
+    const holder = db.$with('holder').as(
+      db
+        .select({ clientId: clients.clientId })
+        .from(clients)
+        .where(and(eq(clients.clientId, clientId), eq(clients.status, 'active')))
+        .for('key share'),
+    )
+    const stored = db
+      .$with('stored', { id: tokens.id })
+      .as(sql`${insertForEach(holder, tokens, 'token')} returning ${tokens.id}`)
+    return db
+      .with(holder, ...more(db, holder), stored)
+      .select()
+      .from(stored)
+  })
+
+const store = statement(() => [])
+const storeAndTell = statement((db, holder) => [auditWith(db, holder)])
+
+/** What only refresh tokens and ended ones have. */
+const neverSet = {
+  secretHash: null,
+  familyExpiresAt: null,
+  revokedAt: null,
+  revocationReason: null,
+}

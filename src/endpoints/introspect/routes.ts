@@ -1,0 +1,55 @@
+/** POST /oauth/introspect (RFC 7662): whether a token is live, and what it is, for clients that have a part in it. */
+import { Hono } from 'hono'
+import type { KeySet } from '#/domain/keys/keys.ts'
+import { describeToken, introspectToken, signIntrospection } from '#/domain/tokens/introspect.ts'
+import { OAuthError } from '#/protocol/errors.ts'
+import { authenticateClient, type ClientAuthentication } from '#/web/client-authentication.ts'
+import type { AppContext, AppEnv } from '#/web/context.ts'
+import { readForm } from '#/web/forms.ts'
+import { type ClientLimits, limitClients } from '#/web/limit-clients.ts'
+
+export interface IntrospectOptions extends ClientLimits {
+  readonly issuer: string
+  readonly authentication: ClientAuthentication
+  readonly keys: () => Promise<KeySet>
+  readonly requireOwnership: boolean
+}
+
+export function introspectRoutes(options: IntrospectOptions): Hono<AppEnv> {
+  return new Hono<AppEnv>().post('/oauth/introspect', (c) => postIntrospect(c, options))
+}
+
+async function postIntrospect(c: AppContext, options: IntrospectOptions) {
+  const { client, form } = await limitClients(c, options, () => identify(c, options))
+  const token = form.get('token')
+  if (token === undefined) throw new OAuthError('invalid_request', 'token is missing')
+  const { issuer, requireOwnership } = options
+  const keys = await options.keys()
+  const asked = { token, caller: client, requireOwnership, issuer, now: c.var.now }
+  const introspection = await introspectToken(options.db, keys, asked)
+  c.var.recorder.tokenIntrospected(introspection.result)
+  // RFC 7662 §2.2: whatever else the reason is, nothing is told but that.
+  const answer =
+    introspection.result === 'active'
+      ? describeToken(introspection.live, keys, issuer)
+      : { active: false }
+  if (!wantsJwt(c)) return c.json(answer)
+  const jwt = await signIntrospection(keys, answer, asked)
+  return c.body(jwt, 200, { 'content-type': signedType })
+}
+
+/** RFC 7662 §2.1: who asks must be known, so naming oneself is not enough. */
+async function identify(c: AppContext, { authentication }: IntrospectOptions) {
+  const form = await readForm(c)
+  const client = await authenticateClient(c, { ...authentication, confidentialOnly: true }, form)
+  return { client, form }
+}
+
+/** RFC 9701 §4. */
+const signedType = 'application/token-introspection+jwt'
+
+const wantsJwt = (c: AppContext): boolean =>
+  (c.req.header('accept') ?? '')
+    .toLowerCase()
+    .split(',')
+    .some((range) => range.split(';')[0]?.trim() === signedType)
