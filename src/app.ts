@@ -20,6 +20,7 @@ import { loginRoutes } from '#/endpoints/login/routes.ts'
 import { logoutRoutes } from '#/endpoints/logout/routes.ts'
 import { registerRoutes } from '#/endpoints/register/routes.ts'
 import { tokenRoutes } from '#/endpoints/token/routes.ts'
+import { tokeninfoRoutes } from '#/endpoints/tokeninfo/routes.ts'
 import { userinfoRoutes } from '#/endpoints/userinfo/routes.ts'
 import { createDpopNonces } from '#/protocol/dpop-nonces.ts'
 import type { Log } from '#/telemetry/log.ts'
@@ -164,6 +165,7 @@ function mountBackChannel(app: Hono<AppEnv>, parts: AppParts, limits: RateLimits
     }),
   )
   app.route('/', userinfoRoutes({ db, issuer, keys, dpop }))
+  app.route('/', tokeninfoRoutes({ db, issuer, keys, dpop }))
   const registration = registrationPolicy(config, limits)
   app.route('/', registerRoutes({ db, issuer, clients, fetchDocument, ...registration }))
   app.route('/', discoveryRoutes({ issuer, keys, registration: registration.enabled }))

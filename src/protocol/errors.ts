@@ -44,6 +44,14 @@ export const oauthErrors = {
     'server_error',
   ],
   '/oauth/introspect': ['invalid_request', 'invalid_client', 'server_error'],
+  // The first is ours, for clients that know no other.
+  '/oauth/tokeninfo': [
+    'missing_token',
+    'invalid_token',
+    'invalid_dpop_proof',
+    'use_dpop_nonce',
+    'server_error',
+  ],
   '/oauth/userinfo': [
     'invalid_request',
     'invalid_token',

@@ -14,6 +14,10 @@ export interface AccessTokenOptions {
   readonly issuer: string
   readonly keys: () => Promise<KeySet>
   readonly dpop: DpopOptions
+  /** Whether tokens that were made for others are read as well; else only those for this server. */
+  readonly anyAudience?: boolean
+  /** Whether the scheme may be missing, as old clients leave it out. */
+  readonly bareToken?: boolean
 }
 
 interface Presented {
@@ -28,7 +32,7 @@ export async function readAccessToken(
   c: AppContext,
   options: AccessTokenOptions,
 ): Promise<LiveToken | undefined> {
-  const presented = await readPresented(c)
+  const presented = await readPresented(c, options)
   if (!presented) return undefined
   const { scheme, token } = presented
   const proof =
@@ -44,12 +48,13 @@ export async function readAccessToken(
 
 /** RFC 6750 §3.1: no token, no error code; bare challenges, of both schemes (RFC 9449 §7.1). */
 export function challengeForToken(c: AppContext) {
-  c.header('www-authenticate', `Bearer realm="authgate", DPoP ${dpopAlgorithms}`)
+  c.header('www-authenticate', bareChallenge)
   return c.body(null, status)
 }
 
 /** RFC 6750 §3, RFC 9449 §7.1: the challenge of a refusal, under the scheme that was tried. */
 export function refusalChallenge(authorization: string | undefined, error: OAuthError): string {
+  if (error.code === 'missing_token') return bareChallenge
   const reason = `error="${error.code}", error_description="${error.message}"`
   return /^DPoP /i.test(authorization ?? '')
     ? `DPoP realm="authgate", ${reason}, ${dpopAlgorithms}`
@@ -58,14 +63,16 @@ export function refusalChallenge(authorization: string | undefined, error: OAuth
 
 const dpopAlgorithms = `algs="${dpopSigningAlgorithms.join(' ')}"`
 
+const bareChallenge = `Bearer realm="authgate", DPoP ${dpopAlgorithms}`
+
 async function requireLive(
   c: AppContext,
-  { db, issuer, keys }: AccessTokenOptions,
+  { db, issuer, keys, anyAudience }: AccessTokenOptions,
   presented: { readonly token: string; readonly jkt: string | null },
 ): Promise<LiveToken> {
   const start = performance.now()
   const { now } = c.var
-  const expected = { issuer, audience: issuer, now }
+  const expected = { issuer, audience: anyAudience ? undefined : issuer, now }
   const verified = await verifyAccessToken(await keys(), presented.token, expected)
   const live =
     verified.result === 'valid' ? await findLiveAccessToken(db, verified.id, now) : undefined
@@ -81,9 +88,12 @@ async function requireLive(
 }
 
 /** RFC 6750 §2.1 and §2.2: in the header or in a form body, never both; never in the query. */
-async function readPresented(c: AppContext): Promise<Presented | undefined> {
-  const [, scheme, token] =
-    /^(Bearer|DPoP) +([A-Za-z0-9._~+/-]+=*)$/i.exec(c.req.header('authorization') ?? '') ?? []
+async function readPresented(
+  c: AppContext,
+  { bareToken }: Pick<AccessTokenOptions, 'bareToken'>,
+): Promise<Presented | undefined> {
+  const shape = bareToken ? withOrWithoutScheme : withScheme
+  const [, scheme, token] = shape.exec(c.req.header('authorization') ?? '') ?? []
   const isForm =
     c.req.method === 'POST' &&
     c.req.header('content-type')?.startsWith('application/x-www-form-urlencoded')
@@ -95,3 +105,6 @@ async function readPresented(c: AppContext): Promise<Presented | undefined> {
     return { scheme: /^dpop$/i.test(scheme ?? '') ? 'dpop' : 'bearer', token }
   return body === undefined ? undefined : { scheme: 'bearer', token: body }
 }
+
+const withScheme = /^(Bearer|DPoP) +([A-Za-z0-9._~+/-]+=*)$/i
+const withOrWithoutScheme = /^(?:(Bearer|DPoP) +)?([A-Za-z0-9._~+/-]+=*)$/i

@@ -1,0 +1,32 @@
+/** GET /oauth/tokeninfo: what a live access token is, told to whoever holds it. No RFC has it; command-line clients ask it. */
+import { Hono } from 'hono'
+import { subjectOf } from '#/domain/clients/subject.ts'
+import { audienceOf, seconds } from '#/domain/tokens/sign-tokens.ts'
+import { OAuthError } from '#/protocol/errors.ts'
+import { type AccessTokenOptions, readAccessToken } from '#/web/access-token.ts'
+import type { AppContext, AppEnv } from '#/web/context.ts'
+
+export function tokeninfoRoutes(options: AccessTokenOptions): Hono<AppEnv> {
+  return new Hono<AppEnv>().get('/oauth/tokeninfo', (c) => getTokeninfo(c, options))
+}
+
+async function getTokeninfo(c: AppContext, options: AccessTokenOptions) {
+  const { issuer } = options
+  const live = await readAccessToken(c, { ...options, anyAudience: true, bareToken: true })
+  if (!live)
+    throw new OAuthError('missing_token', 'the Authorization header has no access token', {
+      status: 401,
+    })
+  const { token, client, user } = live
+  return c.json({
+    active: true,
+    user_id: user ? subjectOf(client, user.id, await options.keys()) : client.clientId,
+    subject_type: user ? 'user' : 'client',
+    client_id: client.clientId,
+    scope: token.scope,
+    exp: seconds(token.expiresAt),
+    iss: issuer,
+    // Whoever asks about a token that was shown to them has to see whether it was meant for them.
+    aud: audienceOf(issuer, token),
+  })
+}
