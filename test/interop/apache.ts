@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { freePort } from '../support/ports.ts'
 
 export interface Site {
-  /** Its origin; everything below `/private/` is for people who are signed in, and shows what Apache knows of them. */
+  /** Its origin. `/private/` is for people who are signed in, `/api/` for bearers of tokens; both show what Apache knows. */
   readonly url: string
   readonly redirectUri: string
   /** Starts Apache as this client: the directives of the module. */
@@ -41,14 +41,21 @@ async function startApache(url: string, directives: readonly string[]): Promise<
   const directory = makeServerRoot()
   const file = join(directory, 'apache.conf')
   writeFileSync(file, configuration(directory, directives), { mode: 0o600 })
-  const child = spawn('/usr/sbin/apache2', ['-DFOREGROUND', '-f', file], { stdio: 'ignore' })
+  const child = spawn('/usr/sbin/apache2', ['-DFOREGROUND', '-f', file], {
+    stdio: ['ignore', 'ignore', 'pipe'],
+  })
+  let complaints = ''
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    complaints += text
+  })
   const ended = new Promise<void>((resolve) => {
     child.once('error', () => resolve())
     child.once('close', () => resolve())
   })
   const apache: Apache = {
     request: (path, init = {}) => fetch(new URL(path, url), { redirect: 'manual', ...init }),
-    log: () => readFileSync(join(directory, 'error.log'), { encoding: 'utf8', flag: 'a+' }),
+    log: () =>
+      complaints + readFileSync(join(directory, 'error.log'), { encoding: 'utf8', flag: 'a+' }),
     async stop() {
       child.kill('SIGTERM')
       await ended
@@ -67,9 +74,12 @@ async function startApache(url: string, directives: readonly string[]): Promise<
 function makeServerRoot(): string {
   const directory = mkdtempSync(join(tmpdir(), 'authgate-apache-'))
   chmodSync(directory, 0o755)
-  mkdirSync(join(directory, 'pages', 'private'), { recursive: true })
-  writeFileSync(join(directory, 'pages', 'index.html'), 'open to everybody')
-  writeFileSync(join(directory, 'pages', 'private', 'index.html'), '<!--#printenv -->')
+  const pages = join(directory, 'pages')
+  for (const name of ['private', 'api']) {
+    mkdirSync(join(pages, name), { recursive: true })
+    writeFileSync(join(pages, name, 'index.html'), '<!--#printenv -->')
+  }
+  writeFileSync(join(pages, 'index.html'), 'open to everybody')
   return directory
 }
 
@@ -103,6 +113,10 @@ OIDCPassClaimsAs environment
   # Whoever says sec-fetch-mode: cors, as fetch does, would be taken for a script and not be sent to sign in.
   OIDCUnAuthAction auth "true"
   Require valid-user
+</Location>
+<Location /api/>
+  AuthType oauth20
+  Require claim scope~profile
 </Location>
 `
 

@@ -24,6 +24,10 @@ beforeAll(async () => {
     'OIDCScope "openid profile email offline_access"',
     'OIDCRemoteUserClaim preferred_username',
     `OIDCRedirectURLsAllowed ^${site.url}`,
+    `OIDCOAuthServerMetadataURL ${running.server.url}/.well-known/oauth-authorization-server`,
+    `OIDCOAuthClientID ${client_id}`,
+    `OIDCOAuthClientSecret ${client_secret}`,
+    'OIDCOAuthRemoteUserClaim sub',
   ])
 })
 afterAll(async () => {
@@ -60,9 +64,11 @@ function target(response: Response): string {
   return pathname + search
 }
 
-/** The page lists what Apache knows, a line each. */
-async function known(visitor: Browser): Promise<Record<string, string>> {
-  const text = await (await visitor.get('/private/')).text()
+const known = async (visitor: Browser) => variables(await visitor.get('/private/'))
+
+/** The pages list what Apache knows, a line each. */
+async function variables(page: Response): Promise<Record<string, string>> {
+  const text = await page.text()
   const pairs = text.split('\n').map((line) => /^(\w+)=(.*)$/.exec(line))
   return Object.fromEntries(pairs.flatMap((pair) => (pair ? [[pair[1], pair[2]]] : [])))
 }
@@ -117,4 +123,14 @@ it('hears that somebody signed out at the server, and forgets them', async () =>
   expect(await isKnown(visitor)).toBe(true)
   await person.signOut()
   await expect.poll(() => isKnown(visitor), { timeout: 20_000 }).toBe(false)
+})
+
+it('serves its API to the bearer of a token that introspection calls active, and to no other', async () => {
+  const visitor = openBrowser(apache)
+  await visit(visitor, 'approve')
+  const { OIDC_access_token: token, OIDC_CLAIM_sub: sub } = await known(visitor)
+  const call = (bearer: string) =>
+    apache.request('/api/', { headers: { authorization: `Bearer ${bearer}` } })
+  expect(await variables(await call(token ?? ''))).toMatchObject({ REMOTE_USER: sub })
+  expect((await call(`${token}x`)).status).toBe(401)
 })
