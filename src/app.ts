@@ -19,6 +19,7 @@ import { loginLimits } from '#/endpoints/login/limits.ts'
 import { loginRoutes } from '#/endpoints/login/routes.ts'
 import { logoutRoutes } from '#/endpoints/logout/routes.ts'
 import { registerRoutes } from '#/endpoints/register/routes.ts'
+import { revokeRoutes } from '#/endpoints/revoke/routes.ts'
 import { tokenRoutes } from '#/endpoints/token/routes.ts'
 import { tokeninfoRoutes } from '#/endpoints/tokeninfo/routes.ts'
 import { userinfoRoutes } from '#/endpoints/userinfo/routes.ts'
@@ -160,6 +161,21 @@ function mountBackChannel(app: Hono<AppEnv>, parts: AppParts, limits: RateLimits
         name: 'introspect',
         endpoint: '/oauth/introspect',
         perMinute: config.INTROSPECT_RATE_LIMIT,
+        perMinuteAndClient: config.CLIENT_RATE_LIMIT,
+      }),
+    }),
+  )
+  app.route(
+    '/',
+    revokeRoutes({
+      db,
+      issuer,
+      authentication,
+      keys,
+      ...clientLimits(limits, {
+        name: 'revoke',
+        endpoint: '/oauth/revoke',
+        perMinute: config.REVOKE_RATE_LIMIT,
         perMinuteAndClient: config.CLIENT_RATE_LIMIT,
       }),
     }),

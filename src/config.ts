@@ -418,6 +418,11 @@ export const settings = {
     '20',
     'Requests per minute and address to `/oauth/introspect` without valid client authentication.',
   ),
+  REVOKE_RATE_LIMIT: limits(
+    rate,
+    '20',
+    'Requests per minute and address to `/oauth/revoke` without a valid client secret.',
+  ),
   CLIENT_RATE_LIMIT: limits(
     rate,
     '600',

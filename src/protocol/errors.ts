@@ -44,6 +44,7 @@ export const oauthErrors = {
     'server_error',
   ],
   '/oauth/introspect': ['invalid_request', 'invalid_client', 'server_error'],
+  '/oauth/revoke': ['invalid_request', 'invalid_client', 'invalid_grant', 'server_error'],
   // The first is ours, for clients that know no other.
   '/oauth/tokeninfo': [
     'missing_token',

@@ -179,6 +179,7 @@ export const rateLimitedEndpoints = [
   '/oauth/token',
   '/oauth/register',
   '/oauth/introspect',
+  '/oauth/revoke',
 ] as const
 export type RateLimitedEndpoint = (typeof rateLimitedEndpoints)[number]
 

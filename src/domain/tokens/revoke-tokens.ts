@@ -44,33 +44,47 @@ export interface Theft {
   readonly now: Date
 }
 
-/**
- * RFC 9700 §4.14.2: ends what a replayed code or refresh token has led to, and says so in the audit log. A refresh under
- * way may add a token while its family ends; its parent's row lock makes the UPDATE wait for it, and the next look finds
- * what it left.
- */
+/** RFC 9700 §4.14.2: ends what a replayed code or refresh token has led to, and says so in the audit log. */
 export async function endStolenFamily(
   tx: Database,
   theft: Theft,
   origin: AuditOrigin,
 ): Promise<RevokedTokens> {
-  const family = eq(tokens.familyId, theft.familyId)
-  let { access, refresh } = await revokeTokens(tx, family, theft)
-  while (await hasLiveTokens(tx, family, theft.now)) {
-    const more = await revokeTokens(tx, family, theft)
+  const { familyId, clientId, reason, now } = theft
+  const revoked = await revokeFamily(tx, familyId, theft)
+  await writeAudit(tx, origin, {
+    type: 'SUSPICIOUS_ACTIVITY',
+    at: now,
+    success: false,
+    clientId,
+    resource: { type: 'token_family', id: familyId },
+    details: { reason, access_ended: revoked.access, refresh_ended: revoked.refresh },
+  })
+  return revoked
+}
+
+/**
+ * Ends everything that one approval has led to. A refresh under way may add a token meanwhile; its parent's row lock
+ * makes the UPDATE wait for it, and the next look finds what it left.
+ */
+export async function revokeFamily(
+  tx: Database,
+  familyId: string,
+  end: Revocation,
+): Promise<RevokedTokens> {
+  const family = eq(tokens.familyId, familyId)
+  let { access, refresh } = await revokeTokens(tx, family, end)
+  while (await hasLiveTokens(tx, family, end.now)) {
+    const more = await revokeTokens(tx, family, end)
     access += more.access
     refresh += more.refresh
   }
-  await writeAudit(tx, origin, {
-    type: 'SUSPICIOUS_ACTIVITY',
-    at: theft.now,
-    success: false,
-    clientId: theft.clientId,
-    resource: { type: 'token_family', id: theft.familyId },
-    details: { reason: theft.reason, access_ended: access, refresh_ended: refresh },
-  })
-  return { reason: theft.reason, access, refresh }
+  return { reason: end.reason, access, refresh }
 }
+
+/** Ends one token, and nothing else of its family. */
+export const revokeToken = (tx: Database, id: string, end: Revocation): Promise<RevokedTokens> =>
+  revokeTokens(tx, eq(tokens.id, id), end)
 
 const hasLiveTokens = async (tx: Database, which: SQL, now: Date): Promise<boolean> =>
   (
