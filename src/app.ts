@@ -96,7 +96,7 @@ export function createApp(parts: AppParts): Hono<AppEnv> {
 }
 
 function mountEndpoints(app: Hono<AppEnv>, parts: AppParts) {
-  const { config, secrets, db, clients, keys, redis } = parts
+  const { config, secrets, db, clients, keys, redis, fetchDocument } = parts
   const issuer = config.BASE_URL
   const sealing = { secrets, secure: config.secure }
   const cookies = createSessionCookies(sealing)
@@ -129,7 +129,8 @@ function mountEndpoints(app: Hono<AppEnv>, parts: AppParts) {
     perMinute: config.LOGIN_RATE_LIMIT,
   })
   app.route('/', accountRoutes({ db, cookies, sessions, csrf, passwords, passwordLimiter }))
-  app.route('/', adminRoutes({ db, clients, sessions, csrf, passwords }))
+  const outbound = { fetchDocument, loopbackHttp: config.OUTBOUND_PRIVATE_ADDRESSES }
+  app.route('/', adminRoutes({ db, clients, sessions, csrf, passwords, ...outbound }))
 }
 
 /** What programs ask. */
@@ -265,10 +266,10 @@ const clientLimits = (
 })
 
 const registrationPolicy = (config: Config, limits: RateLimits) => ({
+  loopbackHttp: config.OUTBOUND_PRIVATE_ADDRESSES,
   enabled: config.ENABLE_DYNAMIC_CLIENT_REGISTRATION,
   initialToken: config.DYNAMIC_CLIENT_REGISTRATION_TOKEN,
   status: config.DYNAMIC_CLIENT_REGISTRATION_STATUS,
-  loopbackHttp: config.OUTBOUND_PRIVATE_ADDRESSES,
   limiter: limits.limiter({
     name: 'register',
     endpoint: '/oauth/register',

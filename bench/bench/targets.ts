@@ -125,7 +125,8 @@ async function obtainTokens(server: ServerProcess, browser: Browser) {
   const scope = 'openid profile email offline_access'
   const created = await browser.submit('/admin/clients', '/admin/clients', {
     client_name: 'Bench',
-    client_type: 'confidential',
+    token_endpoint_auth_method: 'client_secret_basic',
+    grant_types: 'authorization_code refresh_token',
     redirect_uris: redirect_uri,
     scope,
   })

@@ -39,7 +39,8 @@ export async function createApp(
 ): Promise<App> {
   const answer = await admin.submit('/admin/clients', '/admin/clients', {
     client_name: name,
-    client_type: type,
+    token_endpoint_auth_method: type === 'public' ? 'none' : 'client_secret_basic',
+    grant_types: 'authorization_code refresh_token',
     redirect_uris: redirectUri,
     scope: allScopes,
   })

@@ -49,7 +49,8 @@ export async function startAuthGate(options: StartOptions): Promise<Subject> {
     await signIn(admin.browser, server.credentials())
     const created = await admin.browser.submit('/admin/clients', '/admin/clients', {
       client_name: 'Bench',
-      client_type: 'confidential',
+      token_endpoint_auth_method: 'client_secret_basic',
+      grant_types: 'authorization_code refresh_token',
       redirect_uris: redirectUri,
       scope,
     })

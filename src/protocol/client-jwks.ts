@@ -3,7 +3,7 @@ import { createPublicKey, type webcrypto } from 'node:crypto'
 import { z } from 'zod'
 
 const mostKeys = 20
-const text = z.string().max(256)
+const text = z.string().regex(/^\P{C}{0,256}$/u)
 const number = z.string().regex(/^[A-Za-z0-9_-]{1,1400}$/)
 const described = {
   kid: text.optional(),

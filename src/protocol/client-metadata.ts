@@ -126,7 +126,8 @@ const grantFields = ({ grantTypes, scopes }: MetadataRules) => ({
       .refine(
         (scope) => !scopes || isScopeWithin(parseScope(scope) ?? [], scopes.join(' ')),
         `must be made of ${scopes?.join(', ')}`,
-      ),
+      )
+      .transform((scope) => parseScope(scope)?.join(' ') ?? ''),
   ),
   require_pushed_authorization_requests: flag,
   dpop_bound_access_tokens: flag,

@@ -2,7 +2,7 @@
 import { OAuthError } from './errors.ts'
 
 /** RFC 8707 §2: an absolute URI without a fragment. */
-const isResource = (value: string): boolean =>
+export const isResource = (value: string): boolean =>
   value.length <= 2048 && !value.includes('#') && URL.canParse(value)
 
 /** The values of a request's `resource` parameters, each once; undefined when there are none. Throws `invalid_target`. */

@@ -53,7 +53,7 @@ export function textField(props: FieldProps): Html {
     ...description(id, props),
   })
   return html`<div class="field">
-<label for="${id}">${label}${optional && html` <span class="optional">optional</span>`}</label>
+${fieldLabel(id, { label, optional })}
 <input${input}>
 ${explanation(id, props)}
 </div>`
@@ -61,7 +61,7 @@ ${explanation(id, props)}
 
 /** A labelled text of several lines. */
 export function textArea(props: FieldProps & { readonly rows: number }): Html {
-  const { name, label, rows } = props
+  const { name, rows } = props
   const id = props.id ?? name
   const area = attributes({
     id,
@@ -72,11 +72,53 @@ export function textArea(props: FieldProps & { readonly rows: number }): Html {
     ...description(id, props),
   })
   return html`<div class="field">
-<label for="${id}">${label}</label>
+${fieldLabel(id, props)}
 <textarea${area}>${props.value ?? ''}</textarea>
 ${explanation(id, props)}
 </div>`
 }
+
+const fieldLabel = (
+  id: string,
+  { label, optional }: { readonly label: string; readonly optional?: boolean | undefined },
+) =>
+  html`<label for="${id}">${label}${optional && html` <span class="optional">optional</span>`}</label>`
+
+export interface SelectProps extends FieldProps {
+  readonly options: readonly { readonly value: string; readonly text: string }[]
+}
+
+/** One of several values, the first unless another is given. */
+export function selectField(props: SelectProps): Html {
+  const { name, options, value = options[0]?.value } = props
+  const id = props.id ?? name
+  const choices = options.map(
+    (option) =>
+      html`<option${attributes({ value: option.value, selected: option.value === value })}>${option.text}</option>`,
+  )
+  return html`<div class="field">
+${fieldLabel(id, props)}
+<select${attributes({ id, name, ...description(id, props) })}>${choices}</select>
+${explanation(id, props)}
+</div>`
+}
+
+/** A part of a form that most people can leave closed. */
+export const fold = (
+  { title, about, open }: { title: string; about: string; open: boolean },
+  body: readonly Html[],
+): Html =>
+  html`<details class="fold"${attributes({ open })}>
+<summary class="fold-opener"><span class="fold-title">${title}</span> <span class="hint">${about}</span></summary>
+<div class="stack">${body}</div>
+</details>`
+
+/** Several boxes or buttons under one heading. */
+export const choices = (legend: string, options: readonly ChoiceProps[]): Html =>
+  html`<fieldset class="choices">
+<legend>${legend}</legend>
+${options.map(choice)}
+</fieldset>`
 
 type Explained = Pick<FieldProps, 'hint' | 'error' | 'invalidBecause'>
 

@@ -4,8 +4,10 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { createApp } from '#/app.ts'
 import { createCaches } from '#/boot/caches.ts'
 import { sessionSecrets } from '#/config.ts'
+import { clients } from '#/database/schema/clients.ts'
 import { consents } from '#/database/schema/consents.ts'
 import { sessions } from '#/database/schema/sessions.ts'
+import { findClient, versionOf } from '#/domain/clients/clients.ts'
 import { createLog } from '#/telemetry/log.ts'
 import { startTestApp, type TestApp } from '../support/app.ts'
 import { type Browser, csrfTokenOf, openBrowser } from '../support/browser.ts'
@@ -83,6 +85,8 @@ const guards: Readonly<Record<string, Guard>> = {
   'POST /admin/users/:id/reset-password': 'admin',
   'GET /admin/clients': 'admin',
   'POST /admin/clients': 'admin',
+  'POST /admin/clients/:id/approve': 'admin',
+  'POST /admin/clients/:id/reject': 'admin',
   'POST /admin/clients/:id/enable': 'admin',
   'POST /admin/clients/:id/disable': 'admin',
   'POST /admin/clients/:id/regenerate-secret': 'admin',
@@ -108,8 +112,10 @@ async function objectOf(path: string, owner: Person): Promise<string> {
     const rows = await db.select().from(consents).where(eq(consents.clientId, client.clientId))
     return rows[0]?.id ?? ''
   }
-  if (path.startsWith('/admin/clients'))
-    return (await addClient(db, { type: 'confidential' })).client.clientId
+  if (path.startsWith('/admin/clients')) {
+    const status = /(approve|reject)$/.test(path) ? 'pending' : 'active'
+    return (await addClient(db, { type: 'confidential', status })).client.clientId
+  }
   return owner.id
 }
 
@@ -125,13 +131,21 @@ const filled = () => ({
   username: `new-${crypto.randomUUID().slice(0, 8)}`,
   email: `${crypto.randomUUID()}@example.test`,
   client_name: 'New client',
-  client_type: 'confidential',
+  token_endpoint_auth_method: 'client_secret_basic',
+  grant_types: 'authorization_code refresh_token',
   redirect_uris: 'https://new.example.test/callback',
   scope: 'openid',
   current_password: testPassword,
   new_password: 'a brand new password',
   new_password_again: 'a brand new password',
 })
+
+/** The same for a form whose page shows a client: whoever decides says which version they have seen. */
+async function filledFor(address: string): Promise<Record<string, string>> {
+  const id = /\/clients\/([0-9a-f-]{36})\//.exec(address)?.[1] ?? ''
+  const client = await findClient(app.database.db, id)
+  return { ...filled(), ...(client && { seen: versionOf(client) }) }
+}
 
 describe('the table of routes', () => {
   it('lists every route of the app, so that none can be forgotten', async () => {
@@ -170,10 +184,11 @@ describe('a stranger', () => {
       const stranger = openBrowser(app)
       const csrf_token = csrfTokenOf(await (await stranger.get('/login')).text())
       const address = await addressOf(path, user)
+      const fields = await filledFor(address)
       const { result, moved } = await observeUnchanged(app, () =>
         method === 'GET'
           ? stranger.get(`${address}?page=2`)
-          : stranger.post(address, { csrf_token, ...filled() }),
+          : stranger.post(address, { csrf_token, ...fields }),
       )
       const back = new URLSearchParams({ redirect: `${address}?page=2` })
       expect([result.status, result.headers.get('location')]).toEqual([
@@ -186,10 +201,11 @@ describe('a stranger', () => {
 
   it.each(guarded)('$route takes a made-up session cookie for none', async ({ method, path }) => {
     const address = await addressOf(path, user)
+    const fields = await filledFor(address)
     for (const cookie of ['x', 'Fe26.2*1*a*b*c*d*e*f~2', user.id, `${'x'.repeat(5000)}`]) {
       const forger = openBrowser(app, { cookies: new Map([['oauth_session', cookie]]) })
       const { result, moved } = await observeUnchanged(app, () =>
-        method === 'GET' ? forger.get(address) : forger.post(address, filled()),
+        method === 'GET' ? forger.get(address) : forger.post(address, fields),
       )
       expect(result.status).toBe(303)
       expect(result.headers.get('location')).toMatch(/^\/login/)
@@ -203,11 +219,12 @@ describe('a user who is no administrator', () => {
   it.each(admins)('$route is refused with 403 and changes nothing', async ({ method, path }) => {
     const address = await addressOf(path, other)
     const csrf_token = await tokenOf(user)
+    const fields = await filledFor(address)
     const events = await countAudit(app, 'USER_CREATED')
     const { result, moved } = await observeUnchanged(app, () =>
       method === 'GET'
         ? user.browser.get(address)
-        : user.browser.post(address, { csrf_token, ...filled() }),
+        : user.browser.post(address, { csrf_token, ...fields }),
     )
     expect([result.status, result.headers.get('location')]).toEqual([403, null])
     expect(moved).toEqual({})
@@ -233,9 +250,10 @@ describe('a form that the person did not send', () => {
         cut: own.slice(1),
         beforeSignIn,
       }
+      const fields = await filledFor(address)
       for (const [what, csrf_token] of Object.entries(tokens)) {
         const { result, moved } = await observeUnchanged(app, () =>
-          sender.browser.post(address, { csrf_token, ...filled() }),
+          sender.browser.post(address, { csrf_token, ...fields }),
         )
         expect([what, result.status, result.headers.get('location')]).toEqual([what, 403, null])
         expect(moved).toEqual({})
@@ -247,8 +265,8 @@ describe('a form that the person did not send', () => {
     '$route is refused when the browser says that another site sent it, or in another type',
     async ({ path, guard }) => {
       const sender = guard === 'admin' ? admin : user
-      const fields = { csrf_token: await tokenOf(sender), ...filled() }
       const address = await addressOf(path, sender)
+      const fields = { csrf_token: await tokenOf(sender), ...(await filledFor(address)) }
       const form = 'application/x-www-form-urlencoded'
       const sent: [Record<string, string>, string, number][] = [
         [
@@ -349,6 +367,8 @@ describe('a form that is sent twice', () => {
     ['/admin/users/:id/disable', 303],
     ['/admin/users/:id/enable', 303],
     ['/admin/users/:id/delete', 409],
+    ['/admin/clients/:id/approve', 303],
+    ['/admin/clients/:id/reject', 303],
     ['/admin/clients/:id/enable', 303],
     ['/admin/clients/:id/disable', 303],
   ]
@@ -374,7 +394,7 @@ describe('a form that is sent twice', () => {
       await second.signIn(target.username)
       const sender = path.startsWith('/admin') ? admin : target
       const address = await prepare(path, target, second)
-      const fields = { csrf_token: await tokenOf(sender), ...filled() }
+      const fields = { csrf_token: await tokenOf(sender), ...(await filledFor(address)) }
       const before = await stateOf(app)
       const first = await sender.browser.post(address, fields)
       expect(first.status).toBeLessThan(400)
@@ -414,16 +434,50 @@ describe('forms of operators', () => {
       headers: { ...asBrowser(admin), 'content-type': 'application/x-www-form-urlencoded' },
     })
     expect(response.status).toBe(200)
-    const clients = await app.database.db.query.clients.findMany()
-    expect(clients.map(({ scope }) => scope)).toContain('openid email')
+    const rows = await app.database.db.query.clients.findMany()
+    expect(rows.map(({ scope }) => scope)).toContain('openid email')
   })
 
   const clientForms: [string, Record<string, string>][] = [
     ['no name', { client_name: '' }],
     ['a name of spaces', { client_name: '  ' }],
     ['a long name', { client_name: 'x'.repeat(101) }],
-    ['a name with a NUL', { client_name: 'a\0b' }],
-    ['an unknown type', { client_type: 'secret' }],
+    ['a name that turns around', { client_name: 'knab \u202e' }],
+    ['no type', { token_endpoint_auth_method: '' }],
+    ['an unknown type', { token_endpoint_auth_method: 'client_secret_jwt' }],
+    ['a key and no key', { token_endpoint_auth_method: 'private_key_jwt' }],
+    ['keys that are no JSON', { jwks: '{' }],
+    [
+      'keys with a NUL',
+      {
+        jwks: String.raw`{"keys":[{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo","kid":"\u0000"}]}`,
+      },
+    ],
+    ['keys in the clear', { jwks_uri: 'http://app.example.test/jwks' }],
+    ['no grant', { grant_types: '' }],
+    ['an unknown grant', { grant_types: 'authorization_code password' }],
+    [
+      'a grant that a public client cannot have',
+      { token_endpoint_auth_method: 'none', grant_types: 'client_credentials', scope: '' },
+    ],
+    [
+      'refresh tokens that a public client cannot keep',
+      { token_endpoint_auth_method: 'none', refresh_token_mode: 'fixed' },
+    ],
+    ['an unknown refresh mode', { refresh_token_mode: 'random' }],
+    ['an unknown token profile', { token_profile: 'eternal' }],
+    ['an unknown algorithm', { id_token_signed_response_alg: 'HS256' }],
+    ['a resource that is none', { allowed_resources: 'reports' }],
+    ['a resource with a fragment', { served_resources: 'https://api.example.test/#x' }],
+    ['a logout URI in the clear', { backchannel_logout_uri: 'http://app.example.test/' }],
+    [
+      'a redirect URI of JavaScript after signing out',
+      { post_logout_redirect_uris: 'javascript:alert(1)' },
+    ],
+    [
+      'a sector that nobody vouches for',
+      { subject_type: 'pairwise', sector_identifier_uri: 'https://sector.invalid/' },
+    ],
     ['no redirect URI', { redirect_uris: '' }],
     ['21 redirect URIs', { redirect_uris: 'https://a.test/ '.repeat(21) }],
     ['a redirect URI by http', { redirect_uris: 'http://app.example.test/' }],
@@ -431,7 +485,7 @@ describe('forms of operators', () => {
     ['one wrong among right ones', { redirect_uris: 'https://a.test/ https://b.test/#x' }],
     ['a home page of JavaScript', { client_uri: 'javascript:alert(1)' }],
     ['no scope', { scope: '' }],
-    ['an unknown scope', { scope: 'openid admin' }],
+    ['a scope that is none', { other_scopes: 'reports"read' }],
   ]
   it.each(clientForms)('refuses a client with %s', async (_, wrong) => {
     const fields = { csrf_token: await tokenOf(admin), ...filled(), ...wrong }
@@ -439,6 +493,89 @@ describe('forms of operators', () => {
       admin.browser.post('/admin/clients', fields),
     )
     expect(result.status).toBe(400)
+    // The form comes back as it was sent, with what is wrong with it.
+    expect(await result.text()).toMatch(/role="alert" id="client-problem">.*[.]</)
+  })
+
+  it('refuses a client with a NUL in its name', async () => {
+    const fields = { csrf_token: await tokenOf(admin), ...filled(), client_name: 'a\0b' }
+    const { result } = await observeUnchanged(app, () =>
+      admin.browser.post('/admin/clients', fields),
+    )
+    expect(result.status).toBe(400)
+  })
+
+  it('registers a client with all that can be set', async () => {
+    const key = { kty: 'OKP', crv: 'Ed25519', x: '11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo' }
+    const lists = 'https://a.example.test/1\r\nhttps://a.example.test/2'
+    const fields = {
+      csrf_token: await tokenOf(admin),
+      client_name: '  Everything ',
+      client_uri: 'https://a.example.test/',
+      token_endpoint_auth_method: 'private_key_jwt',
+      redirect_uris: lists,
+      grant_types:
+        'authorization_code client_credentials urn:ietf:params:oauth:grant-type:token-exchange',
+      scope: 'openid',
+      other_scopes: 'reports:read  openid reports:write',
+      jwks: JSON.stringify({ keys: [key] }),
+      id_token_signed_response_alg: 'EdDSA',
+      userinfo_signed_response_alg: 'RS256',
+      introspection_signed_response_alg: 'RS256',
+      require_pushed_authorization_requests: 'true',
+      dpop_bound_access_tokens: 'true',
+      require_signed_request_object: 'true',
+      token_profile: 'long',
+      refresh_token_mode: 'fixed',
+      allowed_resources: 'https://api.example.test/ urn:example:api',
+      served_resources: 'https://self.example.test/',
+      extra_claims: 'true',
+      post_logout_redirect_uris: lists,
+      backchannel_logout_uri: 'https://a.example.test/logout',
+      subject_type: 'pairwise',
+      backchannel_logout_session_required: 'true',
+    }
+    const answer = await (await admin.browser.post('/admin/clients', fields)).text()
+    expect(answer).toContain('Credentials of Everything')
+    expect(answer).not.toContain('Client secret')
+    const row = await app.database.db.query.clients.findFirst({
+      where: eq(clients.name, 'Everything'),
+    })
+    expect(row).toMatchObject({
+      uri: fields.client_uri,
+      type: 'confidential',
+      status: 'active',
+      secretHash: null,
+      tokenEndpointAuthMethod: 'private_key_jwt',
+      redirectUris: ['https://a.example.test/1', 'https://a.example.test/2'],
+      grantTypes: fields.grant_types.split(' '),
+      scope: 'openid reports:read reports:write',
+      jwks: { keys: [key] },
+      idTokenSignedResponseAlg: 'EdDSA',
+      userinfoSignedResponseAlg: 'RS256',
+      introspectionSignedResponseAlg: 'RS256',
+      requirePushedAuthorizationRequests: true,
+      dpopBoundAccessTokens: true,
+      requireSignedRequestObject: true,
+      tokenProfile: 'long',
+      refreshTokenMode: 'fixed',
+      allowedResources: ['https://api.example.test/', 'urn:example:api'],
+      servedResources: ['https://self.example.test/'],
+      extraClaims: true,
+      postLogoutRedirectUris: ['https://a.example.test/1', 'https://a.example.test/2'],
+      backchannelLogoutUri: fields.backchannel_logout_uri,
+      backchannelLogoutSessionRequired: true,
+      subjectType: 'pairwise',
+      registrationTokenHash: null,
+      ownerId: admin.id,
+    })
+  })
+
+  it('registers a machine that needs neither redirect URIs nor scopes', async () => {
+    const machine = { grant_types: 'client_credentials', redirect_uris: '', scope: '' }
+    const fields = { csrf_token: await tokenOf(admin), ...filled(), ...machine }
+    const answer = await admin.browser.post('/admin/clients', fields)
+    expect(await answer.text()).toContain('Client secret')
   })
 
   const userForms: [string, Record<string, string>][] = [

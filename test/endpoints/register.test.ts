@@ -5,11 +5,11 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { auditEvents } from '#/database/schema/audit-events.ts'
 import { clients } from '#/database/schema/clients.ts'
 import { systemOrigin } from '#/domain/audit/audit.ts'
-import { setClientStatus } from '#/domain/clients/clients.ts'
+import { setClientStatus, versionOf } from '#/domain/clients/clients.ts'
 import { startTestApp, type TestApp } from '../support/app.ts'
 import { openBrowser } from '../support/browser.ts'
 import { obtainCode, postToken, redeemCode } from '../support/flow.ts'
-import { addClient, addUser } from '../support/people.ts'
+import { addAdmin, addClient, addUser } from '../support/people.ts'
 import { observe, observeUnchanged } from './refusals.ts'
 
 let app: TestApp
@@ -551,6 +551,91 @@ describe('a client and its registration (RFC 7592)', () => {
       'authgate_oauth_errors_total{endpoint="/oauth/register",error="invalid_token"}': 7,
       ...population('active', -1),
     })
+  })
+})
+
+describe('an operator who is asked for approval', () => {
+  const decided = (decision: string) => ({
+    [`authgate_client_decisions_total{decision="${decision}"}`]: 1,
+  })
+  const seenOf = async (registered: Registered) => {
+    const row = await rowOf(registered)
+    return row ? versionOf(row) : ''
+  }
+
+  async function operator() {
+    const admin = openBrowser(app)
+    await admin.signIn((await addAdmin(app.database.db)).username)
+    return (registered: Registered, verb: string, fields: Record<string, string> = {}) =>
+      observe(app, () =>
+        admin.submit('/admin/clients', `/admin/clients/${registered.client_id}/${verb}`, fields),
+      )
+  }
+
+  const cases = [
+    ['approve', 'approved', 'active'],
+    ['reject', 'rejected', 'inactive'],
+  ] as const
+  it.each(cases)('can %s: once, counted, in the audit log', async (verb, decision, status) => {
+    const decide = await operator()
+    const registered = await register({}, strict)
+    const seen = await seenOf(registered)
+    const { result, moved } = await decide(registered, verb, { seen })
+    expect(result.headers.get('location')).toBe(`/admin/clients?notice=${decision}`)
+    expect(moved).toEqual({
+      ...decided(decision),
+      ...population(status, 1),
+      ...population('pending', -1),
+    })
+    expect((await rowOf(registered))?.status).toBe(status)
+    expect(await auditOf(registered)).toEqual([
+      'CLIENT_REGISTERED',
+      `CLIENT_${decision.toUpperCase()}`,
+    ])
+    const again = await decide(registered, verb, { seen })
+    expect(again.result.headers.get('location')).toBe('/admin/clients?notice=changed')
+    expect(again.moved).toEqual({})
+  })
+
+  it('decides on what was looked at: a client that has changed since waits on', async () => {
+    const decide = await operator()
+    const registered = await register({}, strict)
+    const seen = await seenOf(registered)
+    expect((await put(registered, { client_name: 'Your bank' }, strict)).status).toBe(200)
+    for (const fields of [
+      { seen },
+      {},
+      { seen: '' },
+      { seen: 'x' },
+      { seen: '9'.repeat(15) },
+    ] as Record<string, string>[])
+      for (const verb of ['approve', 'reject']) {
+        const { result, moved } = await decide(registered, verb, fields)
+        expect(result.headers.get('location')).toBe('/admin/clients?notice=changed')
+        expect(moved).toEqual({})
+      }
+    expect((await rowOf(registered))?.status).toBe('pending')
+  })
+
+  it('neither enables nor disables what waits', async () => {
+    const decide = await operator()
+    const registered = await register({}, strict)
+    for (const verb of ['enable', 'disable']) {
+      const { moved } = await decide(registered, verb)
+      expect(moved).toEqual({})
+    }
+    expect((await rowOf(registered))?.status).toBe('pending')
+  })
+
+  it('can disable and enable what was approved', async () => {
+    const decide = await operator()
+    const registered = await register()
+    await letIn(registered)
+    expect((await decide(registered, 'disable')).moved).toMatchObject({
+      ...decided('disabled'),
+      'oauth_tokens_revoked_total{reason="client_inactive",token_type="access"}': 1,
+    })
+    expect((await decide(registered, 'enable')).moved).toMatchObject(decided('enabled'))
   })
 })
 

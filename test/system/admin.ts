@@ -8,7 +8,8 @@ export async function createConfidentialClient(
 ): Promise<{ clientId: string; secret: string }> {
   const response = await admin.submit('/admin/clients', '/admin/clients', {
     client_name: 'Example web app',
-    client_type: 'confidential',
+    token_endpoint_auth_method: 'client_secret_basic',
+    grant_types: 'authorization_code refresh_token',
     redirect_uris: redirectUri,
     scope: 'openid profile email offline_access',
   })

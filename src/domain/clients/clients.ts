@@ -4,6 +4,7 @@ import type { Database } from '#/database/client.ts'
 import { type Client, clients } from '#/database/schema/clients.ts'
 import { type RevokedTokens, revokeTokensOfClient } from '#/domain/tokens/revoke-tokens.ts'
 import { constantTimeEqual, randomSecret, sha256 } from '#/protocol/secrets.ts'
+import type { ClientDecision, ClientStatus } from '#/protocol/vocabulary.ts'
 import { span } from '#/telemetry/tracing.ts'
 import { announceClient, type By } from './announce.ts'
 
@@ -93,36 +94,94 @@ export function regenerateClientSecret(
   )
 }
 
+export interface StatusChange {
+  readonly clientId: string
+  readonly status: 'active' | 'inactive'
+  /** What the client must be now; undefined for anything else than `status`. */
+  readonly from?: ClientStatus
+  /** The version that was looked at: a client that has changed since is not what was decided on. */
+  readonly seen?: string
+}
+
+export interface ChangedStatus {
+  readonly client: Client
+  readonly tokens: RevokedTokens
+  readonly decision: ClientDecision
+}
+
 /** Activates or deactivates a client; its tokens end with its access. Undefined when nothing changed. */
 export function setClientStatus(
   db: Database,
-  { clientId, status }: { clientId: string; status: Client['status'] },
+  change: StatusChange,
   by: By,
-): Promise<{ client: Client; tokens: RevokedTokens } | undefined> {
+): Promise<ChangedStatus | undefined> {
+  const { clientId, status } = change
   return span('clients.set_status', () =>
     db.transaction(async (tx) => {
       // Waits for tokens under way: their foreign keys hold this row until they commit.
-      await tx
-        .select({ id: clients.clientId })
-        .from(clients)
-        .where(eq(clients.clientId, clientId))
-        .for('update')
+      const [before] = await tx.select().from(clients).where(whatChanges(change)).for('update')
+      if (!before || (change.seen !== undefined && change.seen !== versionOf(before)))
+        return undefined
       const [client] = await tx
         .update(clients)
         .set({ status, updatedAt: by.now })
-        .where(and(eq(clients.clientId, clientId), ne(clients.status, status)))
+        .where(eq(clients.clientId, clientId))
         .returning()
-      if (!client) return undefined
-      const reason = 'client_inactive'
-      const tokens =
-        status === 'active'
-          ? ({ reason, access: 0, refresh: 0 } as const)
-          : await revokeTokensOfClient(tx, clientId, { reason, now: by.now })
-      await announceClient(tx, clientId, { type: 'CLIENT_UPDATED', by, details: { status } })
-      return { client, tokens }
+      if (!client) throw new Error('the client was not updated')
+      const { decision, type } =
+        decisions[before.status === 'pending' ? 'pending' : 'other'][status]
+      const tokens = status === 'active' ? noTokens : await endTokensOfClient(tx, clientId, by.now)
+      await announceClient(tx, clientId, { type, by, details: { status } })
+      return { client, tokens, decision }
     }),
   )
 }
 
+/** Changes with everything that a client is; says nothing about it. */
+export const versionOf = (client: Client): string => sha256(JSON.stringify(client))
+
+const whatChanges = ({ clientId, status, from }: StatusChange) =>
+  and(
+    eq(clients.clientId, clientId),
+    from === undefined ? ne(clients.status, status) : eq(clients.status, from),
+  )
+
+/** What ends when nothing does. */
+export const noTokens: RevokedTokens = { reason: 'client_inactive', access: 0, refresh: 0 }
+
+/** Ends the tokens of a client that may do nothing any more. */
+export const endTokensOfClient = (
+  tx: Database,
+  clientId: string,
+  now: Date,
+): Promise<RevokedTokens> => revokeTokensOfClient(tx, clientId, { reason: 'client_inactive', now })
+
+/** How a change of status is called, by what it was before. */
+const decisions = {
+  pending: {
+    active: { decision: 'approved', type: 'CLIENT_APPROVED' },
+    inactive: { decision: 'rejected', type: 'CLIENT_REJECTED' },
+  },
+  other: {
+    active: { decision: 'enabled', type: 'CLIENT_UPDATED' },
+    inactive: { decision: 'disabled', type: 'CLIENT_UPDATED' },
+  },
+} as const
+
+/** Clients that wait for approval, longest first: however many they are, they hide none of the others. */
+export const listPendingClients = (db: Database): Promise<Client[]> =>
+  db
+    .select()
+    .from(clients)
+    .where(eq(clients.status, 'pending'))
+    .orderBy(asc(clients.updatedAt), asc(clients.clientId))
+    .limit(50)
+
+/** All the other clients. */
 export const listClients = (db: Database): Promise<Client[]> =>
-  db.select().from(clients).orderBy(asc(clients.name), asc(clients.clientId)).limit(500)
+  db
+    .select()
+    .from(clients)
+    .where(ne(clients.status, 'pending'))
+    .orderBy(asc(clients.name), asc(clients.clientId))
+    .limit(500)

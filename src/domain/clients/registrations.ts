@@ -7,12 +7,19 @@ import { and, eq } from 'drizzle-orm'
 import type { Database } from '#/database/client.ts'
 import { type Client, clients } from '#/database/schema/clients.ts'
 import { revokeConsentsOfClient } from '#/domain/consents/consents.ts'
-import { type RevokedTokens, revokeTokensOfClient } from '#/domain/tokens/revoke-tokens.ts'
+import type { RevokedTokens } from '#/domain/tokens/revoke-tokens.ts'
 import type { ClientMetadata } from '#/protocol/client-metadata.ts'
 import { constantTimeEqual, randomSecret, sha256 } from '#/protocol/secrets.ts'
 import { span } from '#/telemetry/tracing.ts'
 import { announceClient, type By } from './announce.ts'
-import { type CreatedClient, findClient, hasSecret, insertClient } from './clients.ts'
+import {
+  type CreatedClient,
+  endTokensOfClient,
+  findClient,
+  hasSecret,
+  insertClient,
+  noTokens,
+} from './clients.ts'
 import { columnsOf, type MetadataColumns } from './metadata.ts'
 
 /** What new and changed registrations become. */
@@ -85,7 +92,7 @@ export function updateClient(
         .where(eq(clients.clientId, current.clientId))
         .returning()
       if (!client) throw new Error('the client was not updated')
-      const tokens = returned ? await endTokens(tx, client, by) : noTokens
+      const tokens = returned ? await endTokensOfClient(tx, client.clientId, by.now) : noTokens
       await announceClient(tx, client.clientId, { type: 'CLIENT_UPDATED', by, details: { status } })
       return { client, secret, returned, tokens }
     }),
@@ -109,7 +116,7 @@ export function deleteClient(
     db.transaction(async (tx) => {
       if (!(await lockRegistered(tx, client))) return undefined
       const consents = await revokeConsentsOfClient(tx, clientId, by.now)
-      const tokens = await endTokens(tx, client, by)
+      const tokens = await endTokensOfClient(tx, clientId, by.now)
       await tx.delete(clients).where(eq(clients.clientId, clientId))
       await announceClient(tx, clientId, {
         type: 'CLIENT_DELETED',
@@ -162,11 +169,6 @@ const needsApproval = (current: Client, next: MetadataColumns) =>
   (Object.keys(next) as (keyof MetadataColumns)[])
     .filter((column) => !harmless.includes(column))
     .some((column) => !isDeepStrictEqual(current[column], next[column]))
-
-const noTokens: RevokedTokens = { reason: 'client_inactive', access: 0, refresh: 0 }
-
-const endTokens = (tx: Database, { clientId }: Client, { now }: By) =>
-  revokeTokensOfClient(tx, clientId, { reason: 'client_inactive', now })
 
 const countsOf = ({ access, refresh }: RevokedTokens) => ({
   access_ended: access,

@@ -1,140 +1,140 @@
 /** /admin/clients: the applications that people can sign in to. */
-import { z } from 'zod'
 import {
   type Client,
+  type CreatedClient,
   createClient,
+  hasSecret,
   listClients,
+  listPendingClients,
   regenerateClientSecret,
+  type StatusChange,
   setClientStatus,
+  versionOf,
 } from '#/domain/clients/clients.ts'
-import type { GrantType } from '#/protocol/grant-types.ts'
-import { isRegistrableRedirectUri } from '#/protocol/redirect-uri.ts'
-import { isScopeWithin, parseScope, standardScopes } from '#/protocol/scopes.ts'
-import { clientTypes } from '#/protocol/vocabulary.ts'
+import { metadataOf } from '#/domain/clients/metadata.ts'
+import { verifySector } from '#/domain/clients/sector-identifier.ts'
+import { scopeWords } from '#/protocol/scopes.ts'
 import type { AppContext } from '#/web/context.ts'
 import { signedInUser } from '#/web/current-user.ts'
 import { readFields } from '#/web/forms.ts'
 import { PageError } from '#/web/page-error.ts'
 import { recordRevokedTokens } from '#/web/record-ended.ts'
 import { uuidParameter, viewer } from '#/web/viewer.ts'
-import { renderClientSecretPage, renderClientsPage } from './pages.ts'
+import { asFormError, type ParseClient } from './client-fields.ts'
+import type { RefusedForm } from './client-form.ts'
+import { type ListedClient, renderClientSecretPage, renderClientsPage } from './client-pages.ts'
 import type { AdminOptions } from './routes.ts'
 
 const path = '/admin/clients'
 
 const notices: Readonly<Record<string, string>> = {
-  active: 'The client is enabled.',
-  inactive: 'The client is disabled. Its tokens have ended.',
+  approved: 'The client is approved.',
+  rejected: 'The client is rejected.',
+  enabled: 'The client is enabled.',
+  disabled: 'The client is disabled. Its tokens have ended.',
+}
+const warnings: Readonly<Record<string, string>> = {
+  changed: 'Nothing was decided: that client has changed or was decided on meanwhile. Look again.',
 }
 
-export async function getClients(c: AppContext, { db, csrf }: AdminOptions) {
-  const clients = await listClients(db)
-  const notice = notices[c.req.query('notice') ?? '']
+export const getClients = (c: AppContext, options: AdminOptions) => clientsPage(c, options)
+
+async function clientsPage(c: AppContext, { db, csrf }: AdminOptions, refused?: RefusedForm) {
+  const key = c.req.query('notice') ?? ''
+  const [notice, warning] = [notices[key], warnings[key]]
   const page = await renderClientsPage({
     user: viewer(c),
     csrfToken: csrf.token(c),
     now: c.var.now,
-    clients: clients.map(({ scope, ...client }) => ({ ...client, scopes: scope.split(' ') })),
+    pending: (await listPendingClients(db)).map(listed),
+    clients: (await listClients(db)).map(listed),
     ...(notice && { notice }),
+    ...(warning && { warning }),
+    ...(refused && { refused }),
   })
-  return c.html(page)
+  return c.html(page, refused ? 400 : 200)
 }
 
-const lines = z
-  .string('Give at least one redirect URI.')
-  .transform((text) => text.split(/[\s,]+/).filter((line) => line !== ''))
-  .refine((uris) => uris.length > 0 && uris.length <= 20, 'Give between 1 and 20 redirect URIs.')
-  .refine(
-    (uris) => uris.every(isRegistrableRedirectUri),
-    'Redirect URIs must be https, http on the loopback interface, or a private scheme such as com.example.app:/callback.',
-  )
-
-const clientGrantTypes: GrantType[] = ['authorization_code', 'refresh_token']
-
-const newClient = z.object({
-  client_name: z
-    .string('Give a name.')
-    .trim()
-    .min(1, 'Give a name.')
-    .max(100, 'The name is too long.'),
-  client_type: z.enum(clientTypes, 'Choose a type.'),
-  redirect_uris: lines,
-  client_uri: z
-    .url({ protocol: /^https?$/, error: 'The home page must be an http or https URL.' })
-    .optional(),
-  scope: z
-    .string('Choose at least one scope.')
-    .refine((scope) => parseScope(scope)?.length, 'Choose at least one scope.')
-    .refine(
-      (scope) => isScopeWithin(parseScope(scope) ?? [], standardScopes.join(' ')),
-      'Choose from the listed scopes.',
+const listed = (client: Client): ListedClient => ({
+  ...client,
+  version: versionOf(client),
+  hasSecret: hasSecret(client.tokenEndpointAuthMethod),
+  scopes: scopeWords(client.scope),
+  settings: Object.fromEntries(
+    Object.entries<unknown>({ ...metadataOf(client), ...operatorSettings(client) }).filter(
+      ([, value]) => value !== false && value !== '' && !(Array.isArray(value) && !value.length),
     ),
+  ),
 })
 
-export async function postClient(c: AppContext, { db, csrf }: AdminOptions) {
-  const parsed = newClient.safeParse(await readClientForm(c))
-  if (!parsed.success)
-    throw new PageError(400, 'The client was not created', parsed.error.issues[0]?.message ?? '')
-  const form = parsed.data
-  const { client, secret } = await createClient(
-    db,
-    {
-      name: form.client_name,
-      uri: form.client_uri ?? null,
-      type: form.client_type,
-      status: 'active',
-      redirectUris: form.redirect_uris,
-      grantTypes: clientGrantTypes,
-      scope: form.scope,
-      ownerId: signedInUser(c).user.id,
-    },
-    by(c),
-  )
-  return secretPage(c, csrf.token(c), client, secret)
+const operatorSettings = (client: Client) => ({
+  token_profile: client.tokenProfile,
+  refresh_token_mode: client.refreshTokenMode,
+  allowed_resources: client.allowedResources,
+  served_resources: client.servedResources,
+  extra_claims: client.extraClaims,
+})
+
+/** The answer shows the credentials, or the form again with what is wrong with it. */
+export async function postClient(c: AppContext, options: AdminOptions, parse: ParseClient) {
+  const fields = await readFields(c)
+  try {
+    const { metadata, client } = parse(fields)
+    await verifySector(options.fetchDocument, metadata)
+    const owned = { ...client, status: 'active', ownerId: signedInUser(c).user.id } as const
+    const created = await createClient(options.db, owned, by(c))
+    return await secretPage(c, options, created)
+  } catch (error) {
+    const { field, message } = asFormError(error)
+    return clientsPage(c, options, { values: fields, problem: message, field })
+  }
 }
 
-/** Checkboxes repeat their name, so this form is read on its own. */
-async function readClientForm(c: AppContext): Promise<Record<string, string>> {
-  const body = await readFields(c)
-  const fields = Object.fromEntries([...body].filter(([, value]) => value !== ''))
-  return { ...fields, scope: body.getAll('scope').join(' ') }
-}
+/** Approving and rejecting decide on what was looked at, the other two on whatever it is now. */
+const changes = {
+  approved: { status: 'active', from: 'pending' },
+  rejected: { status: 'inactive', from: 'pending' },
+  enabled: { status: 'active', from: 'inactive' },
+  disabled: { status: 'inactive', from: 'active' },
+} as const satisfies Record<string, Omit<StatusChange, 'clientId'>>
 
-export async function postClientStatus(
+export async function postClientDecision(
   c: AppContext,
   { db, clients }: AdminOptions,
-  status: Client['status'],
+  decision: keyof typeof changes,
 ) {
   const clientId = uuidParameter(c, 'id') ?? ''
-  const changed = await setClientStatus(db, { clientId, status }, by(c))
-  if (!changed) return c.redirect(path, 303)
+  const change = { clientId, ...changes[decision] }
+  const seen = change.from === 'pending' ? { seen: (await readFields(c)).get('seen') ?? '' } : {}
+  const changed = await setClientStatus(db, { ...change, ...seen }, by(c))
+  if (!changed) return c.redirect(change.from === 'pending' ? `${path}?notice=changed` : path, 303)
   clients.invalidate(clientId)
+  c.var.recorder.clientDecided(changed.decision)
   recordRevokedTokens(c.var.recorder, changed.tokens)
-  return c.redirect(`${path}?notice=${status}`, 303)
+  return c.redirect(`${path}?notice=${decision}`, 303)
 }
 
-export async function postClientSecret(c: AppContext, { db, clients, csrf }: AdminOptions) {
+export async function postClientSecret(c: AppContext, options: AdminOptions) {
   const clientId = uuidParameter(c, 'id') ?? ''
-  const created = await regenerateClientSecret(db, clientId, by(c))
+  const created = await regenerateClientSecret(options.db, clientId, by(c))
   if (!created)
     throw new PageError(404, 'No such client', 'There is no client with a secret at this address.')
-  clients.invalidate(clientId)
-  return secretPage(c, csrf.token(c), created.client, created.secret)
+  options.clients.invalidate(clientId)
+  return secretPage(c, options, created)
 }
 
 async function secretPage(
   c: AppContext,
-  csrfToken: string,
-  { clientId, name }: Client,
-  clientSecret: string | undefined,
+  { csrf }: AdminOptions,
+  { client: { clientId, name }, secret }: CreatedClient,
 ) {
   return c.html(
     await renderClientSecretPage({
       user: viewer(c),
-      csrfToken,
+      csrfToken: csrf.token(c),
       clientId,
       name,
-      ...(clientSecret !== undefined && { clientSecret }),
+      ...(secret !== undefined && { clientSecret: secret }),
     }),
   )
 }

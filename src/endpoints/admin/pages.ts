@@ -1,26 +1,22 @@
 import { html } from 'hono/html'
-import type { ClientStatus, clientTypes, UserAuthSource } from '#/protocol/vocabulary.ts'
+import type { UserAuthSource } from '#/protocol/vocabulary.ts'
 import {
   actionMenu,
   badge,
   caution,
   copyable,
   emptyState,
-  fact,
-  listItem,
   monogram,
   notice,
-  outsideLink,
   pageHeading,
   postForm,
-  type Tone,
 } from '#/web/components.ts'
 import type { Html } from '#/web/html.ts'
 import { type PageUser, renderPage } from '#/web/layout.ts'
 import { renderTime } from '#/web/times.ts'
-import { clientForm, userForm } from './create-forms.ts'
+import { userForm } from './user-form.ts'
 
-interface AdminPageProps {
+export interface AdminPageProps {
   readonly user: PageUser
   readonly csrfToken: string
   /** What has just happened. */
@@ -173,7 +169,8 @@ export function renderUserPasswordPage(props: UserPasswordPageProps): Html {
   )
 }
 
-const oneTime = (page: {
+/** Values that are shown this once. */
+export const oneTime = (page: {
   title: string
   warning: string | undefined
   values: Html
@@ -185,106 +182,3 @@ ${page.warning && caution(page.warning)}
 <dl>${page.values}</dl>
 </section>
 <p><a class="button" href="${page.back.href}">${page.back.text}</a></p>`
-
-export interface ClientsPageProps extends AdminPageProps {
-  readonly clients: readonly {
-    readonly clientId: string
-    readonly name: string
-    readonly uri?: string | null
-    readonly type: (typeof clientTypes)[number]
-    readonly status: ClientStatus
-    readonly redirectUris: readonly string[]
-    readonly scopes: readonly string[]
-    readonly createdAt: Date
-  }[]
-}
-
-type ListedClient = ClientsPageProps['clients'][number]
-
-/** The applications that people can sign in to. */
-export function renderClientsPage(props: ClientsPageProps): Html {
-  const { user, csrfToken, clients, now = new Date() } = props
-  const empty = emptyState('apps', {
-    title: 'No clients yet',
-    text: 'Add the first application that people sign in to through this server.',
-  })
-  const list = html`<ul class="card-list">${clients.map((client) => clientCard(client, csrfToken, now))}</ul>`
-  const lead = 'The applications that people sign in to through this server.'
-  return renderPage(
-    { title: 'Clients', user, csrfToken, nav: 'admin-clients', wide: true },
-    html`${pageHeading('Clients', lead)}
-${notice(props.notice)}
-${clientForm(csrfToken, clients.length === 0)}
-${clients.length > 0 ? list : empty}`,
-  )
-}
-
-const statuses: Readonly<Record<ClientStatus, readonly [string, Tone]>> = {
-  active: ['Active', 'good'],
-  pending: ['Pending', 'warn'],
-  inactive: ['Disabled', 'bad'],
-}
-
-function clientCard(client: ListedClient, csrfToken: string, now: Date): Html {
-  const { clientId, name, uri, type, status, redirectUris, scopes, createdAt } = client
-  const kind = badge(type === 'public' ? 'Public' : 'Confidential')
-  const title = html`<h2>${outsideLink(uri ?? undefined, name)} ${badge(...statuses[status])} ${kind}</h2>
-<p class="item-note">Client ID <code class="selectable">${clientId}</code></p>`
-  const uris = html`<ul>${redirectUris.map((uri) => html`<li><code>${uri}</code></li>`)}</ul>`
-  const chips = html`<ul class="chips chips-code">${scopes.map((scope) => html`<li>${scope}</li>`)}</ul>`
-  return listItem(
-    { tile: monogram(name), title, action: clientMenu(client, csrfToken) },
-    html`<dl class="facts facts-wide">
-${fact('Redirect URIs', uris)}
-${fact('Scopes', chips)}
-${fact('Created', renderTime(createdAt, now))}
-</dl>`,
-  )
-}
-
-function clientMenu({ clientId, name, type, status }: ListedClient, csrfToken: string): Html {
-  const to = (verb: string) => ({
-    action: `/admin/clients/${encodeURIComponent(clientId)}/${verb}`,
-    csrfToken,
-  })
-  return actionMenu({ label: 'Manage', of: name }, [
-    type === 'confidential' &&
-      postForm(
-        to('regenerate-secret'),
-        html`<p class="menu-text">Makes a new secret, shown to you once. The old one stops working at once.</p><button class="button">New secret</button>`,
-      ),
-    status === 'active'
-      ? postForm(
-          to('disable'),
-          html`<p class="menu-text">Nobody can sign in to ${name} any more, and its tokens end.</p><button class="button button-danger">Disable client</button>`,
-        )
-      : postForm(
-          to('enable'),
-          html`<p class="menu-text">Lets people sign in to ${name}.</p><button class="button">Enable client</button>`,
-        ),
-  ])
-}
-
-export interface ClientSecretPageProps extends AdminPageProps {
-  readonly clientId: string
-  readonly name: string
-  /** Missing for public clients, which have none. */
-  readonly clientSecret?: string
-}
-
-/** A client's credentials; the secret is shown this once. */
-export function renderClientSecretPage(props: ClientSecretPageProps): Html {
-  const { user, csrfToken, clientId, name, clientSecret } = props
-  return renderPage(
-    { title: `Credentials of ${name}`, user, csrfToken, nav: 'admin-clients' },
-    oneTime({
-      title: `Credentials of ${name}`,
-      warning:
-        clientSecret === undefined
-          ? undefined
-          : 'The secret is shown only once. Put it where the application keeps its secrets.',
-      values: html`${copyable('Client ID', clientId)}${clientSecret === undefined ? '' : copyable('Client secret', clientSecret)}`,
-      back: { href: '/admin/clients', text: 'Back to clients' },
-    }),
-  )
-}

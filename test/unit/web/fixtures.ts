@@ -13,6 +13,8 @@ import {
   type ClientsPageProps,
   renderClientSecretPage,
   renderClientsPage,
+} from '#/endpoints/admin/client-pages.ts'
+import {
   renderUserPasswordPage,
   renderUsersPage,
   type UserPasswordPageProps,
@@ -147,18 +149,36 @@ const userPasswordProps = (text: string): UserPasswordPageProps => ({
   password: text,
 })
 
+const listedClient = (text: string, status: 'active' | 'pending' | 'inactive') => ({
+  clientId: text,
+  version: text,
+  name: text,
+  uri: `https://client.example.test/${text}`,
+  type: 'confidential' as const,
+  hasSecret: true,
+  status,
+  redirectUris: [text],
+  grantTypes: [text],
+  scopes: [text],
+  createdAt: before(900),
+  updatedAt: before(90),
+  settings: { name: text, list: [text, text], keys: [{ kid: text }], none: false },
+})
+
 export const clientsProps = (text: string): ClientsPageProps => ({
   ...member(text),
-  clients: (['active', 'pending', 'inactive'] as const).map((status) => ({
-    clientId: text,
-    name: text,
-    uri: `https://client.example.test/${text}`,
-    type: 'confidential',
-    status,
-    redirectUris: [text],
-    scopes: [text],
-    createdAt: before(900),
-  })),
+  warning: text,
+  pending: [listedClient(text, 'pending')],
+  clients: (['active', 'inactive'] as const).map((status) => listedClient(text, status)),
+})
+
+const refusedClientProps = (text: string): ClientsPageProps => ({
+  ...clientsProps(text),
+  refused: {
+    values: new URLSearchParams({ client_name: text, client_uri: text, jwks: text }),
+    problem: text,
+    field: 'client_name',
+  },
 })
 
 export const clientSecretProps = (text: string): ClientSecretPageProps => ({
@@ -181,6 +201,7 @@ export const pages: Readonly<Record<string, (text: string) => Promise<string>>> 
   users: async (text) => String(await renderUsersPage(usersProps(text))),
   'user password': async (text) => String(await renderUserPasswordPage(userPasswordProps(text))),
   clients: async (text) => String(await renderClientsPage(clientsProps(text))),
+  'refused client': async (text) => String(await renderClientsPage(refusedClientProps(text))),
   'client secret': async (text) => String(await renderClientSecretPage(clientSecretProps(text))),
 }
 
@@ -197,5 +218,5 @@ export const sparePages: Readonly<Record<string, () => Promise<string>>> = {
   'no tokens': async () => String(await renderTokensPage({ ...tokensProps('Ada'), grants: [] })),
   'no users': async () => String(await renderUsersPage({ ...usersProps('Ada'), users: [] })),
   'no clients': async () =>
-    String(await renderClientsPage({ ...clientsProps('Ada'), clients: [] })),
+    String(await renderClientsPage({ ...clientsProps('Ada'), clients: [], pending: [] })),
 }

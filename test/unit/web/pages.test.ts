@@ -5,11 +5,8 @@ import {
   renderDevicesPage,
   renderSecurityPage,
 } from '#/endpoints/account/pages.ts'
-import {
-  renderClientSecretPage,
-  renderClientsPage,
-  renderUsersPage,
-} from '#/endpoints/admin/pages.ts'
+import { renderClientSecretPage, renderClientsPage } from '#/endpoints/admin/client-pages.ts'
+import { renderUsersPage } from '#/endpoints/admin/pages.ts'
 import { renderConsentPage } from '#/endpoints/authorize/pages.ts'
 import { renderLoginPage } from '#/endpoints/login/pages.ts'
 import { assets, stylesheetPath } from '#/web/layout.ts'
@@ -337,15 +334,15 @@ describe('users page', () => {
 
 describe('clients page', () => {
   it('offers a new secret only to clients that have one', async () => {
-    const offers = async (type: 'confidential' | 'public') =>
+    const offers = async (hasSecret: boolean) =>
       String(
         await renderClientsPage({
           ...clientsProps('1'),
-          clients: clientsProps('1').clients.map((client) => ({ ...client, type })),
+          clients: clientsProps('1').clients.map((client) => ({ ...client, hasSecret })),
         }),
       ).includes('/regenerate-secret')
-    expect(await offers('confidential')).toBe(true)
-    expect(await offers('public')).toBe(false)
+    expect(await offers(true)).toBe(true)
+    expect(await offers(false)).toBe(false)
   })
 
   it('keeps a client id within its segment of the path', async () => {
@@ -355,18 +352,84 @@ describe('clients page', () => {
     }
   })
 
+  it('asks about those that wait before all others, and decides on what was looked at', async () => {
+    const { pending, ...props } = clientsProps('1')
+    const markup = String(await renderClientsPage({ ...props, pending }))
+    expect(actionsOf(markup).slice(1, 3)).toEqual([
+      '/admin/clients/1/approve',
+      '/admin/clients/1/reject',
+    ])
+    for (const { attributes, controls } of formsOf(markup)) {
+      const seen = controls.find((control) => control.attributes.get('name') === 'seen')
+      const decides = /(approve|reject)$/.test(attributes.get('action') ?? '')
+      expect(seen?.attributes.get('value')).toBe(decides ? pending[0]?.version : undefined)
+    }
+    expect(String(await renderClientsPage({ ...props, pending: [] }))).not.toContain('approv')
+  })
+
+  const createForm = (markup: string) =>
+    formsOf(markup).find(({ attributes }) => attributes.get('action') === '/admin/clients')
+
   it('creates clients with the fields that the route reads', async () => {
-    const create = formsOf(String(await renderClientsPage(clientsProps('1')))).find(
-      ({ attributes }) => attributes.get('action') === '/admin/clients',
-    )
+    const create = createForm(String(await renderClientsPage(clientsProps('1'))))
     expect([...new Set(names(create?.controls ?? []))]).toEqual([
       'csrf_token',
       'client_name',
       'client_uri',
-      'client_type',
+      'token_endpoint_auth_method',
       'redirect_uris',
+      'grant_types',
       'scope',
+      'other_scopes',
+      'jwks',
+      'jwks_uri',
+      'id_token_signed_response_alg',
+      'userinfo_signed_response_alg',
+      'introspection_signed_response_alg',
+      'require_pushed_authorization_requests',
+      'dpop_bound_access_tokens',
+      'require_signed_request_object',
+      'token_profile',
+      'refresh_token_mode',
+      'allowed_resources',
+      'served_resources',
+      'extra_claims',
+      'post_logout_redirect_uris',
+      'backchannel_logout_uri',
+      'subject_type',
+      'backchannel_logout_session_required',
+      'sector_identifier_uri',
     ])
+  })
+
+  it('needs no more than a name, a type and a redirect URI', async () => {
+    const create = createForm(String(await renderClientsPage(clientsProps('1'))))
+    const required = create?.controls.filter(({ attributes }) => attributes.has('required')) ?? []
+    expect(names(required)).toEqual(['client_name'])
+  })
+
+  it('gives a refused form back as it was sent', async () => {
+    const values = new URLSearchParams({
+      client_name: 'Shop',
+      token_endpoint_auth_method: 'none',
+      redirect_uris: 'https://a.test/ https://b.test/',
+      id_token_signed_response_alg: 'RS256',
+      token_profile: 'long',
+    })
+    for (const grant of ['client_credentials', 'refresh_token']) values.append('grant_types', grant)
+    const refused = { values, problem: 'Not like that.', field: 'redirect_uris' }
+    const markup = String(await renderClientsPage({ ...clientsProps('1'), refused }))
+    const controls = createForm(markup)?.controls ?? []
+    const chosen = controls
+      .filter(({ attributes }) => attributes.has('checked'))
+      .map(({ attributes }) => attributes.get('value'))
+    expect(chosen).toEqual(['none', 'refresh_token', 'client_credentials', 'long'])
+    expect(markup).toContain('>https://a.test/ https://b.test/</textarea>')
+    expect(markup).toContain('<option value="RS256" selected>')
+    const wrong = controls.filter(({ attributes }) => attributes.has('aria-invalid'))
+    expect(names(wrong)).toEqual(['redirect_uris'])
+    expect(wrong[0]?.attributes.get('aria-describedby')).toContain('client-problem')
+    expect(markup).toMatch(/role="alert" id="client-problem">.*Not like that\./)
   })
 
   it('warns that a secret is shown once, and only when there is one', async () => {

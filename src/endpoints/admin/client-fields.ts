@@ -1,0 +1,145 @@
+/** From the fields of the form to a new client: the same judgement of metadata as for clients that register themselves. */
+import { z } from 'zod'
+import type { NewClient } from '#/domain/clients/clients.ts'
+import { columnsOf } from '#/domain/clients/metadata.ts'
+import { type ClientMetadata, createMetadataParser } from '#/protocol/client-metadata.ts'
+import { OAuthError } from '#/protocol/errors.ts'
+import { grantTypes } from '#/protocol/grant-types.ts'
+import { isResource } from '#/protocol/resources.ts'
+import { refreshTokenModes, tokenProfiles } from '#/protocol/vocabulary.ts'
+
+/** Why a form was not taken, for the person who sent it. */
+class FormError extends Error {
+  override readonly name = 'FormError'
+  readonly field: string
+
+  constructor(field: string, message: string) {
+    super(message)
+    this.field = field
+  }
+}
+
+interface ParsedClient {
+  readonly metadata: ClientMetadata
+  readonly client: Omit<NewClient, 'status' | 'ownerId'>
+}
+
+/** Reads the form; throws what `asFormError` understands. */
+export type ParseClient = (fields: URLSearchParams) => ParsedClient
+
+export function createClientParser({ loopbackHttp }: { loopbackHttp: boolean }): ParseClient {
+  const parse = createMetadataParser({ grantTypes, scopes: undefined, loopbackHttp })
+  return (fields) => {
+    const metadata = parse(metadataIn(fields))
+    const operator = operatorFields.safeParse(Object.fromEntries(fields))
+    if (!operator.success) {
+      const [issue] = operator.error.issues
+      throw new FormError(String(issue?.path[0]), issue?.message ?? 'Something is not valid.')
+    }
+    const { data } = operator
+    if (data.refresh_token_mode === 'fixed' && metadata.token_endpoint_auth_method === 'none')
+      throw new FormError(
+        'refresh_token_mode',
+        'The refresh tokens of a public client must rotate.',
+      )
+    return {
+      metadata,
+      client: {
+        ...columnsOf(metadata),
+        tokenProfile: data.token_profile,
+        refreshTokenMode: data.refresh_token_mode,
+        allowedResources: data.allowed_resources,
+        servedResources: data.served_resources,
+        extraClaims: data.extra_claims === 'true',
+      },
+    }
+  }
+}
+
+/** A refusal in the words of the form; throws whatever is none. Messages of the metadata parser begin with the field. */
+export function asFormError(error: unknown): FormError {
+  if (error instanceof FormError) return error
+  if (!(error instanceof OAuthError)) throw error
+  const [field = '', ...rest] = error.message.split(' ')
+  return new FormError(field, `${labels[field] ?? field} ${rest.join(' ')}.`)
+}
+
+const labels: Readonly<Record<string, string>> = {
+  client_name: 'The name',
+  client_uri: 'The home page',
+  token_endpoint_auth_method: 'The type',
+  redirect_uris: 'Redirect URIs',
+  grant_types: 'The ways to get tokens',
+  scope: 'Scopes',
+  jwks: 'Public keys',
+  jwks_uri: 'The address of its public keys',
+  post_logout_redirect_uris: 'Redirect URIs after signing out',
+  backchannel_logout_uri: 'The back-channel logout URI',
+  sector_identifier_uri: 'The sector identifier URI',
+}
+
+const lines = (text: string | null) => (text ?? '').split(/[\s,]+/).filter((line) => line !== '')
+
+/** Boxes repeat their name; here one field with several words means the same. */
+const words = (fields: URLSearchParams, ...names: string[]) =>
+  names.flatMap((name) => fields.getAll(name)).flatMap((value) => lines(value))
+
+function metadataIn(fields: URLSearchParams) {
+  const text = (name: string) => fields.get(name)?.trim() || null
+  const isTicked = (name: string) => fields.get(name) === 'true'
+  const name = text('client_name')
+  if (name === null) throw new FormError('client_name', 'Give a name.')
+  const grants = words(fields, 'grant_types')
+  const scope = words(fields, 'scope', 'other_scopes').join(' ')
+  if (scope === '' && grants.some((grant) => grant !== 'client_credentials'))
+    throw new FormError('scope', 'Choose at least one scope.')
+  return {
+    client_name: name,
+    client_uri: text('client_uri'),
+    token_endpoint_auth_method: text('token_endpoint_auth_method') ?? 'missing',
+    redirect_uris: lines(fields.get('redirect_uris')),
+    grant_types: grants,
+    scope,
+    jwks: keysIn(text('jwks')),
+    jwks_uri: text('jwks_uri'),
+    id_token_signed_response_alg: text('id_token_signed_response_alg') ?? 'ES256',
+    userinfo_signed_response_alg: text('userinfo_signed_response_alg'),
+    introspection_signed_response_alg: text('introspection_signed_response_alg') ?? 'ES256',
+    require_pushed_authorization_requests: isTicked('require_pushed_authorization_requests'),
+    dpop_bound_access_tokens: isTicked('dpop_bound_access_tokens'),
+    require_signed_request_object: isTicked('require_signed_request_object'),
+    subject_type: text('subject_type'),
+    sector_identifier_uri: text('sector_identifier_uri'),
+    post_logout_redirect_uris: lines(fields.get('post_logout_redirect_uris')),
+    backchannel_logout_uri: text('backchannel_logout_uri'),
+    backchannel_logout_session_required: isTicked('backchannel_logout_session_required'),
+  }
+}
+
+function keysIn(text: string | null): unknown {
+  try {
+    return text === null ? null : JSON.parse(text)
+  } catch {
+    throw new FormError('jwks', 'Public keys must be JSON.')
+  }
+}
+
+const resources = z
+  .string()
+  .default('')
+  .transform(lines)
+  .refine(
+    (uris) => uris.length <= 20 && uris.every(isResource),
+    'Resources must be at most 20 absolute URIs without fragment.',
+  )
+
+/** What is not the client's to say. */
+const operatorFields = z.object({
+  token_profile: z.enum(tokenProfiles, 'Choose how long its tokens live.').default('standard'),
+  refresh_token_mode: z
+    .enum(refreshTokenModes, 'Choose whether its refresh tokens rotate.')
+    .default('rotating'),
+  allowed_resources: resources,
+  served_resources: resources,
+  extra_claims: z.string().optional(),
+})

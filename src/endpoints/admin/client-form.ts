@@ -1,0 +1,328 @@
+/** The form that makes a client. Name and redirect URI are enough for most; the rest waits in folds. */
+import { html } from 'hono/html'
+import { standardScopes } from '#/protocol/scopes.ts'
+import { signingAlgorithms, type tokenProfiles } from '#/protocol/vocabulary.ts'
+import {
+  type ChoiceProps,
+  choices,
+  type FieldProps,
+  fold,
+  postForm,
+  problem,
+  selectField,
+  textArea,
+  textField,
+} from '#/web/components.ts'
+import type { Html } from '#/web/html.ts'
+import { describeScopes } from '#/web/scope-words.ts'
+import { disclosure } from './user-form.ts'
+
+/** What was sent and why it was not taken, to be corrected. */
+export interface RefusedForm {
+  readonly values: URLSearchParams
+  readonly problem: string
+  /** The field at fault. */
+  readonly field: string
+}
+
+export interface ClientFormProps {
+  readonly csrfToken: string
+  readonly open: boolean
+  readonly refused?: RefusedForm | undefined
+}
+
+export function clientForm({ csrfToken, open, refused }: ClientFormProps): Html {
+  const fields = filledIn(refused)
+  return disclosure(
+    { title: 'Add a client', open: open || refused !== undefined },
+    postForm(
+      { action: '/admin/clients', csrfToken, className: 'stack' },
+      html`${problem(refused?.problem, 'client-problem')}
+${basics(fields)}
+<div class="folds">
+${proofs(fields)}
+${tokens(fields)}
+${people(fields)}
+</div>
+<div class="form-end"><button class="button button-primary">Add client</button></div>`,
+    ),
+  )
+}
+
+/** Field makers that remember what was sent. */
+function filledIn(refused: RefusedForm | undefined) {
+  const again = <P extends Pick<FieldProps, 'name'>>(props: P) => ({
+    autocomplete: 'off',
+    ...props,
+    ...(refused && { value: refused.values.get(props.name) ?? '' }),
+    ...(refused?.field === props.name && { invalidBecause: 'client-problem' }),
+  })
+  return {
+    open: refused !== undefined,
+    text: (props: FieldProps) => textField(again(props)),
+    area: (props: FieldProps & { readonly rows?: number }) =>
+      textArea(again({ rows: 3, ...props })),
+    select: (props: Parameters<typeof selectField>[0]) => selectField(again(props)),
+    choices: (legend: string, options: readonly ChoiceProps[]) =>
+      choices(
+        legend,
+        options.map((option) => ({
+          ...option,
+          ...(refused && { checked: refused.values.getAll(option.name).includes(option.value) }),
+        })),
+      ),
+  }
+}
+
+type Fields = ReturnType<typeof filledIn>
+
+const basics = ({ text, area, choices: boxes }: Fields) => [
+  html`<div class="columns">
+${text({
+  name: 'client_name',
+  label: 'Name',
+  maxLength: 100,
+  hint: 'People read it when they are asked for access.',
+})}
+${text({ name: 'client_uri', label: 'Home page', type: 'url', optional: true })}
+</div>`,
+  boxes('Type', types),
+  area({
+    name: 'redirect_uris',
+    label: 'Redirect URIs',
+    optional: true,
+    hint: 'Where people are sent back to; one per line: https, http on the loopback interface (any port), or a private scheme such as com.example.app:/callback.',
+  }),
+  boxes('How it gets tokens', grants),
+  boxes('Scopes it may ask for', scopes),
+  text({
+    name: 'other_scopes',
+    label: 'Other scopes',
+    optional: true,
+    verbatim: true,
+    hint: 'Words of your own APIs, separated by spaces, such as reports:read.',
+  }),
+]
+
+const radio = { type: 'radio', name: 'token_endpoint_auth_method' } as const
+
+const types: readonly ChoiceProps[] = [
+  {
+    ...radio,
+    value: 'client_secret_basic',
+    label: 'Confidential, with a secret',
+    detail: 'Runs on a server that can keep a secret.',
+    checked: true,
+  },
+  {
+    ...radio,
+    value: 'private_key_jwt',
+    label: 'Confidential, with a key',
+    detail: 'Signs with a private key that never leaves it. Needs its public keys, below.',
+  },
+  {
+    ...radio,
+    value: 'none',
+    label: 'Public',
+    detail: 'Runs on people’s devices, in a browser or a terminal. Has no secret.',
+  },
+]
+
+const grants: readonly ChoiceProps[] = [
+  {
+    value: 'authorization_code',
+    label: 'Authorization code',
+    detail: 'People sign in with their browser.',
+    checked: true,
+  },
+  {
+    value: 'refresh_token',
+    label: 'Refresh token',
+    detail: 'Access goes on while they are away.',
+    checked: true,
+  },
+  {
+    value: 'urn:ietf:params:oauth:grant-type:device_code',
+    label: 'Device code',
+    detail: 'For terminals and devices without a browser.',
+  },
+  {
+    value: 'client_credentials',
+    label: 'Client credentials',
+    detail: 'The application acts for itself.',
+  },
+  {
+    value: 'urn:ietf:params:oauth:grant-type:token-exchange',
+    label: 'Token exchange',
+    detail: 'A service acts for the user whose token it was sent.',
+  },
+].map((grant) => ({ name: 'grant_types', ...grant }))
+
+const scopes: readonly ChoiceProps[] = describeScopes(standardScopes.join(' ')).map(
+  ({ name, title }) => ({ name: 'scope', value: name, label: name, detail: title, checked: true }),
+)
+
+const algorithms = signingAlgorithms.map((value) => ({ value, text: value }))
+
+const proofs = ({ open, text, area, select, choices: boxes }: Fields) =>
+  fold(
+    {
+      title: 'Keys and signatures',
+      about: 'Its public keys, and what is signed how.',
+      open,
+    },
+    [
+      html`<div class="columns">
+${area({ name: 'jwks', label: 'Public keys', optional: true, rows: 5, hint: 'A JWK Set: {"keys": [ … ]}.' })}
+${text({
+  name: 'jwks_uri',
+  label: 'Or where it publishes them',
+  type: 'url',
+  optional: true,
+  hint: 'An https URL of a JWK Set; new keys are noticed.',
+})}
+</div>`,
+      html`<div class="columns columns-narrow">
+${select({ name: 'id_token_signed_response_alg', label: 'ID tokens', options: algorithms })}
+${select({
+  name: 'userinfo_signed_response_alg',
+  label: 'Userinfo answers',
+  options: [{ value: '', text: 'Plain JSON' }, ...algorithms],
+})}
+${select({
+  name: 'introspection_signed_response_alg',
+  label: 'Signed introspection answers',
+  options: algorithms,
+})}
+</div>`,
+      boxes('What it has to do', [
+        {
+          name: 'require_pushed_authorization_requests',
+          value: 'true',
+          label: 'Push authorization requests',
+          detail: 'No request travels through the browser (RFC 9126).',
+        },
+        {
+          name: 'dpop_bound_access_tokens',
+          value: 'true',
+          label: 'Prove its key with DPoP',
+          detail: 'Stolen access tokens are worth nothing (RFC 9449).',
+        },
+        {
+          name: 'require_signed_request_object',
+          value: 'true',
+          label: 'Sign authorization requests',
+          detail: 'Nobody can change them on the way (RFC 9101).',
+        },
+      ]),
+    ],
+  )
+
+const profiles: Readonly<Record<(typeof tokenProfiles)[number], string>> = {
+  standard: 'As the server is set up.',
+  short: 'For what matters most.',
+  long: 'For what people seldom look at.',
+}
+
+const tokens = ({ open, area, choices: boxes }: Fields) =>
+  fold({ title: 'Tokens and resources', about: 'How long they live, and what for.', open }, [
+    boxes(
+      'Life of its tokens',
+      Object.entries(profiles).map(([value, detail]) => ({
+        type: 'radio',
+        name: 'token_profile',
+        value,
+        label: capital(value),
+        detail,
+        checked: value === 'standard',
+      })),
+    ),
+    boxes('Its refresh tokens', [
+      {
+        type: 'radio',
+        name: 'refresh_token_mode',
+        value: 'rotating',
+        label: 'Rotate',
+        detail: 'Each use replaces the token; a stolen one is noticed.',
+        checked: true,
+      },
+      {
+        type: 'radio',
+        name: 'refresh_token_mode',
+        value: 'fixed',
+        label: 'Stay the same',
+        detail: 'Until they expire. For confidential clients only.',
+      },
+    ]),
+    html`<div class="columns">
+${area({
+  name: 'allowed_resources',
+  label: 'Resources it may use',
+  optional: true,
+  hint: 'APIs that it may ask tokens for (RFC 8707), one URI per line.',
+})}
+${area({
+  name: 'served_resources',
+  label: 'Resources it is',
+  optional: true,
+  hint: 'If it is itself an API: it may inspect and exchange tokens for these.',
+})}
+</div>`,
+    boxes('Claims', [
+      {
+        name: 'extra_claims',
+        value: 'true',
+        label: 'Claims of its own',
+        detail: 'It may add claims to its access tokens.',
+      },
+    ]),
+  ])
+
+const people = ({ open, text, area, choices: boxes }: Fields) =>
+  fold(
+    {
+      title: 'People and signing out',
+      about: 'How it knows them, and how it learns that they left.',
+      open,
+    },
+    [
+      html`<div class="columns">
+${area({
+  name: 'post_logout_redirect_uris',
+  label: 'Redirect URIs after signing out',
+  optional: true,
+  hint: 'One per line.',
+})}
+${text({
+  name: 'backchannel_logout_uri',
+  label: 'Back-channel logout URI',
+  type: 'url',
+  optional: true,
+  hint: 'Is told when a session ends.',
+})}
+</div>`,
+      boxes('Subjects and sessions', [
+        {
+          name: 'subject_type',
+          value: 'pairwise',
+          label: 'Subjects of its own',
+          detail: 'Knows people by names that no other client knows.',
+        },
+        {
+          name: 'backchannel_logout_session_required',
+          value: 'true',
+          label: 'Needs the session in logout tokens',
+          detail: 'Is told which session ended (sid).',
+        },
+      ]),
+      text({
+        name: 'sector_identifier_uri',
+        label: 'Sector identifier URI',
+        type: 'url',
+        optional: true,
+        hint: 'Lists all redirect URIs; for subjects of its own on several hosts.',
+      }),
+    ],
+  )
+
+const capital = (word: string) => `${word.charAt(0).toUpperCase()}${word.slice(1)}`

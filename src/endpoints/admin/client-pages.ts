@@ -1,0 +1,200 @@
+import { html } from 'hono/html'
+import type { ClientStatus, clientTypes } from '#/protocol/vocabulary.ts'
+import {
+  actionMenu,
+  badge,
+  caution,
+  copyable,
+  emptyState,
+  fact,
+  listItem,
+  monogram,
+  notice,
+  outsideLink,
+  pageHeading,
+  postForm,
+  type Tone,
+} from '#/web/components.ts'
+import type { Html } from '#/web/html.ts'
+import { renderPage } from '#/web/layout.ts'
+import { renderTime } from '#/web/times.ts'
+import { clientForm, type RefusedForm } from './client-form.ts'
+import { type AdminPageProps, oneTime } from './pages.ts'
+
+export interface ClientsPageProps extends AdminPageProps {
+  /** What did not work, and why. */
+  readonly warning?: string
+  /** Those that wait for approval. */
+  readonly pending: readonly ListedClient[]
+  readonly clients: readonly ListedClient[]
+  readonly refused?: RefusedForm
+}
+
+export interface ListedClient {
+  readonly clientId: string
+  /** Changes with the client, so that nobody decides on what they have not seen. */
+  readonly version: string
+  readonly name: string
+  readonly uri?: string | null
+  readonly type: (typeof clientTypes)[number]
+  /** Whether it has a secret that can be replaced. */
+  readonly hasSecret: boolean
+  readonly status: ClientStatus
+  readonly redirectUris: readonly string[]
+  readonly grantTypes: readonly string[]
+  readonly scopes: readonly string[]
+  readonly createdAt: Date
+  readonly updatedAt: Date
+  /** What is set, by its name in RFC 7591 or ours. */
+  readonly settings: Readonly<Record<string, unknown>>
+}
+
+/** The applications that people can sign in to. */
+export function renderClientsPage(props: ClientsPageProps): Html {
+  const { user, csrfToken, clients, pending, refused, now = new Date() } = props
+  const empty = emptyState('apps', {
+    title: 'No clients yet',
+    text: 'Add the first application that people sign in to through this server.',
+  })
+  const list = html`<ul class="card-list">${clients.map((client) => clientCard(client, csrfToken, now))}</ul>`
+  const lead = 'The applications that people sign in to through this server.'
+  const isFirst = clients.length === 0 && pending.length === 0
+  // What has to be corrected comes first.
+  const form = clientForm({ csrfToken, open: isFirst, refused })
+  return renderPage(
+    { title: 'Clients', user, csrfToken, nav: 'admin-clients', wide: true },
+    html`${pageHeading('Clients', lead)}
+${notice(props.notice)}
+${props.warning && caution(props.warning)}
+${refused && form}
+${pending.length > 0 && waiting(pending, csrfToken, now)}
+${refused === undefined && form}
+${clients.length > 0 ? list : isFirst && empty}`,
+  )
+}
+
+/** Opening nothing: whoever comes here because of them decides here. */
+const waiting = (pending: readonly ListedClient[], csrfToken: string, now: Date) =>
+  html`<section class="waiting" aria-labelledby="waiting">
+<h2 id="waiting">Waiting for approval</h2>
+<p class="hint">They registered themselves, or have changed since they were approved. Until you approve them they can do nothing.</p>
+<ul class="card-list">${pending.map((client) => pendingCard(client, csrfToken, now))}</ul>
+</section>`
+
+const statuses: Readonly<Record<ClientStatus, readonly [string, Tone]>> = {
+  active: ['Active', 'good'],
+  pending: ['Pending', 'warn'],
+  inactive: ['Disabled', 'bad'],
+}
+
+function clientCard(client: ListedClient, csrfToken: string, now: Date): Html {
+  return card(client, {
+    heading: 'h2',
+    action: clientMenu(client, csrfToken),
+    last: fact('Created', renderTime(client.createdAt, now)),
+  })
+}
+
+function pendingCard(client: ListedClient, csrfToken: string, now: Date): Html {
+  const { clientId, name, version, updatedAt } = client
+  const form = (verb: string, button: Html) =>
+    postForm(
+      { action: `/admin/clients/${encodeURIComponent(clientId)}/${verb}`, csrfToken },
+      html`<input type="hidden" name="seen" value="${version}">${button}`,
+    )
+  const of = html`<span class="visually-hidden"> ${name}</span>`
+  const action = html`<div class="decide">
+${form('approve', html`<button class="button button-small button-primary">Approve${of}</button>`)}
+${form('reject', html`<button class="button button-small">Reject${of}</button>`)}
+</div>`
+  const since = fact('Waiting since', renderTime(updatedAt, now))
+  return card(client, { heading: 'h3', action, last: since })
+}
+
+function card(
+  client: ListedClient,
+  { heading, action, last }: { heading: 'h2' | 'h3'; action: Html; last: Html },
+): Html {
+  const { clientId, name, uri, type, status, settings } = client
+  const kind = badge(type === 'public' ? 'Public' : 'Confidential')
+  const words = html`${outsideLink(uri ?? undefined, name)} ${badge(...statuses[status])} ${kind}`
+  const title = html`${heading === 'h2' ? html`<h2>${words}</h2>` : html`<h3>${words}</h3>`}
+<p class="item-note">Client ID <code class="selectable">${clientId}</code></p>`
+  const uris = html`<ul>${client.redirectUris.map((uri) => html`<li><code>${uri}</code></li>`)}</ul>`
+  return listItem(
+    { tile: monogram(name), title, action },
+    html`<dl class="facts facts-wide">
+${fact('Redirect URIs', client.redirectUris.length > 0 ? uris : none)}
+${fact('Scopes', chips(client.scopes))}
+${fact('Grants', chips(client.grantTypes.map((grantType) => grantType.replace(/^urn:.*:/, ''))))}
+${last}
+</dl>
+<details class="all-settings">
+<summary>All settings<span class="visually-hidden"> of ${name}</span></summary>
+<dl>${Object.entries(settings).map(([field, value]) => setting(field, value))}</dl>
+</details>`,
+  )
+}
+
+const none = html`<span class="hint">None</span>`
+
+const chips = (words: readonly string[]) =>
+  words.length > 0
+    ? html`<ul class="chips chips-code">${words.map((word) => html`<li>${word}</li>`)}</ul>`
+    : none
+
+const setting = (field: string, value: unknown) =>
+  html`<div><dt><code>${field}</code></dt><dd><code>${shown(value)}</code></dd></div>`
+
+function shown(value: unknown): string {
+  if (typeof value === 'string') return value
+  const isList = Array.isArray(value) && value.every((item) => typeof item === 'string')
+  return isList ? value.join(' ') : JSON.stringify(value)
+}
+
+function clientMenu({ clientId, name, hasSecret, status }: ListedClient, csrfToken: string): Html {
+  const to = (verb: string) => ({
+    action: `/admin/clients/${encodeURIComponent(clientId)}/${verb}`,
+    csrfToken,
+  })
+  return actionMenu({ label: 'Manage', of: name }, [
+    hasSecret &&
+      postForm(
+        to('regenerate-secret'),
+        html`<p class="menu-text">Makes a new secret, shown to you once. The old one stops working at once.</p><button class="button">New secret</button>`,
+      ),
+    status === 'active'
+      ? postForm(
+          to('disable'),
+          html`<p class="menu-text">Nobody can sign in to ${name} any more, and its tokens end.</p><button class="button button-danger">Disable client</button>`,
+        )
+      : postForm(
+          to('enable'),
+          html`<p class="menu-text">Lets people sign in to ${name}.</p><button class="button">Enable client</button>`,
+        ),
+  ])
+}
+
+export interface ClientSecretPageProps extends AdminPageProps {
+  readonly clientId: string
+  readonly name: string
+  /** Missing for clients that have none. */
+  readonly clientSecret?: string
+}
+
+/** A client's credentials; the secret is shown this once. */
+export function renderClientSecretPage(props: ClientSecretPageProps): Html {
+  const { user, csrfToken, clientId, name, clientSecret } = props
+  return renderPage(
+    { title: `Credentials of ${name}`, user, csrfToken, nav: 'admin-clients' },
+    oneTime({
+      title: `Credentials of ${name}`,
+      warning:
+        clientSecret === undefined
+          ? undefined
+          : 'The secret is shown only once. Put it where the application keeps its secrets.',
+      values: html`${copyable('Client ID', clientId)}${clientSecret === undefined ? '' : copyable('Client secret', clientSecret)}`,
+      back: { href: '/admin/clients', text: 'Back to clients' },
+    }),
+  )
+}
