@@ -5,6 +5,7 @@
 import type { SQLWrapper } from 'drizzle-orm'
 import type { Database } from '#/database/client.ts'
 import { insertForEach, valuesFor } from '#/database/insert-for-each.ts'
+import { rowInserter } from '#/database/insert-row.ts'
 import { auditEvents } from '#/database/schema/audit-events.ts'
 
 const severities = {
@@ -70,9 +71,14 @@ export async function writeAudit(
   origin: AuditOrigin,
   ...events: AuditEvent[]
 ): Promise<void> {
-  if (!origin.enabled || events.length === 0) return
-  await db.insert(auditEvents).values(events.map((event) => rowOf(origin, event)))
+  if (!origin.enabled) return
+  const rows = events.map((event) => rowOf(origin, event))
+  const [row] = rows
+  if (row && rows.length === 1) await insertEvent(db, row)
+  else if (row) await db.insert(auditEvents).values(rows)
 }
+
+const insertEvent = rowInserter(auditEvents)
 
 /** An event as part of another, prepared statement: written for each row of `source`. */
 export const auditWith = (db: Database, source: SQLWrapper) =>

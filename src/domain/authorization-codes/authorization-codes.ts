@@ -1,7 +1,9 @@
 /** Authorization codes: issued once, consumed once by one atomic statement, remembered for a while to notice replays. */
-import { and, eq, isNull, lt } from 'drizzle-orm'
+import { and, eq, isNull, lt, sql } from 'drizzle-orm'
 import type { Database } from '#/database/client.ts'
 import { deleteBatch } from '#/database/delete-batch.ts'
+import { rowInserter } from '#/database/insert-row.ts'
+import { prepared, type Slots } from '#/database/prepared.ts'
 import {
   type AuthorizationCode,
   authorizationCodes,
@@ -42,7 +44,7 @@ export async function issueAuthorizationCode(
 ): Promise<string> {
   const { request, user, now } = grant
   const code = randomSecret()
-  await tx.insert(authorizationCodes).values({
+  await insertCode(tx, {
     codeHash: sha256(code),
     clientId: request.clientId,
     userId: user.id,
@@ -61,6 +63,7 @@ export async function issueAuthorizationCode(
     },
     authTime: grant.authTime,
     expiresAt: new Date(now.getTime() + grant.lifetimeMs),
+    consumedAt: null,
   })
   if (grant.announceEnd)
     await rememberSessionClient(tx, { sessionId: grant.sessionId, clientId: request.clientId })
@@ -77,18 +80,31 @@ export async function issueAuthorizationCode(
   return code
 }
 
+const insertCode = rowInserter(authorizationCodes)
+
 /** The code, if this call is the one that consumed it. A code of another client is not touched. */
 export async function consumeAuthorizationCode(
   tx: Database,
   { code, clientId, now }: { code: string; clientId: string; now: Date },
 ): Promise<AuthorizationCode | undefined> {
-  const rows = await tx
-    .update(authorizationCodes)
-    .set({ consumedAt: now })
-    .where(and(ofClient(code, clientId), isNull(authorizationCodes.consumedAt)))
-    .returning()
-  return rows[0]
+  return (await consumeCode(tx, { codeHash: sha256(code), clientId, now }))[0]
 }
+
+type KeyOfCode = Pick<AuthorizationCode, 'codeHash' | 'clientId'>
+
+const consumeCode = prepared((db, { codeHash, clientId, now }: Slots<KeyOfCode & { now: Date }>) =>
+  db
+    .update(authorizationCodes)
+    .set({ consumedAt: sql`${now}` })
+    .where(
+      and(
+        eq(authorizationCodes.codeHash, codeHash),
+        eq(authorizationCodes.clientId, clientId),
+        isNull(authorizationCodes.consumedAt),
+      ),
+    )
+    .returning(),
+)
 
 export async function findAuthorizationCode(
   tx: Database,

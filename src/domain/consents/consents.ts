@@ -1,6 +1,7 @@
 /** Consents: what a user approved for a client, at most one in force for each pair. */
-import { and, desc, eq, isNull } from 'drizzle-orm'
+import { and, desc, eq, isNull, type Placeholder } from 'drizzle-orm'
 import type { Database } from '#/database/client.ts'
+import { prepared, type Slots } from '#/database/prepared.ts'
 import { clients } from '#/database/schema/clients.ts'
 import { consents } from '#/database/schema/consents.ts'
 import { type AuditOrigin, writeAudit } from '#/domain/audit/audit.ts'
@@ -16,12 +17,16 @@ export async function findConsentedScope(
   userId: string,
   clientId: string,
 ): Promise<string | undefined> {
-  const [row] = await db
-    .select({ scope: consents.scope })
-    .from(consents)
-    .where(inForce(userId, clientId))
-  return row?.scope
+  return (await selectScope(db, { userId, clientId }))[0]?.scope
 }
+
+const inForce = (userId: string | Placeholder, clientId: string | Placeholder) =>
+  and(eq(consents.userId, userId), eq(consents.clientId, clientId), isNull(consents.revokedAt))
+
+const selectScope = prepared(
+  (db, { userId, clientId }: Slots<{ userId: string; clientId: string }>) =>
+    db.select({ scope: consents.scope }).from(consents).where(inForce(userId, clientId)),
+)
 
 export interface Approval {
   readonly user: { readonly id: string; readonly username: string }
@@ -145,6 +150,3 @@ export const listConsents = (db: Database, userId: string) =>
     .where(and(eq(consents.userId, userId), isNull(consents.revokedAt)))
     .orderBy(desc(consents.grantedAt))
     .limit(500)
-
-const inForce = (userId: string, clientId: string) =>
-  and(eq(consents.userId, userId), eq(consents.clientId, clientId), isNull(consents.revokedAt))

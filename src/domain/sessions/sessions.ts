@@ -19,6 +19,7 @@ import {
 } from 'drizzle-orm'
 import type { Database } from '#/database/client.ts'
 import { deleteBatch } from '#/database/delete-batch.ts'
+import { prepared, type Slots } from '#/database/prepared.ts'
 import { type Session, sessions } from '#/database/schema/sessions.ts'
 import { type User, users } from '#/database/schema/users.ts'
 import { announceEnds } from '#/domain/logout-deliveries/announce.ts'
@@ -43,16 +44,16 @@ export interface FoundSession {
 }
 
 /** One indexed join: never cached, so that a sign-out or a disabled user takes effect at the very next request. */
-export function findSession(db: Database, id: string): Promise<FoundSession | undefined> {
-  return span('sessions.find', async () => {
-    const rows = await db
-      .select({ session: sessions, user: users })
-      .from(sessions)
-      .leftJoin(users, eq(users.id, sessions.userId))
-      .where(eq(sessions.id, id))
-    return rows[0]
-  })
-}
+export const findSession = (db: Database, id: string): Promise<FoundSession | undefined> =>
+  span('sessions.find', async () => (await selectSession(db, { id }))[0])
+
+const selectSession = prepared((db, { id }: Slots<{ id: string }>) =>
+  db
+    .select({ session: sessions, user: users })
+    .from(sessions)
+    .leftJoin(users, eq(users.id, sessions.userId))
+    .where(eq(sessions.id, id)),
+)
 
 /** The rows that `judgeSession` accepts, as a condition; the fingerprint is the one thing only a request can know. */
 export const isLive = (now: Date): SQL =>

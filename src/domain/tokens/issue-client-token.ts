@@ -26,10 +26,8 @@ export function issueClientToken(
   const { clientId, resources, scope, now } = issue
   const familyId = crypto.randomUUID()
   const nobody = { userId: null, sessionId: null, authTime: null, details: {} }
-  const token = {
-    ...accessRow({ ...issue, grant: { ...nobody, familyId, clientId, resources: [...resources] } }),
-    ...neverSet,
-  }
+  const grant = { ...nobody, familyId, clientId, resources: [...resources] }
+  const token = accessRow({ ...issue, grant })
   return span('tokens.issue_client_token', async () => {
     const event = {
       type: 'CLIENT_CREDENTIALS_TOKEN_ISSUED',
@@ -67,11 +65,3 @@ const statement = (more: (db: Database, holder: SQLWrapper) => WithSubquery[]) =
 
 const store = statement(() => [])
 const storeAndTell = statement((db, holder) => [auditWith(db, holder)])
-
-/** What only refresh tokens and ended ones have. */
-const neverSet = {
-  secretHash: null,
-  familyExpiresAt: null,
-  revokedAt: null,
-  revocationReason: null,
-}

@@ -2,9 +2,21 @@
  * Access and refresh tokens as rows. A family is everything that one approval led to; it ends as a whole when a code
  * or refresh token of it is used twice. Signing happens elsewhere, after the rows have committed.
  */
-import { and, eq, gt, isNotNull, isNull, lt, or, type Placeholder, type SQL } from 'drizzle-orm'
+import {
+  and,
+  eq,
+  gt,
+  isNotNull,
+  isNull,
+  lt,
+  or,
+  type Placeholder,
+  type SQL,
+  sql,
+} from 'drizzle-orm'
 import type { Database } from '#/database/client.ts'
 import { deleteBatch } from '#/database/delete-batch.ts'
+import { rowInserter } from '#/database/insert-row.ts'
 import { prepared, type Slots } from '#/database/prepared.ts'
 import { authorizationCodes } from '#/database/schema/authorization-codes.ts'
 import { type Client, clients } from '#/database/schema/clients.ts'
@@ -55,30 +67,41 @@ export interface NewTokens {
 /** Inserts the rows of a response; answers the access token's. The caller holds the lock of `entitle…`. */
 export async function insertTokens(tx: Database, issue: NewTokens): Promise<Token> {
   const { refresh } = issue
-  const [access] = await tx
-    .insert(tokens)
-    .values([accessRow(issue), ...(refresh ? [refreshRow(issue, refresh)] : [])])
-    .returning()
-  if (!access) throw new Error('the tokens were not inserted')
+  const access = accessRow(issue)
+  await Promise.all([
+    insertToken(tx, access),
+    refresh && insertToken(tx, refreshRow(issue, refresh)),
+  ])
   return access
 }
 
+const insertToken = rowInserter(tokens)
+
 /** The row of an access token. */
-export const accessRow = ({ grant, scope, resources, dpopJkt, lifetimes, now }: NewTokens) => ({
+export const accessRow = ({
+  grant,
+  scope,
+  resources,
+  dpopJkt,
+  lifetimes,
+  now,
+}: NewTokens): Token => ({
   ...common(grant, now),
-  type: 'access' as const,
+  type: 'access',
   scope,
   resources: [...(resources ?? grant.resources)],
   dpopJkt,
+  secretHash: null,
+  familyExpiresAt: null,
   expiresAt: later(now, lifetimes.accessMs),
 })
 
-function refreshRow({ grant, lifetimes, now }: NewTokens, refresh: NewRefreshToken) {
+function refreshRow({ grant, lifetimes, now }: NewTokens, refresh: NewRefreshToken): Token {
   const familyExpiresAt = refresh.familyExpiresAt ?? later(now, lifetimes.familyMs)
   const expiresAt = later(now, lifetimes.refreshMs)
   return {
     ...common(grant, now),
-    type: 'refresh' as const,
+    type: 'refresh',
     scope: refresh.scope,
     resources: grant.resources,
     dpopJkt: refresh.dpopJkt,
@@ -97,6 +120,8 @@ const common = (grant: TokenGrant, now: Date) => ({
   authTime: grant.authTime,
   details: grant.details,
   createdAt: now,
+  revokedAt: null,
+  revocationReason: null,
 })
 
 const later = (now: Date, ms: number) => new Date(now.getTime() + ms)
@@ -110,7 +135,27 @@ export async function entitleCode(
   tx: Database,
   { code, clientId }: { code: string; clientId: string },
 ): Promise<User | undefined> {
-  const rows = await tx
+  return (await selectEntitledToCode(tx, { hash: sha256(code), clientId }))[0]?.user
+}
+
+/** The same for a refresh token. */
+export async function entitleRefreshToken(
+  tx: Database,
+  { token, clientId }: { token: string; clientId: string },
+): Promise<User | undefined> {
+  return (await selectEntitledToToken(tx, { hash: sha256(token), clientId }))[0]?.user
+}
+
+type Held = Slots<{ hash: string; clientId: string }>
+
+const consentInForce = and(
+  eq(consents.userId, users.id),
+  eq(consents.clientId, clients.clientId),
+  isNull(consents.revokedAt),
+)
+
+const selectEntitledToCode = prepared((db, { hash, clientId }: Held) =>
+  db
     .select({ user: users })
     .from(authorizationCodes)
     .innerJoin(users, and(eq(users.id, authorizationCodes.userId), eq(users.isActive, true)))
@@ -119,33 +164,19 @@ export async function entitleCode(
       and(eq(clients.clientId, authorizationCodes.clientId), eq(clients.status, 'active')),
     )
     .innerJoin(consents, consentInForce)
-    .where(
-      and(eq(authorizationCodes.codeHash, sha256(code)), eq(authorizationCodes.clientId, clientId)),
-    )
-    .for('key share', { of: [users, clients] })
-  return rows[0]?.user
-}
+    .where(and(eq(authorizationCodes.codeHash, hash), eq(authorizationCodes.clientId, clientId)))
+    .for('key share', { of: [users, clients] }),
+)
 
-/** The same for a refresh token. */
-export async function entitleRefreshToken(
-  tx: Database,
-  { token, clientId }: { token: string; clientId: string },
-): Promise<User | undefined> {
-  const rows = await tx
+const selectEntitledToToken = prepared((db, { hash, clientId }: Held) =>
+  db
     .select({ user: users })
     .from(tokens)
     .innerJoin(users, and(eq(users.id, tokens.userId), eq(users.isActive, true)))
     .innerJoin(clients, and(eq(clients.clientId, tokens.clientId), eq(clients.status, 'active')))
     .innerJoin(consents, consentInForce)
-    .where(and(eq(tokens.secretHash, sha256(token)), eq(tokens.clientId, clientId)))
-    .for('key share', { of: [users, clients] })
-  return rows[0]?.user
-}
-
-const consentInForce = and(
-  eq(consents.userId, users.id),
-  eq(consents.clientId, clients.clientId),
-  isNull(consents.revokedAt),
+    .where(and(eq(tokens.secretHash, hash), eq(tokens.clientId, clientId)))
+    .for('key share', { of: [users, clients] }),
 )
 
 export async function findRefreshToken(tx: Database, token: string): Promise<Token | undefined> {
@@ -157,34 +188,49 @@ export async function findRefreshToken(tx: Database, token: string): Promise<Tok
   )[0]
 }
 
+interface PresentedToken {
+  readonly token: string
+  readonly clientId: string
+  readonly now: Date
+}
+
 /** A refresh token that may be used; held until the transaction ends, so that nobody ends its family meanwhile. */
 export async function holdRefreshToken(
   tx: Database,
-  presented: { token: string; clientId: string; now: Date },
+  { token, clientId, now }: PresentedToken,
 ): Promise<Token | undefined> {
-  return (await tx.select().from(tokens).where(usable(presented)).for('share'))[0]
+  return (await selectUsable(tx, { hash: sha256(token), clientId, now }))[0]
 }
 
 /** Revokes the refresh token for its successor, if this call is the first to use it. */
 export async function rotateRefreshToken(
   tx: Database,
-  presented: { token: string; clientId: string; now: Date },
+  { token, clientId, now }: PresentedToken,
 ): Promise<Token | undefined> {
-  const rows = await tx
-    .update(tokens)
-    .set({ revokedAt: presented.now, revocationReason: 'rotation' })
-    .where(usable(presented))
-    .returning()
-  return rows[0]
+  return (await revokeUsable(tx, { hash: sha256(token), clientId, now }))[0]
 }
 
-const usable = ({ token, clientId, now }: { token: string; clientId: string; now: Date }) =>
+type Presented = Slots<{ hash: string; clientId: string; now: Date }>
+
+const usable = ({ hash, clientId, now }: Presented) =>
   and(
-    eq(tokens.secretHash, sha256(token)),
+    eq(tokens.secretHash, hash),
     eq(tokens.clientId, clientId),
     isNull(tokens.revokedAt),
     gt(tokens.expiresAt, now),
   )
+
+const selectUsable = prepared((db, presented: Presented) =>
+  db.select().from(tokens).where(usable(presented)).for('share'),
+)
+
+const revokeUsable = prepared((db, presented: Presented) =>
+  db
+    .update(tokens)
+    .set({ revokedAt: sql`${presented.now}`, revocationReason: 'rotation' })
+    .where(usable(presented))
+    .returning(),
+)
 
 /** A token that would be accepted, with its client and (unless the client acts for itself) its user. */
 export interface LiveToken {
