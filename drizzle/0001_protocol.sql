@@ -9,11 +9,12 @@ CREATE TABLE "device_codes" (
 	"ip" text NOT NULL,
 	"requester" text NOT NULL,
 	"user_id" uuid,
-	"session_id" uuid,
 	"auth_time" timestamp with time zone,
+	"details" jsonb DEFAULT '{}'::jsonb NOT NULL,
 	"family_id" uuid NOT NULL,
 	"interval_seconds" integer NOT NULL,
 	"last_polled_at" timestamp with time zone,
+	"last_polled_too_early" boolean DEFAULT false NOT NULL,
 	"created_at" timestamp with time zone NOT NULL,
 	"decided_at" timestamp with time zone,
 	"expires_at" timestamp with time zone NOT NULL,
@@ -105,7 +106,7 @@ ALTER TABLE "session_clients" ADD CONSTRAINT "session_clients_session_id_session
 ALTER TABLE "session_clients" ADD CONSTRAINT "session_clients_client_id_clients_client_id_fk" FOREIGN KEY ("client_id") REFERENCES "public"."clients"("client_id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
 CREATE UNIQUE INDEX "device_codes_device_code" ON "device_codes" USING btree ("device_code_hash");--> statement-breakpoint
 CREATE UNIQUE INDEX "device_codes_user_code" ON "device_codes" USING btree ("user_code_hash");--> statement-breakpoint
-CREATE INDEX "device_codes_open" ON "device_codes" USING btree ("expires_at","status") WHERE "device_codes"."status" in ('pending', 'approved');--> statement-breakpoint
+CREATE INDEX "device_codes_open" ON "device_codes" USING btree ("expires_at","status","client_id") WHERE "device_codes"."status" in ('pending', 'approved');--> statement-breakpoint
 CREATE INDEX "device_codes_expiry" ON "device_codes" USING btree ("expires_at");--> statement-breakpoint
 CREATE INDEX "device_codes_user" ON "device_codes" USING btree ("user_id");--> statement-breakpoint
 CREATE INDEX "device_codes_client" ON "device_codes" USING btree ("client_id");--> statement-breakpoint

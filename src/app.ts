@@ -12,6 +12,7 @@ import { createPasswords } from '#/domain/users/passwords.ts'
 import { accountRoutes } from '#/endpoints/account/routes.ts'
 import { adminRoutes } from '#/endpoints/admin/routes.ts'
 import { authorizeRoutes } from '#/endpoints/authorize/routes.ts'
+import { deviceRoutes } from '#/endpoints/device/routes.ts'
 import { discoveryRoutes } from '#/endpoints/discovery/routes.ts'
 import { healthRoutes } from '#/endpoints/health/routes.ts'
 import { introspectRoutes } from '#/endpoints/introspect/routes.ts'
@@ -96,96 +97,69 @@ export function createApp(parts: AppParts): Hono<AppEnv> {
 }
 
 function mountEndpoints(app: Hono<AppEnv>, parts: AppParts) {
-  const { config, secrets, db, clients, keys, redis, fetchDocument } = parts
-  const issuer = config.BASE_URL
+  const house = furnish(parts)
+  mountPages(app, parts, house)
+  mountProtocol(app, parts, house)
+}
+
+type House = ReturnType<typeof furnish>
+
+/** What endpoints share. */
+function furnish({ config, secrets, db, clients, keys, redis }: AppParts) {
   const sealing = { secrets, secure: config.secure }
   const cookies = createSessionCookies(sealing)
-  const csrf = createCsrf(sealing)
   const policy = sessionPolicy(config)
-  const sessions = createSessionAccess({ db, cookies, policy })
-  const passwords = createPasswords()
-  const limits = createRateLimits({ enabled: config.ENABLE_RATE_LIMIT, redis })
-  app.route(
-    '/',
-    loginRoutes({
-      db,
-      cookies,
-      policy,
-      passwords,
-      clients,
-      sessions,
-      csrf,
-      limits: loginLimits(limits, config),
-      knownBrowsers: createKnownBrowsers(sealing),
-    }),
-  )
-  app.route('/', logoutRoutes({ db, issuer, clients, keys, cookies, sessions, csrf }))
-  const authorization = authorizationPolicy(config, limits)
-  app.route('/', authorizeRoutes({ db, issuer, clients, keys, sessions, csrf, ...authorization }))
-  mountBackChannel(app, parts, limits)
+  return {
+    db,
+    issuer: config.BASE_URL,
+    secrets,
+    clients,
+    keys,
+    cookies,
+    policy,
+    csrf: createCsrf(sealing),
+    sessions: createSessionAccess({ db, cookies, policy }),
+    passwords: createPasswords(),
+    knownBrowsers: createKnownBrowsers(sealing),
+    limits: createRateLimits({ enabled: config.ENABLE_RATE_LIMIT, redis }),
+  }
+}
+
+/** What people see. */
+function mountPages(app: Hono<AppEnv>, { config, fetchDocument }: AppParts, house: House) {
+  const { limits } = house
+  app.route('/', loginRoutes({ ...house, limits: loginLimits(limits, config) }))
+  app.route('/', logoutRoutes(house))
   const passwordLimiter = limits.limiter({
     name: 'password',
     endpoint: '/account/security/password',
     perMinute: config.LOGIN_RATE_LIMIT,
   })
-  app.route('/', accountRoutes({ db, cookies, sessions, csrf, passwords, passwordLimiter }))
-  const outbound = { fetchDocument, loopbackHttp: config.OUTBOUND_PRIVATE_ADDRESSES }
-  app.route('/', adminRoutes({ db, clients, sessions, csrf, passwords, ...outbound }))
+  app.route('/', accountRoutes({ ...house, passwordLimiter }))
+  const loopbackHttp = config.OUTBOUND_PRIVATE_ADDRESSES
+  app.route('/', adminRoutes({ ...house, fetchDocument, loopbackHttp }))
 }
 
-/** What programs ask. */
-function mountBackChannel(app: Hono<AppEnv>, parts: AppParts, limits: RateLimits) {
-  const { config, secrets, db, clients, keys, fetchDocument } = parts
-  const issuer = config.BASE_URL
-  const { authentication, dpop } = clientProofs(parts)
-  app.route(
-    '/',
-    tokenRoutes({
-      db,
-      issuer,
-      authentication,
-      dpop,
-      keys,
-      secrets,
-      ...tokenPolicy(config, limits),
-    }),
-  )
-  app.route(
-    '/',
-    introspectRoutes({
-      db,
-      issuer,
-      authentication,
-      keys,
-      requireOwnership: config.INTROSPECTION_REQUIRE_OWNERSHIP,
-      ...clientLimits(limits, {
-        name: 'introspect',
-        endpoint: '/oauth/introspect',
-        perMinute: config.INTROSPECT_RATE_LIMIT,
-        perMinuteAndClient: config.CLIENT_RATE_LIMIT,
-      }),
-    }),
-  )
-  app.route(
-    '/',
-    revokeRoutes({
-      db,
-      issuer,
-      authentication,
-      keys,
-      ...clientLimits(limits, {
-        name: 'revoke',
-        endpoint: '/oauth/revoke',
-        perMinute: config.REVOKE_RATE_LIMIT,
-        perMinuteAndClient: config.CLIENT_RATE_LIMIT,
-      }),
-    }),
-  )
-  app.route('/', userinfoRoutes({ db, issuer, keys, dpop }))
-  app.route('/', tokeninfoRoutes({ db, issuer, keys, dpop }))
+/** What clients talk to, and where they send people. */
+function mountProtocol(app: Hono<AppEnv>, parts: AppParts, house: House) {
+  const { config, fetchDocument } = parts
+  const { limits } = house
+  const proofs = clientProofs(parts)
+  app.route('/', authorizeRoutes({ ...house, ...authorizationPolicy(config, limits) }))
+  app.route('/', tokenRoutes({ ...house, ...proofs, ...tokenPolicy(config, limits) }))
+  app.route('/', deviceRoutes({ ...house, ...proofs, ...devicePolicy(config, limits) }))
+  app.route('/', introspectRoutes({ ...house, ...proofs, ...introspectionPolicy(config, limits) }))
+  const revocation = backChannelLimits(config, limits, {
+    name: 'revoke',
+    endpoint: '/oauth/revoke',
+    perMinute: config.REVOKE_RATE_LIMIT,
+  })
+  app.route('/', revokeRoutes({ ...house, ...proofs, ...revocation }))
+  app.route('/', userinfoRoutes({ ...house, ...proofs }))
+  app.route('/', tokeninfoRoutes({ ...house, ...proofs }))
   const registration = registrationPolicy(config, limits)
-  app.route('/', registerRoutes({ db, issuer, clients, fetchDocument, ...registration }))
-  app.route('/', discoveryRoutes({ issuer, keys, registration: registration.enabled }))
+  app.route('/', registerRoutes({ ...house, fetchDocument, ...registration }))
+  app.route('/', discoveryRoutes({ ...house, registration: registration.enabled }))
 }
 
 /** How clients prove who they are and which keys they hold. */
@@ -218,6 +192,24 @@ const authorizationPolicy = (config: Config, limits: RateLimits) => ({
   pkceRequired: config.PKCE_REQUIRED,
 })
 
+const devicePolicy = (config: Config, limits: RateLimits) => {
+  const verifyLimiter = (name: string) =>
+    limits.limiter({
+      name,
+      endpoint: '/device/verify',
+      perMinute: config.DEVICE_VERIFY_RATE_LIMIT,
+    })
+  return {
+    lifetimeMs: config.DEVICE_CODE_EXPIRATION,
+    codeLimiter: limits.limiter({
+      name: 'device-code',
+      endpoint: '/oauth/device/code',
+      perMinute: config.DEVICE_CODE_RATE_LIMIT,
+    }),
+    verifyLimiters: [verifyLimiter('device-verify'), verifyLimiter('device-verify-session')],
+  } as const
+}
+
 const tokenPolicy = (config: Config, limits: RateLimits) => ({
   lifetimes: {
     profiles: {
@@ -244,24 +236,38 @@ const tokenPolicy = (config: Config, limits: RateLimits) => ({
   clientTokenMs: config.CLIENT_CREDENTIALS_TOKEN_EXPIRATION,
   refreshTokens: config.ENABLE_REFRESH_TOKENS,
   rotation: config.ENABLE_TOKEN_ROTATION,
-  ...clientLimits(limits, {
+  ...backChannelLimits(config, limits, {
     name: 'token',
     endpoint: '/oauth/token',
     perMinute: config.TOKEN_RATE_LIMIT,
-    perMinuteAndClient: config.CLIENT_RATE_LIMIT,
+  }),
+  pollLimiter: limits.limiter({
+    name: 'token-device',
+    endpoint: '/oauth/token',
+    perMinute: config.DEVICE_POLL_RATE_LIMIT,
+  }),
+})
+
+const introspectionPolicy = (config: Config, limits: RateLimits) => ({
+  requireOwnership: config.INTROSPECTION_REQUIRE_OWNERSHIP,
+  ...backChannelLimits(config, limits, {
+    name: 'introspect',
+    endpoint: '/oauth/introspect',
+    perMinute: config.INTROSPECT_RATE_LIMIT,
   }),
 })
 
 /** One limit for whoever has proven nothing, one for whoever has. */
-const clientLimits = (
+const backChannelLimits = (
+  config: Config,
   limits: RateLimits,
-  limit: Parameters<RateLimits['limiter']>[0] & { perMinuteAndClient: number },
+  limit: Parameters<RateLimits['limiter']>[0],
 ) => ({
   addressLimiter: limits.limiter(limit),
   clientLimiter: limits.limiter({
     ...limit,
     name: `${limit.name}-client`,
-    perMinute: limit.perMinuteAndClient,
+    perMinute: config.CLIENT_RATE_LIMIT,
   }),
 })
 

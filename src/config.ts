@@ -251,6 +251,11 @@ export const settings = {
     '1m',
     'Life of an authorization code (RFC 6749 advises 10 minutes at most).',
   ),
+  DEVICE_CODE_EXPIRATION: tokens(
+    positiveDuration,
+    '30m',
+    'Life of a device code: how long somebody has to answer a device (RFC 8628).',
+  ),
   JWT_EXPIRATION: tokens(
     positiveDuration,
     '1h',
@@ -422,6 +427,21 @@ export const settings = {
     rate,
     '20',
     'Requests per minute and address to `/oauth/revoke` without a valid client secret.',
+  ),
+  DEVICE_CODE_RATE_LIMIT: limits(
+    rate,
+    '10',
+    'Requests per minute and address to `/oauth/device/code`.',
+  ),
+  DEVICE_VERIFY_RATE_LIMIT: limits(
+    rate,
+    '10',
+    'Device codes that one address, and one session, may try per minute.',
+  ),
+  DEVICE_POLL_RATE_LIMIT: limits(
+    rate,
+    '240',
+    'Requests per minute and address to `/oauth/token` by devices of public clients that wait for their user; each asks 12 times a minute.',
   ),
   CLIENT_RATE_LIMIT: limits(
     rate,

@@ -32,6 +32,11 @@ export const oauthErrors = {
     'invalid_target',
     'invalid_dpop_proof',
     'use_dpop_nonce',
+    // RFC 8628 §3.5.
+    'authorization_pending',
+    'slow_down',
+    'access_denied',
+    'expired_token',
     'server_error',
   ],
   // RFC 7591 §3.2.2; the last but one is ours.
@@ -59,6 +64,14 @@ export const oauthErrors = {
     'insufficient_scope',
     'invalid_dpop_proof',
     'use_dpop_nonce',
+    'server_error',
+  ],
+  '/oauth/device/code': [
+    'invalid_request',
+    'invalid_client',
+    'unauthorized_client',
+    'invalid_scope',
+    'invalid_target',
     'server_error',
   ],
 } as const

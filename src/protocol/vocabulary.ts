@@ -119,6 +119,21 @@ export type ConsentDecision = (typeof consentDecisions)[number]
 /** RFC 8628: what became of a device code. `expired` ones are those that nobody redeemed in time. */
 export const deviceCodeStatuses = ['pending', 'approved', 'denied', 'redeemed', 'expired'] as const
 
+/** How a device code ends; each ends once. */
+export const deviceCodeEnds = ['redeemed', 'denied', 'expired'] as const
+export type DeviceCodeEnd = (typeof deviceCodeEnds)[number]
+
+/** RFC 8628 §3.5: what a device that asks for its tokens is answered. */
+export const devicePollResults = [
+  'success',
+  'pending',
+  'slow_down',
+  'expired',
+  'denied',
+  'invalid',
+] as const
+export type DevicePollResult = (typeof devicePollResults)[number]
+
 /** What a row of `tokens` can be. ID tokens are signed and handed out, never stored. */
 export const storedTokenTypes = ['access', 'refresh'] as const
 export type StoredTokenType = (typeof storedTokenTypes)[number]
@@ -168,6 +183,7 @@ export const populationGroups = [
   'tokens',
   'consents',
   'logout_deliveries',
+  'device_codes',
 ] as const
 export type PopulationGroup = (typeof populationGroups)[number]
 
@@ -180,6 +196,8 @@ export const rateLimitedEndpoints = [
   '/oauth/register',
   '/oauth/introspect',
   '/oauth/revoke',
+  '/oauth/device/code',
+  '/device/verify',
 ] as const
 export type RateLimitedEndpoint = (typeof rateLimitedEndpoints)[number]
 
@@ -197,6 +215,8 @@ export const sweeperTasks = [
   'audit_events',
   'used_proofs',
   'signing_keys',
+  'device_codes_expired',
+  'device_codes',
 ] as const
 export type SweeperTask = (typeof sweeperTasks)[number]
 

@@ -37,6 +37,20 @@ export const deliveryBuckets = [
 /** Garbage collections. */
 export const gcBuckets = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1]
 
+/** A person who fetches another device, signs in and answers: from seconds to half an hour. */
+export const approvalBuckets = [
+  5,
+  10,
+  20,
+  30,
+  1 * minutes,
+  2 * minutes,
+  5 * minutes,
+  10 * minutes,
+  20 * minutes,
+  30 * minutes,
+]
+
 /** Browser sessions: from a glance to a month of remember-me. */
 export const sessionBuckets = [
   1 * minutes,

@@ -2,6 +2,7 @@
  * Every series this server exports: name, unit, meaning, label values, buckets. THE one home of that fact;
  * the Recorder, the gauges, docs/METRICS.md, and the tests of dashboards and rules are derived from it.
  */
+import { devices } from './catalogue/devices.ts'
 import { housekeeping, populations } from './catalogue/housekeeping.ts'
 import { keys } from './catalogue/keys.ts'
 import { consents, logouts, sessions, signIns } from './catalogue/people.ts'
@@ -17,6 +18,7 @@ export const catalogue = {
   ...consents,
   ...tokens,
   ...keys,
+  ...devices,
   ...populations,
   ...housekeeping,
   ...http,
@@ -32,6 +34,7 @@ export const catalogueGroups: Readonly<Record<string, Readonly<Record<string, Se
   Consents: consents,
   'Codes and tokens': tokens,
   'Signing keys': keys,
+  Devices: devices,
   Populations: populations,
   'Limits, caches, housekeeping': housekeeping,
   HTTP: http,

@@ -6,6 +6,7 @@
 import type { Meter } from '@opentelemetry/api'
 import type { Instruments } from './instruments.ts'
 import type { Log } from './log.ts'
+import { devices } from './recorder/devices.ts'
 import { housekeeping, limitsAndCaches, populations } from './recorder/housekeeping.ts'
 import { consents, logouts, sessions, signIns } from './recorder/people.ts'
 import { clients, tokens } from './recorder/tokens.ts'
@@ -22,6 +23,7 @@ export function createRecorder(meter: Meter, log?: Pick<Log, 'warn'>) {
     ...logouts(instruments),
     ...consents(instruments),
     ...tokens(instruments),
+    ...devices(instruments),
     ...clients(instruments),
     ...limitsAndCaches(instruments),
     ...housekeeping(instruments),

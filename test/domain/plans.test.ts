@@ -4,6 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import {
   clientsQuery,
   consentsQuery,
+  deviceCodesQuery,
   sessionsQuery,
   tokensQuery,
   usersQuery,
@@ -38,9 +39,14 @@ async function seed() {
         from generate_series(1, 3) n, users u`,
     sql`insert into consents (user_id, client_id, scope, granted_at, revoked_at)
         select u.id, 'c' || n, 'openid', now(), case when n = 1 and u.username like 'u2%' then null else now() end from generate_series(1, 3) n, users u`,
+    sql`insert into device_codes (id, device_code_hash, user_code_hash, client_id, scope, ip, requester, family_id, interval_seconds, status, created_at, expires_at)
+        select gen_random_uuid(), 'd' || n, 'u' || n, 'c' || n, 'openid', '192.0.2.1', 'curl', gen_random_uuid(), 5,
+               case when n % 20 <> 0 then 'redeemed' when n % 40 = 0 then 'pending' else 'approved' end, now(),
+               now() + case when n % 3 = 0 then interval '10 minutes' else interval '-1 minute' end
+        from generate_series(1, 20000) n`,
   ]
   for (const statement of statements) await database.db.execute(statement)
-  for (const table of ['users', 'clients', 'sessions', 'tokens', 'consents']) {
+  for (const table of ['users', 'clients', 'sessions', 'tokens', 'consents', 'device_codes']) {
     await database.db.execute(sql`vacuum analyze ${sql.identifier(table)}`)
   }
 }
@@ -73,6 +79,10 @@ describe('the plan of each population count', () => {
     tokens: {
       query: () => tokensQuery(database.db, now),
       indexes: ['tokens_live', 'users_inactive'],
+    },
+    'device codes': {
+      query: () => deviceCodesQuery(database.db, now),
+      indexes: ['device_codes_open', 'clients_not_active'],
     },
     consents: { query: () => consentsQuery(database.db), indexes: ['consents_in_force'] },
   }

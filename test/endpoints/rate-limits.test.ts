@@ -1,9 +1,11 @@
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { connectRedis } from '#/boot/redis.ts'
+import { deviceCodeGrantType } from '#/protocol/grant-types.ts'
 import { createLog } from '#/telemetry/log.ts'
 import { createRateLimits, enforceLimit, type Limiter } from '#/web/rate-limit.ts'
 import { startTestApp, type TestApp } from '../support/app.ts'
 import { type Browser, csrfTokenOf, openBrowser } from '../support/browser.ts'
+import { addDeviceClient } from '../support/devices.ts'
 import { authorizePath, postToken } from '../support/flow.ts'
 import { addClient, addUser, testPassword } from '../support/people.ts'
 import { mount } from './mount.ts'
@@ -17,6 +19,9 @@ const limits = {
   AUTHORIZE_RATE_LIMIT: '3',
   TOKEN_RATE_LIMIT: '4',
   CLIENT_RATE_LIMIT: '6',
+  DEVICE_CODE_RATE_LIMIT: '3',
+  DEVICE_VERIFY_RATE_LIMIT: '4',
+  DEVICE_POLL_RATE_LIMIT: '8',
 }
 
 let app: TestApp
@@ -282,6 +287,76 @@ describe('limits of /oauth/token', () => {
     for (let n = 0; n < 6; n += 1)
       statuses.push((await postToken(at(ip), grant, basic(client.clientId, `guess-${n}`))).status)
     expect(statuses).toEqual([...times(4, 401), 429, 429])
+  })
+})
+
+describe('limits of the device grant', () => {
+  const askForCodes = (clientId: string, ip: string) =>
+    app.request('/oauth/device/code', {
+      method: 'POST',
+      body: new URLSearchParams({ client_id: clientId }),
+      ip,
+    })
+
+  it('count requests for codes by address, refused ones too, and issue none beyond the limit', async () => {
+    const { client } = await addDeviceClient(app.database.db)
+    const ip = newAddress()
+    expect((await askForCodes(client.clientId, ip)).status).toBe(200)
+    expect((await askForCodes('nobody', ip)).status).toBe(401)
+    expect((await askForCodes(client.clientId, ip)).status).toBe(200)
+    const { result, moved } = await observeUnchanged(app, () => askForCodes(client.clientId, ip))
+    expect(result.status).toBe(429)
+    expect(await result.json()).toMatchObject({ error: 'rate_limit_exceeded' })
+    expect(moved).toEqual({
+      ...checked('/oauth/device/code', 'limited'),
+      ...exceeded('/oauth/device/code'),
+    })
+    expect((await askForCodes(client.clientId, newAddress())).status).toBe(200)
+  })
+
+  const tryCode = (browser: Browser, user_code = 'BCDF-GHJK') =>
+    browser.submit('/device', '/device/verify', { user_code })
+
+  it('hold back guessing of user codes from one address, whoever is signed in there', async () => {
+    const ip = newAddress()
+    const people = [openBrowser(app, { ip }), openBrowser(app, { ip })] as const
+    for (const browser of people) await browser.signIn((await addUser(app.database.db)).username)
+    for (const n of [0, 1, 0, 1] as const) expect((await tryCode(people[n])).status).toBe(400)
+    const { client } = await addDeviceClient(app.database.db)
+    const asked = await askForCodes(client.clientId, newAddress())
+    const { user_code } = (await asked.json()) as { user_code: string }
+    const { result, moved } = await observeUnchanged(app, () => tryCode(people[0], user_code))
+    expect(result.status).toBe(429)
+    expect(result.headers.get('content-type')).toMatch(/^text\/html/)
+    expect(moved).toEqual({
+      ...checked('/device/verify', 'limited'),
+      ...exceeded('/device/verify'),
+    })
+  })
+
+  it('hold back guessing of user codes in one session, wherever it comes from', async () => {
+    const browser = openBrowser(app, { ip: newAddress() })
+    await browser.signIn((await addUser(app.database.db)).username)
+    const elsewhere = () => openBrowser(app, { ip: newAddress(), cookies: browser.cookies })
+    for (let n = 0; n < 4; n += 1) expect((await tryCode(elsewhere())).status).toBe(400)
+    expect((await tryCode(elsewhere())).status).toBe(429)
+  })
+
+  it('leave room for several devices that wait behind one address, and still have an end', async () => {
+    const { client } = await addDeviceClient(app.database.db)
+    const ip = newAddress()
+    const send = (fields: Record<string, string>) =>
+      app.request('/oauth/token', { method: 'POST', body: new URLSearchParams(fields), ip })
+    const poll = () =>
+      send({ grant_type: deviceCodeGrantType, client_id: client.clientId, device_code: 'x' })
+    for (let n = 0; n < 8; n += 1) expect((await poll()).status).toBe(400)
+    expect((await poll()).status).toBe(429)
+    const refresh = { grant_type: 'refresh_token', client_id: client.clientId, refresh_token: 'x' }
+    expect((await send(refresh)).status).toBe(400)
+    // What is no poll at all counts with everything else.
+    const bare = { grant_type: deviceCodeGrantType, client_id: client.clientId }
+    for (let n = 0; n < 3; n += 1) expect((await send(bare)).status).toBe(400)
+    expect((await send(bare)).status).toBe(429)
   })
 })
 

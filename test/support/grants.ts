@@ -17,18 +17,12 @@ export const lifetimes = {
   familyMs: 90 * 86_400_000,
 }
 
-export async function addCode(
-  db: Database,
-  user: User,
-  clientId: string,
-  scope = 'openid offline_access',
-) {
-  const now = new Date()
-  const sessionId = crypto.randomUUID()
+export async function addSession(db: Database, user: User, now = new Date()): Promise<string> {
+  const id = crypto.randomUUID()
   await startSession(
     db,
     {
-      id: sessionId,
+      id,
       user,
       source: 'local',
       browser: 'Firefox',
@@ -43,6 +37,17 @@ export async function addCode(
     },
     systemOrigin,
   )
+  return id
+}
+
+export async function addCode(
+  db: Database,
+  user: User,
+  clientId: string,
+  scope = 'openid offline_access',
+) {
+  const now = new Date()
+  const sessionId = await addSession(db, user, now)
   await grantConsent(db, { user, clientId, scope, now }, systemOrigin)
   return issueAuthorizationCode(
     db,

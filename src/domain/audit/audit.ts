@@ -19,6 +19,11 @@ const severities = {
   AUTHORIZATION_CODE_GENERATED: 'info',
   AUTHORIZATION_CODE_DENIED: 'info',
   AUTHORIZATION_CODE_EXCHANGED: 'info',
+  DEVICE_CODE_GENERATED: 'info',
+  DEVICE_CODE_REFUSED: 'warning',
+  DEVICE_CODE_AUTHORIZED: 'info',
+  DEVICE_CODE_DENIED: 'info',
+  DEVICE_CODE_EXCHANGED: 'info',
   TOKEN_REFRESHED: 'info',
   TOKEN_REVOKED: 'info',
   CLIENT_CREDENTIALS_TOKEN_ISSUED: 'info',
@@ -59,7 +64,14 @@ export interface AuditEvent {
   readonly actor?: { readonly id: string; readonly username?: string } | undefined
   readonly clientId?: string
   readonly resource?: {
-    readonly type: 'user' | 'session' | 'client' | 'consent' | 'token_family' | 'limiter'
+    readonly type:
+      | 'user'
+      | 'session'
+      | 'client'
+      | 'consent'
+      | 'token_family'
+      | 'limiter'
+      | 'device_code'
     readonly id: string
   }
   readonly details?: Readonly<Record<string, string | number | boolean>>

@@ -6,6 +6,7 @@ import { clients } from '#/database/schema/clients.ts'
 import { consents } from '#/database/schema/consents.ts'
 import { type AuditOrigin, writeAudit } from '#/domain/audit/audit.ts'
 import { discardAuthorizationCodes } from '#/domain/authorization-codes/authorization-codes.ts'
+import { discardApprovedDeviceCodes } from '#/domain/device-codes/device-codes.ts'
 import { type RevokedTokens, revokeTokensOfConsent } from '#/domain/tokens/revoke-tokens.ts'
 import { lockUser } from '#/domain/users/lock-user.ts'
 import { isScopeWithin, mergeScopes, scopeWords } from '#/protocol/scopes.ts'
@@ -74,6 +75,8 @@ async function widen(tx: Database, { user, clientId, scope, now }: Approval): Pr
 export interface RevokedConsent {
   readonly clientId: string
   readonly tokens: RevokedTokens
+  /** Device codes that were approved and not yet redeemed. */
+  readonly deviceCodes: number
 }
 
 /** Takes back a user's own consent, and with it the client's tokens; undefined when there was none in force. */
@@ -94,6 +97,7 @@ export function revokeConsent(
       const of = { userId: user.id, clientId: revoked.clientId }
       const tokens = await revokeTokensOfConsent(tx, of, now)
       await discardAuthorizationCodes(tx, of)
+      const deviceCodes = await discardApprovedDeviceCodes(tx, of, now)
       await writeAudit(tx, origin, {
         type: 'USER_AUTHORIZATION_REVOKED',
         at: now,
@@ -102,7 +106,7 @@ export function revokeConsent(
         resource: { type: 'consent', id },
         details: { access_ended: tokens.access, refresh_ended: tokens.refresh },
       })
-      return { clientId: revoked.clientId, tokens }
+      return { clientId: revoked.clientId, tokens, deviceCodes }
     }),
   )
 }

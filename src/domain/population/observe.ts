@@ -17,6 +17,7 @@ import { createTtlCache } from '#/telemetry/ttl-cache.ts'
 import {
   countClients,
   countConsents,
+  countDeviceCodes,
   countLogoutDeliveries,
   countSessions,
   countTokens,
@@ -53,20 +54,30 @@ export function observePopulation(meter: Meter, db: Database, options: Populatio
 }
 
 function createGroups(meter: Meter, db: Database, options: PopulationOptions): Group[] {
-  const { clock } = options
+  const group = groupMaker(options)
+  return [...peopleGroups(meter, db, group), ...grantGroups(meter, db, group)]
+}
+
+type Make = ReturnType<typeof groupMaker>
+
+const groupMaker =
+  (options: PopulationOptions) =>
+  <T>(
+    name: PopulationGroup,
+    count: (now: Date) => Promise<T>,
+    gauges: readonly Observable[],
+    observe: (result: BatchObservableResult, value: T) => void,
+  ): Group => ({
+    name,
+    gauges,
+    observe: cached(name, () => count(options.clock()), { ...options, observe }),
+  })
+
+function peopleGroups(meter: Meter, db: Database, group: Make): Group[] {
   const registered = createGauge(meter, catalogue.usersRegistered)
   const active = createGauge(meter, catalogue.usersActive)
   const clients = createGauge(meter, catalogue.clientsRegistered)
   const sessions = createGauge(meter, catalogue.sessionsActive)
-  const tokens = createGauge(meter, catalogue.tokensActive)
-  const consents = createGauge(meter, catalogue.consentsActive)
-  const deliveries = createGauge(meter, catalogue.logoutDeliveriesPending)
-  const group = <T>(
-    name: PopulationGroup,
-    count: () => Promise<T>,
-    gauges: readonly Observable[],
-    observe: (result: BatchObservableResult, value: T) => void,
-  ): Group => ({ name, gauges, observe: cached(name, count, { ...options, observe }) })
   return [
     group(
       'users',
@@ -88,13 +99,23 @@ function createGroups(meter: Meter, db: Database, options: PopulationOptions): G
     ),
     group(
       'sessions',
-      () => countSessions(db, clock()),
+      (now) => countSessions(db, now),
       [sessions],
       (result, n) => result.observe(sessions, n),
     ),
+  ]
+}
+
+function grantGroups(meter: Meter, db: Database, group: Make): Group[] {
+  const tokens = createGauge(meter, catalogue.tokensActive)
+  const consents = createGauge(meter, catalogue.consentsActive)
+  const deliveries = createGauge(meter, catalogue.logoutDeliveriesPending)
+  const devices = createGauge(meter, catalogue.deviceCodesActive)
+  const waiting = createGauge(meter, catalogue.deviceCodesPending)
+  return [
     group(
       'tokens',
-      () => countTokens(db, clock()),
+      (now) => countTokens(db, now),
       [tokens],
       (result, counts) => {
         for (const type of storedTokenTypes)
@@ -112,6 +133,15 @@ function createGroups(meter: Meter, db: Database, options: PopulationOptions): G
       () => countLogoutDeliveries(db),
       [deliveries],
       (result, n) => result.observe(deliveries, n),
+    ),
+    group(
+      'device_codes',
+      (now) => countDeviceCodes(db, now),
+      [devices, waiting],
+      (result, { pending, approved }) => {
+        result.observe(devices, pending + approved)
+        result.observe(waiting, pending)
+      },
     ),
   ]
 }

@@ -6,10 +6,12 @@ import { and, count, eq, gt, isNotNull, isNull, notExists, notInArray, sql } fro
 import type { Database } from '#/database/client.ts'
 import { clients } from '#/database/schema/clients.ts'
 import { consents } from '#/database/schema/consents.ts'
+import { deviceCodes } from '#/database/schema/device-codes.ts'
 import { logoutDeliveries } from '#/database/schema/logout-deliveries.ts'
 import { sessions } from '#/database/schema/sessions.ts'
 import { tokens } from '#/database/schema/tokens.ts'
 import { users } from '#/database/schema/users.ts'
+import { isOpen } from '#/domain/device-codes/device-codes.ts'
 import { isLive } from '#/domain/sessions/sessions.ts'
 import {
   type ClientStatus,
@@ -58,6 +60,13 @@ export async function countLogoutDeliveries(db: Database): Promise<number> {
   return (await db.select({ rows: count() }).from(logoutDeliveries))[0]?.rows ?? 0
 }
 
+export async function countDeviceCodes(
+  db: Database,
+  now: Date,
+): Promise<Readonly<Record<'pending' | 'approved', number>>> {
+  return tally(['pending', 'approved'], await deviceCodesQuery(db, now))
+}
+
 export const usersQuery = (db: Database) =>
   db
     .select({ isActive: users.isActive, key: users.authSource, rows: count() })
@@ -85,20 +94,24 @@ export const tokensQuery = (db: Database, now: Date) =>
         isNull(tokens.revokedAt),
         gt(tokens.expiresAt, now),
         notExists(inactiveUser(db, tokens.userId)),
-        // Not an anti-join: with few clients the planner would take it to leave no row, and plan the rest for none.
-        notInArray(
-          tokens.clientId,
-          db
-            .select({ id: clients.clientId })
-            .from(clients)
-            .where(sql`${clients.status} <> 'active'`),
-        ),
+        notInArray(tokens.clientId, inactiveClients(db)),
       ),
     )
     .groupBy(tokens.type)
 
 export const consentsQuery = (db: Database) =>
   db.select({ rows: count() }).from(consents).where(isNull(consents.revokedAt))
+
+export const deviceCodesQuery = (db: Database, now: Date) =>
+  db
+    .select({ key: sql<'pending' | 'approved'>`${deviceCodes.status}`, rows: count() })
+    .from(deviceCodes)
+    .where(and(isOpen(now), notInArray(deviceCodes.clientId, inactiveClients(db))))
+    .groupBy(deviceCodes.status)
+
+/** Not for an anti-join: with few clients the planner would take it to leave no row, and plan the rest for none. */
+const inactiveClients = (db: Database) =>
+  db.select({ id: clients.clientId }).from(clients).where(sql`${clients.status} <> 'active'`)
 
 const inactiveUser = (db: Database, userId: typeof sessions.userId | typeof tokens.userId) =>
   db

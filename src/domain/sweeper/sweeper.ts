@@ -7,6 +7,7 @@ import type { AuditOrigin } from '#/domain/audit/audit.ts'
 import { deleteOldAuditEvents } from '#/domain/audit/delete-old.ts'
 import { deleteExpiredCodes } from '#/domain/authorization-codes/authorization-codes.ts'
 import { deleteExpiredRequests } from '#/domain/authorization-requests/authorization-requests.ts'
+import { deleteOldDeviceCodes, expireDeviceCodes } from '#/domain/device-codes/device-codes.ts'
 import {
   deleteExpiredKeys,
   type KeyRotation,
@@ -33,7 +34,7 @@ interface Retention {
   readonly auditMs: number
 }
 
-/** Used codes are remembered for a day, to end the family of a replayed one. */
+/** Used codes are remembered for a day: to end the family of a replayed one, and to tell a late device what became of its own. */
 const codeMemoryMs = 24 * hours
 /** Rotated refresh tokens are remembered for 30 days, to end the family of a reused one. */
 const tokenMemoryMs = 30 * 24 * hours
@@ -58,6 +59,8 @@ const tasksFor = (retention: Retention): Record<SweeperTask, Task> => ({
   tokens: (db, { now }) => deleteDeadTokens(db, earlier(now, tokenMemoryMs), batch),
   audit_events: (db, { now }) => deleteOldAuditEvents(db, earlier(now, retention.auditMs), batch),
   signing_keys: turnKeys,
+  device_codes_expired: expireCodes,
+  device_codes: (db, { now }) => deleteOldDeviceCodes(db, earlier(now, codeMemoryMs), batch),
   used_proofs: (db, { now }) => deleteUsedProofs(db, earlier(now, proofMemoryMs), batch),
 })
 
@@ -135,6 +138,12 @@ async function turnKeys(db: Database, { recorder, keyRotation: rotation, now }: 
   count('retired', await retireKeys(db, { rotation, now }))
   count('deleted', await deleteExpiredKeys(db, now))
   return rows
+}
+
+async function expireCodes(db: Database, { recorder, now }: Turn) {
+  const expired = await expireDeviceCodes(db, now, batch)
+  recorder.deviceCodesEnded('expired', expired)
+  return expired
 }
 
 const earlier = (now: Date, ms: number) => new Date(now.getTime() - ms)

@@ -9,6 +9,7 @@ import { type User, users } from '#/database/schema/users.ts'
 import { type AuditEventType, type AuditOrigin, writeAudit } from '#/domain/audit/audit.ts'
 import { discardAuthorizationCodes } from '#/domain/authorization-codes/authorization-codes.ts'
 import { revokeConsentsOfUser } from '#/domain/consents/consents.ts'
+import { discardApprovedDeviceCodes } from '#/domain/device-codes/device-codes.ts'
 import { type EndedSession, endSessionsOfUser } from '#/domain/sessions/sessions.ts'
 import { type RevokedTokens, revokeTokensOfUser } from '#/domain/tokens/revoke-tokens.ts'
 import { span } from '#/telemetry/tracing.ts'
@@ -19,6 +20,8 @@ export interface EndedAccess {
   readonly user: User
   readonly sessions: readonly EndedSession[]
   readonly tokens: RevokedTokens
+  /** Device codes that were approved and not yet redeemed. */
+  readonly deviceCodes: number
   /** Consents that were in force. */
   readonly consents: number
 }
@@ -123,8 +126,8 @@ export function changePassword(
       const reason = 'password_changed'
       const sessions = await endSessionsOfUser(tx, id, { reason, now: by.now, except: keepSession })
       const tokens = await revokeTokensOfUser(tx, id, { reason, now: by.now })
-      await discardAuthorizationCodes(tx, { userId: id })
-      const ended = { user, sessions, tokens, consents: 0 }
+      const deviceCodes = await discardCodes(tx, id, by.now)
+      const ended = { user, sessions, tokens, deviceCodes, consents: 0 }
       await audit(
         tx,
         by.actor.id === id ? 'USER_PASSWORD_CHANGED' : 'USER_PASSWORD_RESET',
@@ -140,8 +143,13 @@ async function endAll(tx: Database, user: User, { now }: By): Promise<EndedAcces
   const end = { reason: 'account_inactive', now } as const
   const sessions = await endSessionsOfUser(tx, user.id, end)
   const tokens = await revokeTokensOfUser(tx, user.id, end)
-  await discardAuthorizationCodes(tx, { userId: user.id })
-  return { user, sessions, tokens, consents: 0 }
+  const deviceCodes = await discardCodes(tx, user.id, now)
+  return { user, sessions, tokens, deviceCodes, consents: 0 }
+}
+
+async function discardCodes(tx: Database, userId: string, now: Date) {
+  await discardAuthorizationCodes(tx, { userId })
+  return discardApprovedDeviceCodes(tx, { userId }, now)
 }
 
 /** Locks every active admin, in one order, so that two admins cannot disable each other at the same moment. */

@@ -37,5 +37,6 @@ export async function postRevokeConsent(c: AppContext, { db }: AccountOptions) {
   if (!revoked) return c.redirect(path, 303)
   c.var.recorder.consentRevoked('user')
   recordRevokedTokens(c.var.recorder, revoked.tokens)
+  c.var.recorder.deviceCodesEnded('denied', revoked.deviceCodes)
   return c.redirect(`${path}?success=revoked`, 303)
 }

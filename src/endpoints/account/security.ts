@@ -54,6 +54,7 @@ export async function postPassword(c: AppContext, options: AccountOptions) {
     return refuse({ current: 'Your password was changed elsewhere a moment ago.' })
   recordEndedSessions(c.var.recorder, ended.sessions)
   recordRevokedTokens(c.var.recorder, ended.tokens)
+  c.var.recorder.deviceCodesEnded('denied', ended.deviceCodes)
   return c.redirect('/account/security?notice=password_changed', 303)
 }
 

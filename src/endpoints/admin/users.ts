@@ -157,6 +157,7 @@ function recordEnded(c: AppContext, ended: EndedAccess | Refusal) {
   if (typeof ended === 'string') throw new PageError(409, 'Nothing was changed', refusals[ended])
   recordEndedSessions(c.var.recorder, ended.sessions)
   recordRevokedTokens(c.var.recorder, ended.tokens)
+  c.var.recorder.deviceCodesEnded('denied', ended.deviceCodes)
   for (let n = 0; n < ended.consents; n += 1) c.var.recorder.consentRevoked('admin')
 }
 

@@ -28,6 +28,8 @@ export const oauthMetadata = ({ issuer, registration }: MetadataOptions) => ({
   authorization_endpoint: `${issuer}/oauth/authorize`,
   token_endpoint: `${issuer}/oauth/token`,
   ...(registration && { registration_endpoint: `${issuer}/oauth/register` }),
+  // RFC 8628 §4.
+  device_authorization_endpoint: `${issuer}/oauth/device/code`,
   jwks_uri: `${issuer}/.well-known/jwks.json`,
   scopes_supported: standardScopes,
   response_types_supported: ['code'],

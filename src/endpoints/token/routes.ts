@@ -7,16 +7,19 @@ import type { Client } from '#/domain/clients/clients.ts'
 import type { KeySet } from '#/domain/keys/keys.ts'
 import { type LifetimePolicy, lifetimesOf } from '#/domain/tokens/lifetimes.ts'
 import { OAuthError } from '#/protocol/errors.ts'
+import { deviceCodeGrantType } from '#/protocol/grant-types.ts'
 import { parseResources } from '#/protocol/resources.ts'
 import { authenticateClient, type ClientAuthentication } from '#/web/client-authentication.ts'
 import type { AppContext, AppEnv } from '#/web/context.ts'
 import { type DpopOptions, readDpopProof, useDpopProof } from '#/web/dpop.ts'
 import { readFields, uniqueParameters } from '#/web/forms.ts'
 import { type ClientLimits, limitClients } from '#/web/limit-clients.ts'
+import type { Limiter } from '#/web/rate-limit.ts'
 import { type ExtraClaimsPolicy, readExtraClaims } from './extra-claims.ts'
 import type { Grant } from './grant.ts'
 import { authorizationCode } from './grants/authorization-code.ts'
 import { clientCredentials } from './grants/client-credentials.ts'
+import { deviceCode } from './grants/device-code.ts'
 import { refreshToken } from './grants/refresh-token.ts'
 
 export interface TokenOptions extends ClientLimits {
@@ -30,10 +33,15 @@ export interface TokenOptions extends ClientLimits {
   readonly refreshTokens: boolean
   readonly rotation: boolean
   readonly secrets: readonly string[]
+  /** For devices of public clients that wait for their user: by address, which several of them may share. */
+  readonly pollLimiter: Limiter | undefined
 }
 
 const grants = new Map<string, Grant>(
-  [authorizationCode, refreshToken, clientCredentials].map((grant) => [grant.grantType, grant]),
+  [authorizationCode, refreshToken, clientCredentials, deviceCode].map((grant) => [
+    grant.grantType,
+    grant,
+  ]),
 )
 
 export function tokenRoutes(options: TokenOptions): Hono<AppEnv> {
@@ -79,8 +87,12 @@ async function identify(c: AppContext, options: TokenOptions) {
   // RFC 9449 §5.2.
   if (client.dpopBoundAccessTokens && !proof)
     throw new OAuthError('invalid_request', 'this client has to send a DPoP proof')
-  return { fields, form, client, proof }
+  const addressLimiter = isPoll(form) ? options.pollLimiter : undefined
+  return { fields, form, client, proof, addressLimiter }
 }
+
+const isPoll = (form: ReadonlyMap<string, string>) =>
+  form.get('grant_type') === deviceCodeGrantType && form.has('device_code')
 
 function requireGrant(form: ReadonlyMap<string, string>, client: Client): Grant {
   const grantType = form.get('grant_type')

@@ -154,6 +154,34 @@ const events: [string, (recorder: Recorder) => void, Record<string, number>][] =
     { oauth_token_generation_duration_seconds_count: 1 },
   ],
   [
+    'a device that got its code',
+    (r) => r.deviceCodeRequested('success'),
+    { 'oauth_device_codes_total{result="success"}': 1 },
+  ],
+  [
+    'a user code that does not work',
+    (r) => r.userCodeEntered('refused'),
+    { 'authgate_device_codes_entered_total{result="refused"}': 1 },
+  ],
+  [
+    'an approved device',
+    (r) => r.deviceCodeAuthorized(45),
+    {
+      oauth_device_codes_authorized_total: 1,
+      oauth_device_code_authorization_duration_seconds_count: 1,
+    },
+  ],
+  [
+    'a device that asks too often',
+    (r) => r.deviceCodePolled('slow_down'),
+    { 'oauth_device_code_validation_total{result="slow_down"}': 1 },
+  ],
+  [
+    'two device codes that nobody redeemed in time',
+    (r) => r.deviceCodesEnded('expired', 2),
+    { 'authgate_device_codes_ended_total{result="expired"}': 2 },
+  ],
+  [
     'a client that failed to authenticate',
     (r) => r.clientAuthenticated('client_secret_basic', 'failure'),
     { 'authgate_client_authentications_total{method="client_secret_basic",result="failure"}': 1 },
@@ -374,6 +402,10 @@ function hostile(recorder: Recorder, value: string) {
   call['tokensRevoked']?.(value, value, 1)
   call['tokenRefreshed']?.(value)
   call['tokenValidated']?.(value, 1)
+  call['deviceCodeRequested']?.(value)
+  call['userCodeEntered']?.(value)
+  call['deviceCodePolled']?.(value)
+  call['deviceCodesEnded']?.(value, 1)
   call['clientAuthenticated']?.(value, value)
   call['dpopProven']?.(value)
   call['tokenIntrospected']?.(value)

@@ -25,6 +25,14 @@ import {
   renderAccountPage,
   renderConsentPage,
 } from '#/endpoints/authorize/pages.ts'
+import {
+  type CodePageProps,
+  type ConfirmPageProps,
+  renderAnsweredPage,
+  renderCodePage,
+  renderConfirmPage,
+  renderTooLatePage,
+} from '#/endpoints/device/pages.ts'
 import { type LoginPageProps, renderLoginPage } from '#/endpoints/login/pages.ts'
 import { type ErrorPageProps, renderErrorPage } from '#/web/error-page.ts'
 
@@ -69,6 +77,29 @@ const accountProps = (text: string) => ({
   requestId: text,
   client: { name: text },
   user: { username: text },
+  switchAccountHref: text,
+})
+
+export const codeProps = (text: string): CodePageProps => ({
+  csrfToken,
+  user: { username: text },
+  value: text,
+  prefilled: false,
+  refused: true,
+  switchAccountHref: text,
+})
+
+export const confirmProps = (text: string): ConfirmPageProps => ({
+  csrfToken,
+  userCode: text,
+  id: text,
+  client: { name: text, uri: `https://client.example.test/${text}` },
+  user: { username: text },
+  scopes: [{ name: text, title: text, detail: text }],
+  resources: [text],
+  alreadyGranted: [],
+  origin: { ip: text, isNear: false, requester: text, at: before(2) },
+  now,
   switchAccountHref: text,
 })
 
@@ -193,6 +224,12 @@ export const pages: Readonly<Record<string, (text: string) => Promise<string>>> 
   login: async (text) => String(await renderLoginPage(loginProps(text))),
   consent: async (text) => String(await renderConsentPage(consentProps(text))),
   account: async (text) => String(await renderAccountPage(accountProps(text))),
+  'device code': async (text) => String(await renderCodePage(codeProps(text))),
+  'device confirmation': async (text) => String(await renderConfirmPage(confirmProps(text))),
+  'device let in': async (text) =>
+    String(await renderAnsweredPage({ action: 'approve', client: { name: text } })),
+  'device not let in': async (text) =>
+    String(await renderAnsweredPage({ action: 'deny', client: { name: text } })),
   error: async (text) => String(await renderErrorPage(errorProps(text))),
   devices: async (text) => String(await renderDevicesPage(devicesProps(text))),
   authorizations: async (text) => String(await renderAuthorizationsPage(authorizationsProps(text))),
@@ -209,6 +246,9 @@ export const pages: Readonly<Record<string, (text: string) => Promise<string>>> 
 export const sparePages: Readonly<Record<string, () => Promise<string>>> = {
   'bare login': async () =>
     String(await renderLoginPage({ csrfToken, redirect: '/', rememberMeEnabled: false })),
+  'device code filled in': async () =>
+    String(await renderCodePage({ ...codeProps('BCDF-GHJK'), prefilled: true, refused: false })),
+  'nothing to answer': async () => String(await renderTooLatePage()),
   'no devices': async () =>
     String(await renderDevicesPage({ ...devicesProps('Ada'), sessions: [] })),
   'no authorizations': async () =>

@@ -8,6 +8,7 @@ import {
 import { renderClientSecretPage, renderClientsPage } from '#/endpoints/admin/client-pages.ts'
 import { renderUsersPage } from '#/endpoints/admin/pages.ts'
 import { renderConsentPage } from '#/endpoints/authorize/pages.ts'
+import { renderCodePage, renderConfirmPage } from '#/endpoints/device/pages.ts'
 import { renderLoginPage } from '#/endpoints/login/pages.ts'
 import { assets, stylesheetPath } from '#/web/layout.ts'
 import { formatDistance, formatMoment } from '#/web/times.ts'
@@ -15,6 +16,8 @@ import {
   authorizationsProps,
   clientSecretProps,
   clientsProps,
+  codeProps,
+  confirmProps,
   consentProps,
   csrfToken,
   devicesProps,
@@ -39,6 +42,9 @@ const everyPage: [string, () => Promise<string>][] = [
 
 const names = (controls: readonly Tag[]) =>
   controls.flatMap(({ attributes }) => attributes.get('name') ?? [])
+
+const field = (markup: string, name: string) =>
+  tagsOf(markup).find(({ attributes }) => attributes.get('name') === name)?.attributes
 
 const actionsOf = (markup: string) => formsOf(markup).map((form) => form.attributes.get('action'))
 
@@ -155,9 +161,6 @@ describe('navigation', () => {
 })
 
 describe('sign-in page', () => {
-  const field = (markup: string, name: string) =>
-    tagsOf(markup).find(({ attributes }) => attributes.get('name') === name)?.attributes
-
   it('posts the fields that the route reads', async () => {
     const [form] = formsOf(String(await renderLoginPage(loginProps('/account/devices'))))
     expect(names(form?.controls ?? [])).toEqual([
@@ -249,6 +252,32 @@ describe('consent page', () => {
       expect(tagsOf(markup).some(({ attributes }) => attributes.has('target'))).toBe(false)
     },
   )
+})
+
+describe('device confirmation', () => {
+  it('asks with two buttons of one form, and puts the code where it can be compared', async () => {
+    const markup = String(await renderConfirmPage(confirmProps('BCDF-GHJK')))
+    const [form, ...others] = formsOf(markup)
+    expect(others).toEqual([])
+    expect(form?.attributes.get('action')).toBe('/device/decide')
+    const buttons = form?.controls.filter(({ name }) => name === 'button') ?? []
+    expect(buttons.map(({ attributes }) => attributes.get('value'))).toEqual(['approve', 'deny'])
+    expect([...new Set(names(form?.controls ?? []))]).toEqual([
+      'csrf_token',
+      'request',
+      'user_code',
+      'action',
+    ])
+    expect(markup).toContain('<p class="user-code">BCDF-GHJK</p>')
+  })
+
+  it('takes the focus to the code only where it has to be typed', async () => {
+    const autofocus = async (prefilled: boolean) =>
+      field(String(await renderCodePage({ ...codeProps('x'), prefilled })), 'user_code')?.has(
+        'autofocus',
+      )
+    expect([await autofocus(false), await autofocus(true)]).toEqual([true, false])
+  })
 })
 
 describe('devices page', () => {

@@ -1,0 +1,231 @@
+/**
+ * Device codes (RFC 8628): a device asks, its user answers in a browser, the device fetches its tokens. Each step is one
+ * guarded UPDATE of the status (pending, approved or denied, redeemed; or expired), so it happens once, whoever else
+ * tries at the same moment.
+ */
+import { and, eq, gt, inArray, lt, lte, notInArray, type SQL, sql } from 'drizzle-orm'
+import type { Database } from '#/database/client.ts'
+import { deleteBatch } from '#/database/delete-batch.ts'
+import { type Client, clients } from '#/database/schema/clients.ts'
+import { type DeviceCode, deviceCodes } from '#/database/schema/device-codes.ts'
+import { type AuditOrigin, writeAudit } from '#/domain/audit/audit.ts'
+import { deviceCodeGrantType } from '#/protocol/grant-types.ts'
+import { deriveKey, hmac, randomSecret, sha256 } from '#/protocol/secrets.ts'
+import { span } from '#/telemetry/tracing.ts'
+
+export type { DeviceCode } from '#/database/schema/device-codes.ts'
+
+/** RFC 8628 §3.5: what an early poll adds to the interval. */
+const slowDownSeconds = 5
+/** A poll may come this much too early: clocks and networks are not exact. */
+const toleranceSeconds = 1
+const mostCollisions = 10
+
+export interface NewDeviceCode {
+  readonly clientId: string
+  readonly scope: string
+  readonly resources: readonly string[]
+  /** Where the request came from, for its user to compare. */
+  readonly ip: string
+  readonly requester: string
+  readonly intervalSeconds: number
+  readonly lifetimeMs: number
+  /** Newest first; the newest makes the digests of user codes, all find them. */
+  readonly secrets: readonly string[]
+  readonly newUserCode: () => string
+  readonly now: Date
+}
+
+export interface IssuedDeviceCode {
+  readonly deviceCode: string
+  readonly userCode: string
+}
+
+/** Issues both codes; they are stored as digests only. A user code that is taken is drawn again. */
+export function issueDeviceCode(
+  db: Database,
+  request: NewDeviceCode,
+  origin: AuditOrigin,
+): Promise<IssuedDeviceCode> {
+  return span('device_codes.issue', () =>
+    db.transaction(async (tx) => {
+      const { row, ...issued } = await insertUnused(tx, request)
+      await writeAudit(tx, origin, {
+        type: 'DEVICE_CODE_GENERATED',
+        at: request.now,
+        clientId: row.clientId,
+        resource: { type: 'device_code', id: row.id },
+        details: { scope: row.scope },
+      })
+      return issued
+    }),
+  )
+}
+
+async function insertUnused(tx: Database, request: NewDeviceCode) {
+  const { clientId, scope, resources, ip, requester, intervalSeconds, now } = request
+  const deviceCode = randomSecret()
+  for (let n = 0; n < mostCollisions; n += 1) {
+    const userCode = request.newUserCode()
+    const [row] = await tx
+      .insert(deviceCodes)
+      .values({
+        id: crypto.randomUUID(),
+        deviceCodeHash: sha256(deviceCode),
+        userCodeHash: userCodeHashes(userCode, request.secrets)[0] ?? '',
+        clientId,
+        scope,
+        resources: [...resources],
+        ip,
+        requester,
+        familyId: crypto.randomUUID(),
+        intervalSeconds,
+        createdAt: now,
+        expiresAt: new Date(now.getTime() + request.lifetimeMs),
+      })
+      .onConflictDoNothing()
+      .returning()
+    if (row) return { row, deviceCode, userCode }
+  }
+  throw new Error('no user code is free')
+}
+
+/** Digests of a user code: keyed, since a short code could be guessed from a plain one. */
+const userCodeHashes = (userCode: string, secrets: readonly string[]): string[] =>
+  secrets.map((secret) => hmac(deriveKey(secret, 'user code'), userCode))
+
+export interface WaitingDevice {
+  readonly code: DeviceCode
+  readonly client: Client
+}
+
+/** A device that waits for its user, by the code that the user has typed; undefined when none, or none any more. */
+export async function findWaitingDevice(
+  db: Database,
+  { userCode, secrets, now }: { userCode: string; secrets: readonly string[]; now: Date },
+): Promise<WaitingDevice | undefined> {
+  const rows = await waitingDevices(
+    db,
+    inArray(deviceCodes.userCodeHash, userCodeHashes(userCode, secrets)),
+    now,
+  )
+  // While secrets rotate, the same code may have been drawn under both: then nobody can say whose it is.
+  return rows.length === 1 ? rows[0] : undefined
+}
+
+/** The clients must still be allowed to use this grant, whatever they were when they asked. */
+export async function waitingDevices(
+  db: Database,
+  which: SQL,
+  now: Date,
+): Promise<WaitingDevice[]> {
+  const rows = await db
+    .select({ code: deviceCodes, client: clients })
+    .from(deviceCodes)
+    .innerJoin(
+      clients,
+      and(eq(clients.clientId, deviceCodes.clientId), eq(clients.status, 'active')),
+    )
+    .where(and(which, isPending(now)))
+  return rows.filter(({ client }) => client.grantTypes.includes(deviceCodeGrantType))
+}
+
+/** A code that its user may still answer. */
+export const isPending = (now: Date): SQL | undefined =>
+  and(eq(deviceCodes.status, 'pending'), gt(deviceCodes.expiresAt, now))
+
+/** A code that may still lead to tokens: neither answered with a no, nor used, nor expired. */
+export const isOpen = (now: Date): SQL =>
+  sql`${hasOpenStatus} and ${gt(deviceCodes.expiresAt, now)}`
+
+/** Written out, as the partial index has it. */
+const hasOpenStatus = sql`${deviceCodes.status} in ('pending', 'approved')`
+
+export interface PresentedDeviceCode {
+  readonly deviceCode: string
+  readonly clientId: string
+  readonly now: Date
+}
+
+export const ofDevice = ({ deviceCode, clientId }: PresentedDeviceCode): SQL | undefined =>
+  and(eq(deviceCodes.deviceCodeHash, sha256(deviceCode)), eq(deviceCodes.clientId, clientId))
+
+/**
+ * A poll of a code that its user has not answered; undefined for all others. One statement judges whether it came too
+ * early and remembers that it came, so that parallel polls and replicas agree.
+ */
+export async function pollPendingDeviceCode(
+  db: Database,
+  presented: PresentedDeviceCode,
+): Promise<'pending' | 'slow_down' | undefined> {
+  const { lastPolledAt, intervalSeconds } = deviceCodes
+  const now = sql`${presented.now.toISOString()}::timestamptz`
+  const tooEarly = sql`coalesce(${lastPolledAt} + make_interval(secs => ${intervalSeconds} - ${toleranceSeconds}::int) > ${now}, false)`
+  const [polled] = await db
+    .update(deviceCodes)
+    .set({
+      lastPolledTooEarly: tooEarly,
+      intervalSeconds: sql`${intervalSeconds} + case when ${tooEarly} then ${slowDownSeconds}::int else 0 end`,
+      lastPolledAt: presented.now,
+    })
+    .where(and(ofDevice(presented), isPending(presented.now)))
+    .returning({ tooEarly: deviceCodes.lastPolledTooEarly })
+  if (!polled) return undefined
+  return polled.tooEarly ? 'slow_down' : 'pending'
+}
+
+export async function findDeviceCode(
+  db: Database,
+  presented: PresentedDeviceCode,
+): Promise<DeviceCode | undefined> {
+  return (await db.select().from(deviceCodes).where(ofDevice(presented)))[0]
+}
+
+/** Turns approvals that were not redeemed yet into denials: of a user, or of what a user approved for one client. Answers how many. */
+export async function discardApprovedDeviceCodes(
+  tx: Database,
+  { userId, clientId }: { userId: string; clientId?: string },
+  now: Date,
+): Promise<number> {
+  const discarded = await tx
+    .update(deviceCodes)
+    .set({ status: 'denied', decidedAt: now })
+    .where(
+      and(
+        eq(deviceCodes.userId, userId),
+        clientId === undefined ? undefined : eq(deviceCodes.clientId, clientId),
+        eq(deviceCodes.status, 'approved'),
+        // Those that have expired had ended by themselves.
+        gt(deviceCodes.expiresAt, now),
+      ),
+    )
+    .returning({ id: deviceCodes.id })
+  return discarded.length
+}
+
+/** Ends up to `limit` codes that nobody redeemed in time; answers how many. Replicas skip each other's rows. */
+export async function expireDeviceCodes(db: Database, now: Date, limit: number): Promise<number> {
+  const overdue = db
+    .select({ id: deviceCodes.id })
+    .from(deviceCodes)
+    .where(and(hasOpenStatus, lte(deviceCodes.expiresAt, now)))
+    .limit(limit)
+    .for('update', { skipLocked: true })
+  const expired = await db
+    .update(deviceCodes)
+    .set({ status: 'expired' })
+    .where(and(inArray(deviceCodes.id, overdue), hasOpenStatus))
+    .returning({ id: deviceCodes.id })
+  return expired.length
+}
+
+/** Deletes up to `limit` codes that expired before the given moment and whose end has been counted. */
+export const deleteOldDeviceCodes = (db: Database, before: Date, limit: number): Promise<number> =>
+  deleteBatch(db, deviceCodes, {
+    key: deviceCodes.id,
+    where: and(
+      lt(deviceCodes.expiresAt, before),
+      notInArray(deviceCodes.status, ['pending', 'approved']),
+    ),
+    limit,
+  })

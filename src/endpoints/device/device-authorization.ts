@@ -1,0 +1,70 @@
+/** POST /oauth/device/code: the device authorization request (RFC 8628 §3.1 and §3.2). */
+import { issueDeviceCode } from '#/domain/device-codes/device-codes.ts'
+import { OAuthError } from '#/protocol/errors.ts'
+import { deviceCodeGrantType } from '#/protocol/grant-types.ts'
+import { randomUserCode } from '#/protocol/user-code.ts'
+import { readResources, resolveScope } from '#/web/authorization-request/oauth.ts'
+import { networkOf } from '#/web/client-address.ts'
+import { authenticateClient } from '#/web/client-authentication.ts'
+import type { AppContext } from '#/web/context.ts'
+import { readFields, uniqueParameters } from '#/web/forms.ts'
+import { enforceLimit } from '#/web/rate-limit.ts'
+import { nameRequester } from './requester.ts'
+import type { DeviceOptions } from './routes.ts'
+import { pathOf } from './verify.ts'
+
+const intervalSeconds = 5
+
+export async function postDeviceAuthorization(c: AppContext, options: DeviceOptions) {
+  const { db, issuer, lifetimeMs } = options
+  await enforceLimit(c, db, options.codeLimiter, networkOf(c.var.address))
+  const { deviceCode, userCode } = await issue(c, options)
+  c.var.recorder.deviceCodeRequested('success')
+  return c.json({
+    device_code: deviceCode,
+    user_code: userCode,
+    verification_uri: `${issuer}${pathOf(undefined)}`,
+    verification_uri_complete: `${issuer}${pathOf(userCode)}`,
+    expires_in: Math.floor(lifetimeMs / 1000),
+    interval: intervalSeconds,
+  })
+}
+
+async function issue(c: AppContext, options: DeviceOptions) {
+  const { secrets, lifetimeMs } = options
+  try {
+    const { client, scope, resources } = await readRequest(c, options)
+    return await issueDeviceCode(
+      options.db,
+      {
+        clientId: client.clientId,
+        scope,
+        resources,
+        ip: c.var.address,
+        requester: nameRequester(c.req.header('user-agent') ?? ''),
+        intervalSeconds,
+        lifetimeMs,
+        secrets,
+        newUserCode: randomUserCode,
+        now: c.var.now,
+      },
+      c.var.origin,
+    )
+  } catch (error) {
+    c.var.recorder.deviceCodeRequested('error')
+    throw error
+  }
+}
+
+async function readRequest(c: AppContext, { authentication }: DeviceOptions) {
+  const fields = await readFields(c)
+  const form = uniqueParameters(fields, ['resource'])
+  const client = await authenticateClient(c, authentication, form)
+  if (!client.grantTypes.includes(deviceCodeGrantType))
+    throw new OAuthError('unauthorized_client', 'this client may not use the device grant')
+  return {
+    client,
+    scope: resolveScope(form.get('scope'), client),
+    resources: readResources(fields, client),
+  }
+}

@@ -1,0 +1,165 @@
+/** The pages on which a person answers a device. */
+import { html } from 'hono/html'
+import {
+  badge,
+  caution,
+  fact,
+  outsideLink,
+  postForm,
+  problem,
+  textField,
+} from '#/web/components.ts'
+import {
+  accountBox,
+  consentButtons,
+  consentHeading,
+  type Permissions,
+  permissionList,
+} from '#/web/consent-parts.ts'
+import type { Html } from '#/web/html.ts'
+import { icons } from '#/web/icons.ts'
+import { renderPage } from '#/web/layout.ts'
+import { renderTime } from '#/web/times.ts'
+
+export interface CodePageProps {
+  readonly csrfToken: string
+  readonly user: { readonly username: string }
+  /** What stands in the field. */
+  readonly value?: string | undefined
+  /** Whether that came with the address, and nobody has typed it. */
+  readonly prefilled: boolean
+  readonly refused: boolean
+  readonly switchAccountHref: string
+}
+
+/** Asks for the code that the device shows. */
+export function renderCodePage(props: CodePageProps): Html {
+  const { csrfToken, value, prefilled, refused } = props
+  const lead = prefilled
+    ? 'Compare: does your device show exactly this code?'
+    : 'Type the code that your device shows.'
+  const field = textField({
+    name: 'user_code',
+    label: 'Code',
+    value,
+    autocomplete: 'off',
+    autofocus: !prefilled,
+    maxLength: 20,
+    verbatim: true,
+    invalidBecause: refused ? 'code-problem' : undefined,
+  })
+  const form = postForm(
+    { action: '/device/verify', csrfToken, className: 'stack code-entry' },
+    html`${field}<button class="button button-primary button-block">Continue</button>`,
+  )
+  const wrong =
+    'That code does not work. Check every letter, or ask your device for a new code: each works once, and only for a while.'
+  return renderPage(
+    { title: 'Connect a device' },
+    html`<section class="card card-alone">
+<div class="alone-heading">
+<h1>Connect a device</h1>
+<p class="lead">${lead}</p>
+</div>
+${problem(refused ? wrong : undefined, 'code-problem')}
+${form}
+<div class="account-below">${accountBox(props)}</div>
+</section>
+<p class="alone-note">Did somebody send you a link or a code? Then close this page: they would be let into your account.</p>`,
+  )
+}
+
+export interface ConfirmPageProps extends Permissions {
+  readonly csrfToken: string
+  readonly userCode: string
+  /** The row that is answered. */
+  readonly id: string
+  readonly client: { readonly name: string; readonly uri?: string | undefined }
+  readonly user: { readonly username: string }
+  readonly origin: {
+    readonly ip: string
+    /** Whether it is the network that the person is in now. */
+    readonly isNear: boolean
+    readonly requester: string
+    readonly at: Date
+  }
+  readonly now: Date
+  readonly switchAccountHref: string
+}
+
+/** Shows who asks for what, and from where, before anything is allowed (RFC 8628 §5.4). */
+export function renderConfirmPage(props: ConfirmPageProps): Html {
+  const { client, csrfToken, userCode, id } = props
+  const answer = postForm(
+    { action: '/device/decide', csrfToken, className: 'consent-answer' },
+    consentButtons(html`<input type="hidden" name="request" value="${id}">
+<input type="hidden" name="user_code" value="${userCode}">`),
+  )
+  return renderPage(
+    { title: `Connect ${client.name}?` },
+    html`<section class="card card-alone">
+${consentHeading(client.name, html`${outsideLink(client.uri, client.name)} wants to use your account on another device`)}
+<div class="code-compare">
+<p>Your device must show this code</p>
+<p class="user-code">${userCode}</p>
+</div>
+${caution('Only go on if you started this yourself. If somebody sent you a link or a code, they would be let into your account.')}
+${accountBox(props)}
+<h2 class="small-heading">Where this comes from</h2>
+${whereFrom(props)}
+${permissionList(props)}
+${answer}
+<p class="consent-note">You can take this back at any time under “Apps with access”.</p>
+</section>`,
+  )
+}
+
+function whereFrom({ origin, now }: ConfirmPageProps): Html {
+  const near = origin.isNear ? badge('Your network', 'good') : badge('Not your network', 'warn')
+  return html`<dl class="facts facts-rows">
+${fact('Asked by', origin.requester)}
+${fact('Address', html`${origin.ip} ${near}`)}
+${fact('When', renderTime(origin.at, now))}
+</dl>`
+}
+
+export interface AnsweredPageProps {
+  readonly action: 'approve' | 'deny'
+  readonly client: { readonly name: string }
+}
+
+/** What the answer has led to. */
+export const renderAnsweredPage = ({ action, client }: AnsweredPageProps): Html =>
+  action === 'approve'
+    ? outcome('check', {
+        title: `${client.name} is connected`,
+        text: 'Go back to your device: it goes on by itself in a few seconds. You can close this page.',
+        link: html`<a class="button" href="/account/authorizations">See apps with access</a>`,
+      })
+    : outcome('alert', {
+        title: `${client.name} was not let in`,
+        text: 'Nothing was shared, and the code no longer works. You can close this page.',
+        link: html`<a class="button" href="/account/devices">Go to your account</a>`,
+      })
+
+/** Shown when there is nothing to answer any more, whatever the reason. */
+export const renderTooLatePage = (): Html =>
+  outcome('alert', {
+    title: 'There is nothing to answer any more',
+    text: 'This request was already answered, or it has expired. If your device is still waiting, ask it for a new code.',
+    link: html`<a class="button" href="/device">Type another code</a>`,
+  })
+
+const outcome = (
+  icon: 'check' | 'alert',
+  { title, text, link }: { title: string; text: string; link: Html },
+) =>
+  renderPage(
+    { title },
+    html`<section class="card card-alone outcome">
+<span class="outcome-icon outcome-${icon}">${icons[icon]()}</span>
+<h1>${title}</h1>
+<p class="lead">${text}</p>
+<p>${link}</p>
+</section>`,
+  )

@@ -1,0 +1,50 @@
+/**
+ * The device grant (RFC 8628): POST /oauth/device/code, where a device asks, and the pages under /device, where its user
+ * answers. The code alone decides nothing: who typed it is shown who asks for what, from where, and says yes or no.
+ */
+import { Hono, type MiddlewareHandler } from 'hono'
+import type { Database } from '#/database/client.ts'
+import { parseUserCode } from '#/protocol/user-code.ts'
+import type { ClientAuthentication } from '#/web/client-authentication.ts'
+import type { AppEnv } from '#/web/context.ts'
+import type { Csrf } from '#/web/csrf.ts'
+import type { SessionAccess } from '#/web/current-user.ts'
+import { readForm } from '#/web/forms.ts'
+import type { Limiter } from '#/web/rate-limit.ts'
+import { postDecide } from './decide.ts'
+import { postDeviceAuthorization } from './device-authorization.ts'
+import { getDevice, pathOf, postVerify } from './verify.ts'
+
+export interface DeviceOptions {
+  readonly db: Database
+  readonly issuer: string
+  readonly authentication: ClientAuthentication
+  readonly sessions: SessionAccess
+  readonly csrf: Csrf
+  readonly secrets: readonly string[]
+  readonly lifetimeMs: number
+  /** Of requests for codes: by address. */
+  readonly codeLimiter: Limiter | undefined
+  /** Of user codes that are entered: by address, and by session. */
+  readonly verifyLimiters: readonly [Limiter | undefined, Limiter | undefined]
+}
+
+export function deviceRoutes(options: DeviceOptions): Hono<AppEnv> {
+  const { sessions, csrf } = options
+  const { requireUser, optionalUser } = sessions
+  return new Hono<AppEnv>()
+    .post('/oauth/device/code', (c) => postDeviceAuthorization(c, options))
+    .get('/device', requireUser, (c) => getDevice(c, options))
+    .post('/device/verify', optionalUser, backWhenSignedOut, csrf.require, (c) =>
+      postVerify(c, options),
+    )
+    .post('/device/decide', optionalUser, backWhenSignedOut, csrf.require, (c) =>
+      postDecide(c, options),
+    )
+}
+
+/** Whoever was signed out meanwhile signs in and comes back to the same code; it is answered anew. */
+const backWhenSignedOut: MiddlewareHandler<AppEnv> = async (c, next) => {
+  if (c.var.signedIn) return next()
+  return c.redirect(pathOf(parseUserCode((await readForm(c)).get('user_code') ?? '')), 303)
+}

@@ -1,0 +1,105 @@
+/** GET /device and POST /device/verify: typing a user code, and seeing what it is for (RFC 8628 §3.3). */
+import { writeAudit } from '#/domain/audit/audit.ts'
+import { findConsentedScope } from '#/domain/consents/consents.ts'
+import { findWaitingDevice, type WaitingDevice } from '#/domain/device-codes/device-codes.ts'
+import { scopeWords } from '#/protocol/scopes.ts'
+import { parseUserCode } from '#/protocol/user-code.ts'
+import { networkOf } from '#/web/client-address.ts'
+import type { AppContext } from '#/web/context.ts'
+import { signedInUser } from '#/web/current-user.ts'
+import { readForm } from '#/web/forms.ts'
+import { enforceLimit } from '#/web/rate-limit.ts'
+import { describeScopes } from '#/web/scope-words.ts'
+import { renderCodePage, renderConfirmPage } from './pages.ts'
+import type { DeviceOptions } from './routes.ts'
+
+/** The page for a code, with the code filled in where it is known (RFC 8628 §3.3.1). */
+export const pathOf = (userCode: string | undefined): string =>
+  userCode === undefined ? '/device' : `/device?${new URLSearchParams({ user_code: userCode })}`
+
+/** Shows what the address holds and looks nothing up: a link must not be a way to try codes. */
+export function getDevice(c: AppContext, options: DeviceOptions) {
+  return codePage(c, options, { userCode: parseUserCode(c.req.query('user_code') ?? '') })
+}
+
+export async function postVerify(c: AppContext, options: DeviceOptions) {
+  const { db, secrets, csrf } = options
+  await limited(c, options)
+  const typed = (await readForm(c)).get('user_code') ?? ''
+  const userCode = parseUserCode(typed)
+  const waiting =
+    userCode === undefined
+      ? undefined
+      : await findWaitingDevice(db, { userCode, secrets, now: c.var.now })
+  if (userCode === undefined || !waiting) return refuse(c, options, typed)
+  c.var.recorder.userCodeEntered('found')
+  const { user } = signedInUser(c)
+  const consented = await findConsentedScope(db, user.id, waiting.client.clientId)
+  return c.html(
+    await renderConfirmPage({
+      csrfToken: csrf.token(c),
+      userCode,
+      ...confirmation(c, waiting),
+      alreadyGranted: scopeWords(consented ?? ''),
+      switchAccountHref: switchAccount(userCode),
+    }),
+  )
+}
+
+async function limited(c: AppContext, { db, verifyLimiters }: DeviceOptions) {
+  const [byAddress, bySession] = verifyLimiters
+  await enforceLimit(c, db, byAddress, networkOf(c.var.address))
+  await enforceLimit(c, db, bySession, signedInUser(c).session.id)
+}
+
+/** One answer for every reason: whether a code was ever one is nobody's business. */
+async function refuse(c: AppContext, options: DeviceOptions, typed: string) {
+  const { user, session } = signedInUser(c)
+  await writeAudit(options.db, c.var.origin, {
+    type: 'DEVICE_CODE_REFUSED',
+    at: c.var.now,
+    success: false,
+    actor: user,
+    resource: { type: 'session', id: session.id },
+  })
+  c.var.recorder.userCodeEntered('refused')
+  c.status(400)
+  return codePage(c, options, { typed: typed.slice(0, 20), refused: true })
+}
+
+function confirmation(c: AppContext, { code, client }: WaitingDevice) {
+  return {
+    id: code.id,
+    client: { name: client.name, uri: client.uri ?? undefined },
+    user: { username: signedInUser(c).user.username },
+    scopes: describeScopes(code.scope),
+    resources: code.resources,
+    origin: {
+      ip: code.ip,
+      isNear: networkOf(code.ip) === networkOf(c.var.address),
+      requester: code.requester,
+      at: code.createdAt,
+    },
+    now: c.var.now,
+  }
+}
+
+async function codePage(
+  c: AppContext,
+  { csrf }: DeviceOptions,
+  entry: { userCode?: string | undefined; typed?: string; refused?: boolean },
+) {
+  return c.html(
+    await renderCodePage({
+      csrfToken: csrf.token(c),
+      user: { username: signedInUser(c).user.username },
+      value: entry.userCode ?? entry.typed,
+      prefilled: entry.userCode !== undefined,
+      refused: entry.refused ?? false,
+      switchAccountHref: switchAccount(entry.userCode),
+    }),
+  )
+}
+
+const switchAccount = (userCode: string | undefined) =>
+  `/login?${new URLSearchParams({ redirect: pathOf(userCode), switch: '1' })}`
