@@ -3,6 +3,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { ServerProcess } from '../server-process.ts'
 import { createAccount, createApp, openOffice } from './admin.ts'
+import { deviceStories } from './devices.ts'
 import { guestStories, seasonalApp } from './guests.ts'
 import { keyHolders } from './key-holders.ts'
 import { keyPublishers } from './key-publishers.ts'
@@ -23,6 +24,7 @@ export const demoSettings = {
   AUDIT_LOG_RETENTION: '10s',
   JWT_EXPIRATION: `${lives.token}s`,
   REFRESH_TOKEN_EXPIRATION: `${lives.token}s`,
+  DEVICE_CODE_EXPIRATION: `${lives.deviceCode}s`,
   METRICS_POPULATION_TTL: '1s',
   LOGIN_ACCOUNT_RATE_LIMIT: '10000',
   CLIENT_RATE_LIMIT: '100000',
@@ -66,7 +68,10 @@ export async function createWorld(server: ServerProcess): Promise<World> {
 /** Runs until it is enough; then each story under way is told to its end, and whatever was left open lapses. */
 export async function letThemLive(world: World, people: number): Promise<void> {
   const season = await createApp(world, 'Season', 'confidential', 'https://season.example.test/cb')
-  const stories = shuffleIn(everyday, guestStories, trouble, [...keyHolders, ...keyPublishers])
+  const stories = shuffleIn(everyday, guestStories, trouble, deviceStories, [
+    ...keyHolders,
+    ...keyPublishers,
+  ])
   let next = 0
   const anyStory: Scenario = async (...scene) => {
     if (world.timeIsUp && next >= stories.length) world.stopping = true

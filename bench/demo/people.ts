@@ -157,12 +157,23 @@ export async function approve(
     decision: remembered ? 'remembered' : 'approved',
   })
   did(world, 'authgate_authorization_codes_total', { event: 'issued' })
-  if (words.some((word) => known?.has(word) !== true)) {
-    did(world, 'oauth_consent_granted_total', { flow: 'authorization_code' })
-    if (!known) did(world, 'authgate_consents_active')
-    person.consents.set(app, new Set([...(known ?? []), ...words]))
-  }
+  consented(world, person, family, 'authorization_code')
   return code
+}
+
+/** Notes what an approval adds to those before it, if anything. */
+export function consented(
+  world: World,
+  person: Person,
+  { app, scope }: Pick<Family, 'app' | 'scope'>,
+  flow: 'authorization_code' | 'device_code',
+): void {
+  const known = person.consents.get(app)
+  const words = scope.split(' ')
+  if (words.every((word) => known?.has(word))) return
+  did(world, 'oauth_consent_granted_total', { flow })
+  if (!known) did(world, 'authgate_consents_active')
+  person.consents.set(app, new Set([...(known ?? []), ...words]))
 }
 
 export async function deny(world: World, { browser, path }: Approval): Promise<void> {

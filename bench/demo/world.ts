@@ -5,7 +5,7 @@ import { type Browser, openBrowser, userAgents } from '../browser.ts'
 import type { ServerProcess } from '../server-process.ts'
 
 /** Lives that are short enough to see their ends within a minute. In seconds. */
-export const lives = { idle: 15, token: 15, longestSession: 60 } as const
+export const lives = { idle: 15, token: 15, deviceCode: 8, longestSession: 60 } as const
 
 export interface App {
   readonly clientId: string

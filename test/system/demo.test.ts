@@ -79,7 +79,6 @@ const unmoved: readonly (readonly [why: string, pattern: RegExp])[] = [
     /^(authgate_rate_limit_checks|rate_limit_exceeded)_total\{endpoint="unknown"/,
   ],
   ['needs a failing collector', /^authgate_telemetry_export_failures_total/],
-  ['the device flow is not offered', /^oauth_consent_granted_total\{flow="device_code"\}/],
   ['nothing revokes consents by itself', /^oauth_consent_revoked_total\{actor="system"\}/],
   ['the pages register clients for every grant', /error="unauthorized_client"/],
   [
@@ -90,7 +89,10 @@ const unmoved: readonly (readonly [why: string, pattern: RegExp])[] = [
     'requests are kept for ten minutes',
     /^authgate_sweeper_rows_total\{task="authorization_requests"\}/,
   ],
-  ['used codes are kept for a day', /^authgate_sweeper_rows_total\{task="authorization_codes"\}/],
+  [
+    'used codes are kept for a day',
+    /^authgate_sweeper_rows_total\{task="(authorization|device)_codes"\}/,
+  ],
   ['keys sign for months', /^authgate_signing_keys_events_total\{event="(retired|deleted)"\}/],
   ['keys sign for months', /^authgate_sweeper_rows_total\{task="signing_keys"\}/],
   ['the secret stays the same', /^authgate_signing_keys_events_total\{event="resealed"\}/],
