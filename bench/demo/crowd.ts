@@ -7,6 +7,7 @@ import { deviceStories } from './devices.ts'
 import { guestStories, seasonalApp } from './guests.ts'
 import { keyHolders } from './key-holders.ts'
 import { keyPublishers } from './key-publishers.ts'
+import { listeners } from './listeners.ts'
 import { arrive } from './people.ts'
 import { everyday, letIn, nightOwl, type Scenario, sitter } from './scenarios.ts'
 import { trouble } from './trouble.ts'
@@ -71,6 +72,7 @@ export async function letThemLive(world: World, people: number): Promise<void> {
   const stories = shuffleIn(everyday, guestStories, trouble, deviceStories, [
     ...keyHolders,
     ...keyPublishers,
+    ...listeners,
   ])
   let next = 0
   const anyStory: Scenario = async (...scene) => {

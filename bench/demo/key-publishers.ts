@@ -11,19 +11,27 @@ import { did, expectThat, nextAddress, type World } from './world.ts'
 
 interface Registered {
   readonly client_id: string
+  readonly client_secret?: string
   readonly registration_access_token: string
 }
 
-async function register(world: World, jwksUri: string): Promise<Registered> {
+const register = (world: World, jwksUri: string) =>
+  registerApp(world, {
+    client_name: 'Machine',
+    redirect_uris: ['https://machine.example.test/callback'],
+    grant_types: ['authorization_code', 'refresh_token'],
+    token_endpoint_auth_method: 'private_key_jwt',
+    jwks_uri: jwksUri,
+  })
+
+/** An app that looks after its own registration. */
+export async function registerApp(
+  world: World,
+  metadata: Readonly<Record<string, unknown>>,
+): Promise<Registered> {
   const answer = await call(world, '/oauth/register', {
     method: 'POST',
-    body: JSON.stringify({
-      client_name: 'Machine',
-      redirect_uris: ['https://machine.example.test/callback'],
-      grant_types: ['authorization_code', 'refresh_token'],
-      token_endpoint_auth_method: 'private_key_jwt',
-      jwks_uri: jwksUri,
-    }),
+    body: JSON.stringify(metadata),
     headers: { 'content-type': 'application/json', 'x-forwarded-for': nextAddress() },
   })
   expectThat(answer.status === 201, `registering answered ${answer.status}: ${answer.text}`)

@@ -93,6 +93,11 @@ const unmoved: readonly (readonly [why: string, pattern: RegExp])[] = [
     'used codes are kept for a day',
     /^authgate_sweeper_rows_total\{task="(authorization|device)_codes"\}/,
   ],
+  ['a client is given up after an hour', /^authgate_logout_deliveries_total\{result="given_up"\}/],
+  [
+    'a client that does not answer is as good as one that refuses',
+    /^authgate_outbound_requests_total\{purpose="backchannel_logout",result="timeout"\}/,
+  ],
   ['keys sign for months', /^authgate_signing_keys_events_total\{event="(retired|deleted)"\}/],
   ['keys sign for months', /^authgate_sweeper_rows_total\{task="signing_keys"\}/],
   ['the secret stays the same', /^authgate_signing_keys_events_total\{event="resealed"\}/],
