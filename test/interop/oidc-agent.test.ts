@@ -1,7 +1,7 @@
 /** oidc-agent, unmodified, as the public client of the first start. */
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { type Browser, openBrowser } from '../support/browser.ts'
-import { decide } from '../support/flow.ts'
+import { answerDevice, decide } from '../support/flow.ts'
 import { freePort } from '../support/ports.ts'
 import { createHome, type Home, type ServerProcess } from '../support/process.ts'
 import { type OidcAgent, startOidcAgent } from './oidc-agent.ts'
@@ -31,6 +31,15 @@ const client = () => [
   '--scope=openid profile offline_access',
 ]
 
+/** Shows it to be of use, and to be renewed when asked. */
+async function expectRenewable(account: string) {
+  const tokens = [await agent.token(account)]
+  for (let renewal = 0; renewal < 3; renewal++)
+    tokens.push(await agent.token(account, '--force-new'))
+  expect(new Set(tokens).size).toBe(tokens.length)
+  expect(await Promise.all(tokens.map(nameOf))).toEqual(tokens.map(() => 'Administrator'))
+}
+
 async function nameOf(accessToken: string) {
   const headers = { authorization: `Bearer ${accessToken}` }
   const answer = await server.request('/oauth/userinfo', { headers })
@@ -44,10 +53,13 @@ it('gets a token by the code flow on the loopback interface, and renews it again
   const back = await decide(person, await setUp.printed(/\/oauth\/authorize\S+/), 'approve')
   expect((await fetch(back.headers.get('location') ?? '')).status).toBe(200)
   expect(await setUp.ended).toMatchObject({ code: 0 })
+  await expectRenewable('by-code')
+})
 
-  const tokens = [await agent.token('by-code')]
-  for (let renewal = 0; renewal < 3; renewal++)
-    tokens.push(await agent.token('by-code', '--force-new'))
-  expect(new Set(tokens).size).toBe(tokens.length)
-  expect(await Promise.all(tokens.map(nameOf))).toEqual(tokens.map(() => 'Administrator'))
+it('gets a token by the device flow, and renews it again and again', async () => {
+  const setUp = agent.generate('by-device', ...client(), '--flow=device')
+  const shown = await setUp.printed(/\b[A-Z]{4}-[A-Z]{4}\b/)
+  await answerDevice(person, shown, 'approve')
+  expect(await setUp.ended).toMatchObject({ code: 0 })
+  await expectRenewable('by-device')
 })

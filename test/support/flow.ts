@@ -98,3 +98,18 @@ export async function obtainTokens(
   const response = await redeemCode(app, clientId, await obtainCode(browser, clientId, more))
   return (await response.json()) as TokenAnswer
 }
+
+/** What the user of a device does: types its code, and answers. */
+export async function answerDevice(
+  browser: Browser,
+  user_code: string,
+  action: 'approve' | 'deny',
+): Promise<Response> {
+  const page = await (await browser.submit('/device', '/device/verify', { user_code })).text()
+  return browser.post('/device/decide', {
+    csrf_token: csrfTokenOf(page),
+    request: hiddenField(page, 'request'),
+    user_code: hiddenField(page, 'user_code'),
+    action,
+  })
+}

@@ -1,4 +1,6 @@
 /** What the tests of unmodified client libraries share: a running server, a person at a browser, and clients of many kinds. */
+import { exportJWK } from 'jose'
+import * as oauth from 'oauth4webapi'
 import * as openid from 'openid-client'
 import { type Browser, openBrowser } from './browser.ts'
 import { decide } from './flow.ts'
@@ -56,6 +58,23 @@ export async function register(
   // Signatures are checked although the tokens come straight from the server.
   openid.enableNonRepudiationChecks(config)
   return config
+}
+
+/** A client whose public key is registered, and its private one. */
+export async function registerWithKey(
+  running: Running,
+  alg: string,
+  metadata: Partial<openid.ClientMetadata> = {},
+) {
+  const { privateKey, publicKey } = await oauth.generateKeyPair(alg === 'EdDSA' ? 'Ed25519' : alg)
+  const key = { key: privateKey, kid: crypto.randomUUID() }
+  const jwk = { ...(await exportJWK(publicKey)), kid: key.kid, use: 'sig' }
+  const config = await register(
+    running,
+    { token_endpoint_auth_method: 'private_key_jwt', jwks: { keys: [jwk] }, ...metadata },
+    openid.PrivateKeyJwt(key),
+  )
+  return { config, key }
 }
 
 /** What the person at the browser does: says yes where they are asked, and is sent back to the client. */

@@ -5,6 +5,7 @@ import type { Browser } from '../support/browser.ts'
 export async function createConfidentialClient(
   admin: Browser,
   redirectUri: string,
+  more: Record<string, string> = {},
 ): Promise<{ clientId: string; secret: string }> {
   const response = await admin.submit('/admin/clients', '/admin/clients', {
     client_name: 'Example web app',
@@ -12,6 +13,7 @@ export async function createConfidentialClient(
     grant_types: 'authorization_code refresh_token',
     redirect_uris: redirectUri,
     scope: 'openid profile email offline_access',
+    ...more,
   })
   const page = await response.text()
   const [clientId, secret] = [...page.matchAll(/<code>([^<]+)<\/code>/g)].map(([, text]) => text)
