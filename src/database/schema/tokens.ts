@@ -69,6 +69,8 @@ export const tokens = pgTable(
     index('tokens_live')
       .on(t.expiresAt, t.type, t.userId, t.clientId)
       .where(sql`${t.revokedAt} is null`),
+    // Built after the migrations: see late-indexes.ts.
+    index('tokens_client').on(t.clientId),
     index('tokens_user_client').on(t.userId, t.clientId),
     index('tokens_family').on(t.familyId),
     index('tokens_revoked').on(t.revokedAt).where(sql`${t.revokedAt} is not null`),

@@ -1,0 +1,26 @@
+/**
+ * Indexes that came to tables which may be large by then. A migration would lock out writing while it builds one, so these
+ * are built CONCURRENTLY, after the migrations and outside of their transaction; the schema declares them like all others.
+ */
+import type { PGlite } from '@electric-sql/pglite'
+import type postgres from 'postgres'
+
+/** Name -> what it is on. Dropping one by hand rolls it back until the next start. */
+const lateIndexes = { tokens_client: 'tokens (client_id)' } as const
+
+/** A build that was broken off leaves an index that is kept up to date but never used: it is dropped, and built again. */
+export async function buildLateIndexes(client: postgres.Sql): Promise<void> {
+  for (const [name, on] of Object.entries(lateIndexes)) {
+    const [index] = await client<{ valid: boolean }[]>`
+      select indisvalid as valid from pg_index where indexrelid = to_regclass(${name})`
+    if (index?.valid) continue
+    if (index) await client.unsafe(`drop index concurrently "${name}"`)
+    await client.unsafe(`create index concurrently "${name}" on ${on}`)
+  }
+}
+
+/** Nobody else writes to an embedded database. */
+export async function buildLateIndexesEmbedded(client: Pick<PGlite, 'exec'>): Promise<void> {
+  for (const [name, on] of Object.entries(lateIndexes))
+    await client.exec(`create index if not exists "${name}" on ${on}`)
+}
