@@ -149,20 +149,32 @@ export function userinfo(world: World, access: string, init: RequestInit = {}): 
   })
 }
 
-export function postToken(
+export const postToken = (
   world: World,
-  { clientId, secret }: Pick<App, 'clientId' | 'secret'>,
+  caller: Pick<App, 'clientId' | 'secret'>,
   fields: Readonly<Record<string, string>>,
   how: How,
-  address = nextAddress(),
-): Promise<Answer> {
+  address?: string,
+): Promise<Answer> => postForm(world, '/oauth/token', { caller, fields, how, address })
+
+interface ClientForm {
+  /** Nobody names themselves when left out. */
+  readonly caller: Pick<App, 'clientId' | 'secret'> | undefined
+  readonly how: How | undefined
+  readonly fields: Readonly<Record<string, string>>
+  readonly address?: string | undefined
+}
+
+export function postForm(world: World, path: string, form: ClientForm): Promise<Answer> {
+  const { caller, how, fields, address = nextAddress() } = form
   const body = new URLSearchParams(fields)
   const headers = new Headers({ 'x-forwarded-for': address })
+  const { clientId = '', secret = '' } = caller ?? {}
   if (how === 'basic')
     headers.set('authorization', `Basic ${Buffer.from(`${clientId}:${secret}`).toString('base64')}`)
-  else body.set('client_id', clientId)
-  if (how === 'post') body.set('client_secret', secret ?? '')
-  return call(world, '/oauth/token', { method: 'POST', body, headers })
+  else if (how !== undefined) body.set('client_id', clientId)
+  if (how === 'post') body.set('client_secret', secret)
+  return call(world, path, { method: 'POST', body, headers })
 }
 
 export async function call(world: World, path: string, init: RequestInit = {}): Promise<Answer> {

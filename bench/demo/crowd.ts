@@ -8,6 +8,7 @@ import { guestStories, seasonalApp } from './guests.ts'
 import { keyHolders } from './key-holders.ts'
 import { keyPublishers } from './key-publishers.ts'
 import { listeners } from './listeners.ts'
+import { machines } from './machines.ts'
 import { arrive } from './people.ts'
 import { everyday, letIn, nightOwl, type Scenario, sitter } from './scenarios.ts'
 import { trouble } from './trouble.ts'
@@ -24,6 +25,7 @@ export const demoSettings = {
   SESSION_RETENTION: '5s',
   AUDIT_LOG_RETENTION: '10s',
   JWT_EXPIRATION: `${lives.token}s`,
+  CLIENT_CREDENTIALS_TOKEN_EXPIRATION: `${lives.token}s`,
   REFRESH_TOKEN_EXPIRATION: `${lives.token}s`,
   DEVICE_CODE_EXPIRATION: `${lives.deviceCode}s`,
   METRICS_POPULATION_TTL: '1s',
@@ -69,7 +71,7 @@ export async function createWorld(server: ServerProcess): Promise<World> {
 /** Runs until it is enough; then each story under way is told to its end, and whatever was left open lapses. */
 export async function letThemLive(world: World, people: number): Promise<void> {
   const season = await createApp(world, 'Season', 'confidential', 'https://season.example.test/cb')
-  const stories = shuffleIn(everyday, guestStories, trouble, deviceStories, [
+  const stories = shuffleIn(everyday, guestStories, trouble, deviceStories, machines, [
     ...keyHolders,
     ...keyPublishers,
     ...listeners,

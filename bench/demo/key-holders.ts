@@ -57,8 +57,8 @@ const ask = (world: World, fields: Readonly<Record<string, string>>, dpop: strin
     headers: { 'x-forwarded-for': nextAddress(), dpop },
   })
 
-const show = (world: World, accessToken: string, dpop: string) =>
-  call(world, '/oauth/userinfo', { headers: { authorization: `DPoP ${accessToken}`, dpop } })
+const show = (world: World, path: string, accessToken: string, dpop: string) =>
+  call(world, path, { headers: { authorization: `DPoP ${accessToken}`, dpop } })
 
 const tokenRequest = { path: '/oauth/token', method: 'POST' }
 
@@ -100,7 +100,8 @@ const keyHolder: Scenario = async (world, person) => {
   refused(world, again, { ...at, result: 'replayed' })
   authenticated(world, 'none', 'success')
   await takenByAnother(world, tokens, nonce)
-  await lookUpBound(world, key, tokens)
+  for (const path of ['/oauth/userinfo', '/oauth/tokeninfo'])
+    await lookUpBound(world, key, path, tokens)
   await signOut(world, person, browser)
 }
 
@@ -114,17 +115,17 @@ async function takenByAnother(world: World, { refresh }: Tokens, nonce: string |
   protocolError(world, '/oauth/token', 'invalid_grant')
 }
 
-async function lookUpBound(world: World, key: Key, { access }: Tokens) {
-  const at = { endpoint: '/oauth/userinfo' }
-  const request = { path: at.endpoint, method: 'GET', accessToken: access }
-  const first = await show(world, access, await prove(world, key, request))
-  const nonce = refused(world, first, { ...at, result: 'nonce_missing' })
+async function lookUpBound(world: World, key: Key, path: string, { access }: Tokens) {
+  const request = { path, method: 'GET', accessToken: access }
+  const first = await show(world, path, access, await prove(world, key, request))
+  const nonce = refused(world, first, { endpoint: path, result: 'nonce_missing' })
   const proof = await prove(world, key, { ...request, nonce })
-  const answer = await show(world, access, proof)
-  expectThat(answer.status === 200, `userinfo with a proof answered ${answer.status}`)
+  const answer = await show(world, path, access, proof)
+  expectThat(answer.status === 200, `${path} with a proof answered ${answer.status}`)
   validated(world, 'valid')
   proven(world, 'accepted')
-  refused(world, await show(world, access, proof), { ...at, result: 'replayed' })
+  const again = await show(world, path, access, proof)
+  refused(world, again, { endpoint: path, result: 'replayed' })
   validated(world, 'valid')
 }
 

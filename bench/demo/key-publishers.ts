@@ -40,7 +40,7 @@ export async function registerApp(
   return JSON.parse(answer.text)
 }
 
-async function leave(world: World, { client_id, registration_access_token }: Registered) {
+export async function leave(world: World, { client_id, registration_access_token }: Registered) {
   const answer = await call(world, `/oauth/register/${client_id}`, {
     method: 'DELETE',
     headers: { authorization: `Bearer ${registration_access_token}` },
