@@ -60,6 +60,7 @@ ALTER TABLE "authorization_requests" ADD COLUMN "resources" text[] DEFAULT '{}' 
 ALTER TABLE "authorization_requests" ADD COLUMN "claims" jsonb;--> statement-breakpoint
 ALTER TABLE "authorization_requests" ADD COLUMN "dpop_jkt" text;--> statement-breakpoint
 ALTER TABLE "authorization_requests" ADD COLUMN "interaction" jsonb DEFAULT '{}'::jsonb NOT NULL;--> statement-breakpoint
+ALTER TABLE "authorization_requests" ADD COLUMN "pushed" boolean DEFAULT false NOT NULL;--> statement-breakpoint
 ALTER TABLE "authorization_requests" ADD COLUMN "created_at" timestamp with time zone DEFAULT now() NOT NULL;--> statement-breakpoint
 ALTER TABLE "clients" ADD COLUMN "application_type" text DEFAULT 'web' NOT NULL;--> statement-breakpoint
 ALTER TABLE "clients" ADD COLUMN "logo_uri" text;--> statement-breakpoint

@@ -19,6 +19,7 @@ import { introspectRoutes } from '#/endpoints/introspect/routes.ts'
 import { loginLimits } from '#/endpoints/login/limits.ts'
 import { loginRoutes } from '#/endpoints/login/routes.ts'
 import { logoutRoutes } from '#/endpoints/logout/routes.ts'
+import { parRoutes } from '#/endpoints/par/routes.ts'
 import { registerRoutes } from '#/endpoints/register/routes.ts'
 import { revokeRoutes } from '#/endpoints/revoke/routes.ts'
 import { tokenRoutes } from '#/endpoints/token/routes.ts'
@@ -145,7 +146,9 @@ function mountProtocol(app: Hono<AppEnv>, parts: AppParts, house: House) {
   const { config, fetchDocument } = parts
   const { limits } = house
   const proofs = clientProofs(parts)
-  app.route('/', authorizeRoutes({ ...house, ...authorizationPolicy(config, limits) }))
+  const rules = requestRules(parts, proofs)
+  app.route('/', authorizeRoutes({ ...house, ...rules, ...authorizationPolicy(config, limits) }))
+  app.route('/', parRoutes({ ...house, ...proofs, ...rules, ...pushPolicy(config, limits) }))
   app.route('/', tokenRoutes({ ...house, ...proofs, ...tokenPolicy(config, limits) }))
   app.route('/', deviceRoutes({ ...house, ...proofs, ...devicePolicy(config, limits) }))
   app.route('/', introspectRoutes({ ...house, ...proofs, ...introspectionPolicy(config, limits) }))
@@ -159,7 +162,8 @@ function mountProtocol(app: Hono<AppEnv>, parts: AppParts, house: House) {
   app.route('/', tokeninfoRoutes({ ...house, ...proofs }))
   const registration = registrationPolicy(config, limits)
   app.route('/', registerRoutes({ ...house, fetchDocument, ...registration }))
-  app.route('/', discoveryRoutes({ ...house, registration: registration.enabled }))
+  const { pushRequired } = rules
+  app.route('/', discoveryRoutes({ ...house, registration: registration.enabled, pushRequired }))
 }
 
 /** How clients prove who they are and which keys they hold. */
@@ -181,6 +185,17 @@ function clientProofs(parts: AppParts): {
   }
 }
 
+/** What authorization requests are held to, pushed or not. */
+const requestRules = (
+  { config, fetchDocument }: AppParts,
+  { authentication: { clientKeys } }: ReturnType<typeof clientProofs>,
+) => ({
+  clientKeys,
+  fetchDocument,
+  pkceRequired: config.PKCE_REQUIRED,
+  pushRequired: config.REQUIRE_PUSHED_AUTHORIZATION_REQUESTS,
+})
+
 const authorizationPolicy = (config: Config, limits: RateLimits) => ({
   limiter: limits.limiter({
     name: 'authorize',
@@ -189,7 +204,15 @@ const authorizationPolicy = (config: Config, limits: RateLimits) => ({
   }),
   codeLifetimeMs: config.AUTH_CODE_EXPIRATION,
   rememberConsent: config.CONSENT_REMEMBER,
-  pkceRequired: config.PKCE_REQUIRED,
+})
+
+const pushPolicy = (config: Config, limits: RateLimits) => ({
+  lifetimeMs: config.PUSHED_REQUEST_EXPIRATION,
+  ...backChannelLimits(config, limits, {
+    name: 'par',
+    endpoint: '/oauth/par',
+    perMinute: config.TOKEN_RATE_LIMIT,
+  }),
 })
 
 const devicePolicy = (config: Config, limits: RateLimits) => {

@@ -366,6 +366,16 @@ export const settings = {
     'true',
     'Tell a client of its own tokens and of those made for a resource that it serves. `false`: every confidential client may introspect every token.',
   ),
+  REQUIRE_PUSHED_AUTHORIZATION_REQUESTS: tokens(
+    flag,
+    'false',
+    'Accept no authorization request but those that clients have pushed to `/oauth/par` (RFC 9126). Clients can be registered to have to, too.',
+  ),
+  PUSHED_REQUEST_EXPIRATION: tokens(
+    positiveDuration.refine((ms) => ms >= 5000 && ms <= 600_000, 'write a duration from 5s to 10m'),
+    '90s',
+    'How long after a client has pushed a request a browser may come with it.',
+  ),
   CONSENT_REMEMBER: tokens(flag, 'true', 'Do not ask again for what a user has already approved.'),
 
   ENABLE_DYNAMIC_CLIENT_REGISTRATION: registration(

@@ -10,6 +10,7 @@ import { keyPublishers } from './key-publishers.ts'
 import { listeners } from './listeners.ts'
 import { machines } from './machines.ts'
 import { arrive } from './people.ts'
+import { pushers } from './pushers.ts'
 import { everyday, letIn, nightOwl, type Scenario, sitter } from './scenarios.ts'
 import { trouble } from './trouble.ts'
 import { type App, did, lives, type Person, pause, type World } from './world.ts'
@@ -75,6 +76,7 @@ export async function letThemLive(world: World, people: number): Promise<void> {
     ...keyHolders,
     ...keyPublishers,
     ...listeners,
+    ...pushers,
   ])
   let next = 0
   const anyStory: Scenario = async (...scene) => {

@@ -24,7 +24,7 @@ interface Key {
   readonly publicKey: CryptoKey
 }
 
-const createKey = (): Promise<Key> => generateKeyPair('ES256')
+export const createKey = (): Promise<Key> => generateKeyPair('ES256')
 
 interface Request {
   readonly path: string
@@ -34,7 +34,7 @@ interface Request {
 }
 
 /** RFC 9449 §4.2. */
-async function prove(world: World, key: Key, request: Request): Promise<string> {
+export async function prove(world: World, key: Key, request: Request): Promise<string> {
   const { path, method: htm, nonce, accessToken } = request
   return new SignJWT({
     htm,
@@ -62,17 +62,19 @@ const show = (world: World, path: string, accessToken: string, dpop: string) =>
 
 const tokenRequest = { path: '/oauth/token', method: 'POST' }
 
-const proven = (world: World, result: 'accepted' | 'invalid' | 'nonce_missing' | 'replayed') =>
-  did(world, 'authgate_dpop_proofs_total', { result })
+export const proven = (
+  world: World,
+  result: 'accepted' | 'invalid' | 'nonce_missing' | 'replayed',
+) => did(world, 'authgate_dpop_proofs_total', { result })
 
 /** The server refuses, says why, and tells its nonce. */
-function refused(
+export function refused(
   world: World,
   answer: Answer,
   { endpoint, result }: { endpoint: string; result: 'invalid' | 'nonce_missing' | 'replayed' },
 ): string | null {
   const error = result === 'nonce_missing' ? 'use_dpop_nonce' : 'invalid_dpop_proof'
-  expectError(answer, endpoint === '/oauth/token' ? 400 : 401, error)
+  expectError(answer, endpoint === '/oauth/userinfo' ? 401 : 400, error)
   proven(world, result)
   protocolError(world, endpoint, error)
   return answer.headers.get('dpop-nonce')

@@ -9,7 +9,7 @@ import { protocolError } from './people.ts'
 import type { Scenario } from './scenarios.ts'
 import { did, expectThat, nextAddress, type World } from './world.ts'
 
-interface Registered {
+export interface Registered {
   readonly client_id: string
   readonly client_secret?: string
   readonly registration_access_token: string
@@ -78,16 +78,20 @@ async function ask(world: World, assertion: string, result: 'success' | 'failure
   protocolError(world, '/oauth/token', error)
 }
 
-function asked(world: World, result: 'success' | 'failed' | 'timeout') {
-  did(world, 'authgate_outbound_requests_total', { purpose: 'jwks', result })
-  did(world, 'authgate_outbound_request_duration_seconds_count', { purpose: 'jwks' })
+/** Notes that the server has asked an address of an app. */
+export function asked(
+  world: World,
+  result: 'success' | 'failed' | 'timeout',
+  purpose: 'jwks' | 'request_object' = 'jwks',
+) {
+  did(world, 'authgate_outbound_requests_total', { purpose, result })
+  did(world, 'authgate_outbound_request_duration_seconds_count', { purpose })
 }
 
-/** Publishes its keys under /keys, nothing elsewhere, and does not answer at all under /silence. */
-async function publish(publicKey: CryptoKey) {
-  const keys = JSON.stringify({ keys: [await exportJWK(publicKey)] })
-  const server = createServer(({ url }, response) => {
-    if (url === '/keys') response.end(keys)
+/** Publishes documents under their paths, nothing elsewhere, and does not answer at all under /silence. */
+export async function publish(documents: Readonly<Record<string, string>>) {
+  const server = createServer(({ url = '' }, response) => {
+    if (url in documents) response.end(documents[url])
     else if (url !== '/silence') response.writeHead(404).end()
   }).listen(0, '127.0.0.1')
   await once(server, 'listening')
@@ -100,10 +104,13 @@ async function publish(publicKey: CryptoKey) {
   }
 }
 
+/** RFC 7517 §5. */
+export const keySetOf = async (publicKey: CryptoKey) => ({ keys: [await exportJWK(publicKey)] })
+
 /** Many requests at once, so that all but one wait for the keys to come. */
 const machine: Scenario = async (world) => {
   const { privateKey, publicKey } = await generateKeyPair('ES256')
-  const site = await publish(publicKey)
+  const site = await publish({ '/keys': JSON.stringify(await keySetOf(publicKey)) })
   const app = await register(world, `${site.url}/keys`)
   const assertions = await Promise.all(
     Array.from({ length: 5 }, () => assertFor(world, app, privateKey)),

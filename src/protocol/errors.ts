@@ -14,6 +14,8 @@ export const oauthErrors = {
     'unsupported_response_type',
     'invalid_scope',
     'invalid_target',
+    'invalid_request_object',
+    'invalid_request_uri',
     'access_denied',
     'login_required',
     'consent_required',
@@ -21,6 +23,20 @@ export const oauthErrors = {
     'registration_not_supported',
     'server_error',
     'temporarily_unavailable',
+  ],
+  '/oauth/par': [
+    'invalid_request',
+    'invalid_client',
+    'unauthorized_client',
+    'unsupported_response_type',
+    'invalid_scope',
+    'invalid_target',
+    'invalid_request_object',
+    'unmet_authentication_requirements',
+    'registration_not_supported',
+    'invalid_dpop_proof',
+    'use_dpop_nonce',
+    'server_error',
   ],
   '/oauth/token': [
     'invalid_request',
@@ -111,8 +127,13 @@ export class OAuthError extends Error {
 export class AuthorizationError extends OAuthError {
   readonly target: AuthorizationTarget
 
-  constructor(code: OAuthErrorCode, description: string, target: AuthorizationTarget) {
-    super(code, description)
+  constructor(
+    code: OAuthErrorCode,
+    description: string,
+    target: AuthorizationTarget,
+    options: { status?: ErrorStatus; cause?: unknown } = {},
+  ) {
+    super(code, description, options)
     this.target = target
   }
 }

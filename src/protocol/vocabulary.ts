@@ -192,6 +192,7 @@ export const rateLimitedEndpoints = [
   '/login',
   '/account/security/password',
   '/oauth/authorize',
+  '/oauth/par',
   '/oauth/token',
   '/oauth/register',
   '/oauth/introspect',

@@ -20,7 +20,8 @@ import { PageError } from './page-error.ts'
 /** `issuer` goes with every answer that is sent back to a client (RFC 9207). */
 export function createErrorHandler({ issuer }: { issuer: string }): ErrorHandler<AppEnv> {
   return (error, c) => {
-    if (error instanceof AuthorizationError) return sendError(c, error, issuer)
+    // What a client has pushed itself is answered to itself (RFC 9126 §2.3).
+    if (error instanceof AuthorizationError && isForPeople(c)) return sendError(c, error, issuer)
     if (error instanceof OAuthError) return answerOAuthError(c, error)
     if (error instanceof PageError) return answerPageError(c, error)
     if (error instanceof OverloadedError) {
@@ -56,15 +57,13 @@ export const notFound: NotFoundHandler<AppEnv> = (c) =>
 
 /** RFC 6749 §4.1.2.1. */
 function sendError(c: AppContext, error: AuthorizationError, issuer: string) {
-  count(c, error)
+  note(c, error)
   const answer = { error: error.code, error_description: error.message, iss: issuer }
   return sendToClient(c, error.target, answer)
 }
 
 function answerOAuthError(c: AppContext, error: OAuthError) {
-  count(c, error)
-  if (error.cause !== undefined)
-    c.var.log.warn({ err: error.cause, error: error.code }, 'request refused')
+  note(c, error)
   if (isForPeople(c)) {
     return page(c, error.status, 'This request cannot be completed', sentence(error.message))
   }
@@ -111,7 +110,9 @@ function answerBug(c: AppContext, error: Error) {
   return c.json({ error: 'server_error', error_description: 'the server failed; see its log' }, 500)
 }
 
-function count(c: AppContext, error: OAuthError) {
+function note(c: AppContext, error: OAuthError) {
+  if (error.cause !== undefined)
+    c.var.log.warn({ err: error.cause, error: error.code }, 'request refused')
   const endpoint = endpointOf(c)
   if (endpoint) c.var.recorder.oauthError(endpoint, error.code)
 }

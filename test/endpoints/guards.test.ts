@@ -57,6 +57,7 @@ const guards: Readonly<Record<string, Guard>> = {
   'POST /logout': 'self',
   'GET /oauth/authorize': 'self',
   'POST /oauth/authorize': 'self',
+  'POST /oauth/par': 'self',
   'POST /oauth/token': 'self',
   'GET /oauth/userinfo': 'self',
   'POST /oauth/userinfo': 'self',

@@ -1,4 +1,4 @@
-import { index, jsonb, pgTable, text, timestamp } from 'drizzle-orm/pg-core'
+import { boolean, index, jsonb, pgTable, text, timestamp } from 'drizzle-orm/pg-core'
 import type { ClaimsRequest } from '#/protocol/claims.ts'
 import type { Prompt } from '#/protocol/prompts.ts'
 import type { ResponseMode } from '#/protocol/response-modes.ts'
@@ -37,6 +37,9 @@ export const authorizationRequests = pgTable(
     /** RFC 9449 §10: the key that the code is bound to. */
     dpopJkt: text('dpop_jkt'),
     interaction: jsonb().$type<Interaction>().notNull().default({}),
+    /** Pushed by its client (RFC 9126), and not seen by a browser yet: until then it lives for a moment only. */
+    pushed: boolean().notNull().default(false),
+    /** When its user came with it. */
     createdAt: timestamp('created_at', { withTimezone: true }).notNull().defaultNow(),
     expiresAt: timestamp('expires_at', { withTimezone: true }).notNull(),
   },

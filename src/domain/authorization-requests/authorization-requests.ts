@@ -12,21 +12,71 @@ import { randomSecret } from '#/protocol/secrets.ts'
 export type { AuthorizationRequest, Interaction } from '#/database/schema/authorization-requests.ts'
 
 /** What a request asks for, before or without being stored. */
-export type RequestedAuthorization = Omit<AuthorizationRequest, 'id' | 'createdAt' | 'expiresAt'>
+export type RequestedAuthorization = Omit<
+  AuthorizationRequest,
+  'id' | 'pushed' | 'createdAt' | 'expiresAt'
+>
 
 const lifetimeMs = 10 * 60 * 1000
 
 /** Stores a request for ten minutes; answers its id. */
-export async function storeAuthorizationRequest(
+export const storeAuthorizationRequest = (
   db: Database,
   request: RequestedAuthorization,
   now: Date,
+): Promise<string> => insert(db, request, { pushed: false, lifetimeMs, now })
+
+/** RFC 9126 §2.2. */
+const requestUriPrefix = 'urn:ietf:params:oauth:request_uri:'
+
+/** By what a client refers to the request of that id. */
+export const requestUriOf = (id: string): string => `${requestUriPrefix}${id}`
+
+/** The id in such a reference; undefined for every other address. */
+export const idOfRequestUri = (uri: string): string | undefined =>
+  uri.startsWith(requestUriPrefix) ? uri.slice(requestUriPrefix.length) : undefined
+
+/** Stores a request that its client has pushed, until a browser comes with it; answers its id. */
+export const pushAuthorizationRequest = (
+  db: Database,
+  request: RequestedAuthorization,
+  { lifetimeMs: untilVisitMs, now }: { lifetimeMs: number; now: Date },
+): Promise<string> => insert(db, request, { pushed: true, lifetimeMs: untilVisitMs, now })
+
+async function insert(
+  db: Database,
+  request: RequestedAuthorization,
+  { pushed, lifetimeMs: ms, now }: { pushed: boolean; lifetimeMs: number; now: Date },
 ): Promise<string> {
   const id = randomSecret()
+  const expiresAt = later(now, ms)
   await db
     .insert(authorizationRequests)
-    .values({ ...request, id, createdAt: now, expiresAt: new Date(now.getTime() + lifetimeMs) })
+    .values({ ...request, id, pushed, createdAt: now, expiresAt })
   return id
+}
+
+const later = (now: Date, ms: number) => new Date(now.getTime() + ms)
+
+/**
+ * The request that a client has pushed, for the browser that comes with it. The first visit starts its ten minutes, and
+ * the time from which on a sign-in is a fresh one; further visits (a page that is loaded again) find it as long as it
+ * has not been answered.
+ */
+export async function visitPushedRequest(
+  db: Database,
+  { id, clientId }: { id: string; clientId: string },
+  now: Date,
+): Promise<{ request: AuthorizationRequest; isFirst: boolean } | undefined> {
+  if (id.includes('\0')) return undefined
+  const [visited] = await db
+    .update(authorizationRequests)
+    .set({ pushed: false, createdAt: now, expiresAt: later(now, lifetimeMs) })
+    .where(and(live(id, now, true), eq(authorizationRequests.clientId, clientId)))
+    .returning()
+  if (visited) return { request: visited, isFirst: true }
+  const known = await findAuthorizationRequest(db, id, now)
+  return known?.clientId === clientId ? { request: known, isFirst: false } : undefined
 }
 
 export async function findAuthorizationRequest(
@@ -36,10 +86,7 @@ export async function findAuthorizationRequest(
 ): Promise<AuthorizationRequest | undefined> {
   // Ids come from strangers; Postgres refuses to compare with a NUL.
   if (id.includes('\0')) return undefined
-  const rows = await db
-    .select()
-    .from(authorizationRequests)
-    .where(and(eq(authorizationRequests.id, id), gt(authorizationRequests.expiresAt, now)))
+  const rows = await db.select().from(authorizationRequests).where(live(id, now))
   return rows[0]
 }
 
@@ -49,12 +96,16 @@ export async function consumeAuthorizationRequest(
   id: string,
   now: Date,
 ): Promise<AuthorizationRequest | undefined> {
-  const rows = await db
-    .delete(authorizationRequests)
-    .where(and(eq(authorizationRequests.id, id), gt(authorizationRequests.expiresAt, now)))
-    .returning()
+  const rows = await db.delete(authorizationRequests).where(live(id, now)).returning()
   return rows[0]
 }
+
+const live = (id: string, now: Date, pushed = false) =>
+  and(
+    eq(authorizationRequests.id, id),
+    eq(authorizationRequests.pushed, pushed),
+    gt(authorizationRequests.expiresAt, now),
+  )
 
 /** Notes that the user of this session goes on as who they are (`select_account`). */
 export async function chooseAccount(

@@ -3,13 +3,15 @@ import type { Database } from '#/database/client.ts'
 import {
   type AuthorizationRequest,
   findAuthorizationRequest,
+  idOfRequestUri,
   type RequestedAuthorization,
   storeAuthorizationRequest,
+  visitPushedRequest,
 } from '#/domain/authorization-requests/authorization-requests.ts'
 import type { Client } from '#/domain/clients/clients.ts'
 import { OAuthError } from '#/protocol/errors.ts'
 import { parseAuthorizationRequest } from '#/web/authorization-request/parse.ts'
-import { requireActive } from '#/web/authorization-request/target.ts'
+import { requireActive, requireClient } from '#/web/authorization-request/target.ts'
 import type { AppContext } from '#/web/context.ts'
 import type { AuthorizeOptions } from './routes.ts'
 
@@ -22,12 +24,33 @@ export interface Pending {
 
 type Stored = Pick<AuthorizationRequest, 'id' | 'createdAt'>
 
-export async function readPending(c: AppContext, options: AuthorizeOptions): Promise<Pending> {
-  const query = new URL(c.req.url).searchParams
-  const id = query.get('authorization_request')
-  if (id === null)
-    return { ...(await parseAuthorizationRequest(query, options)), stored: undefined }
-  return findPending(c, id, options)
+/** The request that came in a query or a form, with what it says or with a reference to what was pushed. */
+export async function readRequest(
+  c: AppContext,
+  parameters: URLSearchParams,
+  options: AuthorizeOptions,
+): Promise<Pending> {
+  const id = idOfRequestUri(parameters.get('request_uri') ?? '')
+  if (id !== undefined) return visit(c, id, { parameters, ...options })
+  const arrived = { parameters, pushed: false, now: c.var.now }
+  return { ...(await parseAuthorizationRequest(arrived, options)), stored: undefined }
+}
+
+/** RFC 9126 §4: whatever stands beside the reference is ignored but for the client, which must be the one that pushed. */
+async function visit(
+  c: AppContext,
+  id: string,
+  { db, clients, parameters }: AuthorizeOptions & { readonly parameters: URLSearchParams },
+): Promise<Pending> {
+  const client = await requireClient(parameters, clients)
+  const found = await visitPushedRequest(db, { id, clientId: client.clientId }, c.var.now)
+  if (!found)
+    throw new OAuthError(
+      'invalid_request_uri',
+      'the request_uri has expired or was used before; start again from the application',
+    )
+  if (found.isFirst) c.var.recorder.authorizationRequestPushed('visited')
+  return { client, request: found.request, stored: found.request }
 }
 
 /** The stored request of that id. */

@@ -4,17 +4,15 @@
  */
 import { Hono, type MiddlewareHandler } from 'hono'
 import type { Database } from '#/database/client.ts'
-import {
-  chooseAccount,
-  storeAuthorizationRequest,
-} from '#/domain/authorization-requests/authorization-requests.ts'
+import { chooseAccount } from '#/domain/authorization-requests/authorization-requests.ts'
 import { subjectOf } from '#/domain/clients/subject.ts'
 import { findConsentedScope } from '#/domain/consents/consents.ts'
 import { consentScope } from '#/protocol/claims.ts'
 import { AuthorizationError, OAuthError } from '#/protocol/errors.ts'
 import { redirectSource } from '#/protocol/redirect-uri.ts'
 import { isScopeWithin, scopeWords } from '#/protocol/scopes.ts'
-import { parseAuthorizationRequest, type RequestRules } from '#/web/authorization-request/parse.ts'
+import type { RequestRules } from '#/web/authorization-request/parse.ts'
+import { hasObject } from '#/web/authorization-request/request-object.ts'
 import { networkOf } from '#/web/client-address.ts'
 import type { AppContext, AppEnv } from '#/web/context.ts'
 import type { Csrf } from '#/web/csrf.ts'
@@ -24,7 +22,7 @@ import { enforceLimit, type Limiter } from '#/web/rate-limit.ts'
 import { answerAtOnce, approve, deny, useUp } from './answer.ts'
 import { askForAccount, askForConsent, askToSignIn } from './ask.ts'
 import { type NextStep, nextStep } from './next-step.ts'
-import { findPending, type Pending, pathOf, readPending } from './pending.ts'
+import { findPending, keep, type Pending, pathOf, readRequest } from './pending.ts'
 
 export interface AuthorizeOptions extends RequestRules {
   readonly db: Database
@@ -51,7 +49,17 @@ export function authorizeRoutes(options: AuthorizeOptions): Hono<AppEnv> {
 
 async function getAuthorize(c: AppContext, options: AuthorizeOptions) {
   await enforceLimit(c, options.db, options.limiter, networkOf(c.var.address))
-  const pending = await readPending(c, options)
+  const query = new URL(c.req.url).searchParams
+  const id = query.get('authorization_request')
+  if (id !== null) return proceed(c, await findPending(c, id, options), options)
+  const pending = await readRequest(c, query, options)
+  // Loaded again, a request object would be a replay: the address to load again is that of the stored request.
+  return !pending.stored && hasObject(query)
+    ? comeBack(c, pending, options)
+    : proceed(c, pending, options)
+}
+
+async function proceed(c: AppContext, pending: Pending, options: AuthorizeOptions) {
   const { step, consented } = await decide(c, pending, options)
   if (typeof step === 'object') return refuse(c, pending, step, options)
   switch (step) {
@@ -79,9 +87,11 @@ const takeRequest =
     if (fields.has('authorization_request')) return next()
     const { db, limiter } = options
     await enforceLimit(c, db, limiter, networkOf(c.var.address))
-    const { request } = await parseAuthorizationRequest(fields, options)
-    return c.redirect(pathOf(await storeAuthorizationRequest(db, request, c.var.now)), 303)
+    return comeBack(c, await readRequest(c, fields, options), options)
   }
+
+const comeBack = async (c: AppContext, pending: Pending, { db }: AuthorizeOptions) =>
+  c.redirect(pathOf(await keep(pending, db, c.var.now)), 303)
 
 /** Whoever was signed out meanwhile signs in again for the same request; the answer is asked for anew. */
 const backWhenSignedOut: MiddlewareHandler<AppEnv> = async (c, next) => {

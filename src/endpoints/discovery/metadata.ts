@@ -17,13 +17,15 @@ export interface MetadataOptions {
   readonly issuer: string
   /** Whether clients may register themselves. */
   readonly registration: boolean
+  /** Whether requests have to be pushed. */
+  readonly pushRequired: boolean
 }
 
 /** How a client proves who it is, where naming itself is not enough. */
 const provenMethods = clientAuthenticationMethods.filter((method) => method !== 'none')
 
 /** RFC 8414 §2. Lists what works, nothing else. */
-export const oauthMetadata = ({ issuer, registration }: MetadataOptions) => ({
+export const oauthMetadata = ({ issuer, registration, pushRequired }: MetadataOptions) => ({
   issuer,
   authorization_endpoint: `${issuer}/oauth/authorize`,
   token_endpoint: `${issuer}/oauth/token`,
@@ -48,6 +50,14 @@ export const oauthMetadata = ({ issuer, registration }: MetadataOptions) => ({
   // RFC 9449 §5.1.
   dpop_signing_alg_values_supported: dpopSigningAlgorithms,
   code_challenge_methods_supported: codeChallengeMethods,
+  // RFC 9126 §5.
+  pushed_authorization_request_endpoint: `${issuer}/oauth/par`,
+  require_pushed_authorization_requests: pushRequired,
+  // RFC 9101 §10.5, OpenID Connect Discovery §3.
+  request_parameter_supported: true,
+  request_uri_parameter_supported: true,
+  require_request_uri_registration: true,
+  request_object_signing_alg_values_supported: proofSigningAlgorithms,
   // RFC 9207 §3.
   authorization_response_iss_parameter_supported: true,
 })
@@ -84,6 +94,4 @@ export const openidMetadata = (options: MetadataOptions) => ({
   claims_parameter_supported: true,
   // Initiating User Registration §4.
   prompt_values_supported: prompts,
-  request_parameter_supported: false,
-  request_uri_parameter_supported: false,
 })

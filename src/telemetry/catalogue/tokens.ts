@@ -23,6 +23,11 @@ const tokensOfGrant = (grantType: GrantType) =>
     : ([...storedTokenTypes, 'id'] as const)
 
 export const tokens = {
+  pushedRequests: counter('authgate.authorization_requests.pushed', {
+    unit: '{request}',
+    description: 'Authorization requests that clients have pushed, and those a browser came with.',
+    labels: { event: ['pushed', 'visited'] },
+  }),
   authorizationCodes: counter('authgate.authorization_codes', {
     unit: '{code}',
     description: 'Authorization codes issued, redeemed, and presented a second time.',

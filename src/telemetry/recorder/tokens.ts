@@ -17,6 +17,7 @@ import { catalogue } from '../catalogue.ts'
 import { createCounter, createHistogram, type Instruments } from '../instruments.ts'
 
 export function tokens(instruments: Instruments) {
+  const pushed = createCounter(instruments, catalogue.pushedRequests)
   const codes = createCounter(instruments, catalogue.authorizationCodes)
   const issued = createCounter(instruments, catalogue.tokensIssued)
   const revoked = createCounter(instruments, catalogue.tokensRevoked)
@@ -26,6 +27,10 @@ export function tokens(instruments: Instruments) {
   const introspections = createCounter(instruments, catalogue.tokenIntrospections)
   const signingTimes = createHistogram(instruments, catalogue.tokenGenerationDuration)
   return {
+    /** A client has pushed an authorization request, or a browser came with it for the first time. */
+    authorizationRequestPushed(event: 'pushed' | 'visited'): void {
+      pushed({ event })
+    },
     /** An authorization code was issued, redeemed, or presented once more. */
     authorizationCode(event: 'issued' | 'redeemed' | 'replayed'): void {
       codes({ event })

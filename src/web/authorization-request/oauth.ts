@@ -29,7 +29,8 @@ export function resolveScope(asked: string | undefined, client: Client): string 
 interface Bound {
   readonly client: Client
   readonly scope: string
-  readonly pkceRequired: boolean
+  /** Whatever the client and the scope. */
+  readonly required: boolean
 }
 
 /** RFC 7636 §4.4.1: its errors are `invalid_request`. */
@@ -47,15 +48,9 @@ export function readChallenge(values: ReadonlyMap<string, string>, bound: Bound)
   return challenge
 }
 
-/**
- * RFC 9700 §2.1.1: confidential clients may rely on the nonce of OpenID Connect instead; FAPI 2.0 §5.3.2.2 asks it of
- * those that have to push their requests.
- */
-const needsChallenge = ({ client, scope, pkceRequired }: Bound) =>
-  pkceRequired ||
-  client.type === 'public' ||
-  client.requirePushedAuthorizationRequests ||
-  !hasScope(scope, 'openid')
+/** RFC 9700 §2.1.1: confidential clients may rely on the nonce of OpenID Connect instead. */
+const needsChallenge = ({ client, scope, required }: Bound) =>
+  required || client.type === 'public' || !hasScope(scope, 'openid')
 
 /** RFC 8707 §2: each must be one that an operator allows this client. */
 export function readResources(parameters: URLSearchParams, client: Client): string[] {

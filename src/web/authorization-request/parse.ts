@@ -12,14 +12,16 @@ import { hasScope } from '#/protocol/scopes.ts'
 import { uniqueParameters } from '#/web/forms.ts'
 import { readChallenge, readKeyThumbprint, readResources, resolveScope } from './oauth.ts'
 import { readClaims, readInteraction } from './openid.ts'
-import { readTarget, requireClient } from './target.ts'
+import { type ObjectRules, openRequestObject } from './request-object.ts'
+import { findTarget, readTarget, requireClient } from './target.ts'
 
-export interface RequestRules {
-  readonly issuer: string
+export interface RequestRules extends ObjectRules {
   readonly clients: ReadCache<Client>
   readonly keys: () => Promise<KeySet>
   /** Whether PKCE is asked of everybody. */
   readonly pkceRequired: boolean
+  /** Whether everybody has to push (RFC 9126 §5). */
+  readonly pushRequired: boolean
 }
 
 export interface ParsedRequest {
@@ -27,21 +29,51 @@ export interface ParsedRequest {
   readonly request: RequestedAuthorization
 }
 
+export interface ArrivedRequest {
+  readonly parameters: URLSearchParams
+  /** Whether the client itself has brought it (RFC 9126). */
+  readonly pushed: boolean
+  readonly now: Date
+}
+
 /**
  * Client and redirect URI come first: as long as they are not proven, every error is a page (RFC 9700 §4.11.2). After
  * that, errors go back to the client: an `AuthorizationError` says where to.
  */
 export async function parseAuthorizationRequest(
-  parameters: URLSearchParams,
+  { parameters: outer, pushed, now }: ArrivedRequest,
   rules: RequestRules,
 ): Promise<ParsedRequest> {
-  const client = await requireClient(parameters, rules.clients)
+  const client = await requireClient(outer, rules.clients)
+  const parameters = await backToClient(outer, client, () => {
+    if (!pushed && mustPush(client, rules))
+      throw new OAuthError('invalid_request', 'this client has to push its requests')
+    return openRequestObject(outer, client, { rules, now })
+  })
   const target = readTarget(parameters, client)
+  return backToClient(parameters, client, async () => ({
+    client,
+    request: { ...target, ...(await readRest(parameters, client, rules)) },
+  }))
+}
+
+/** RFC 9126 §5 and §6. */
+const mustPush = (client: Client, { pushRequired }: RequestRules) =>
+  pushRequired || client.requirePushedAuthorizationRequests
+
+/** Errors of a step go to the redirect URI that stands in the parameters, if that is one of the client's. */
+async function backToClient<T>(
+  parameters: URLSearchParams,
+  client: Client,
+  step: () => Promise<T>,
+): Promise<T> {
   try {
-    return { client, request: { ...target, ...(await readRest(parameters, client, rules)) } }
+    return await step()
   } catch (error) {
-    if (!(error instanceof OAuthError)) throw error
-    throw new AuthorizationError(error.code, error.message, target)
+    const target = error instanceof OAuthError && findTarget(parameters, client)
+    if (!target) throw error
+    const { code, message, status, cause } = error
+    throw new AuthorizationError(code, message, target, { status, cause })
   }
 }
 
@@ -61,12 +93,14 @@ async function readRest(parameters: URLSearchParams, client: Client, rules: Requ
       'this client may not use the authorization code flow',
     )
   const scope = resolveScope(values.get('scope'), client)
+  // FAPI 2.0 §5.3.2.2 asks PKCE of those that have to push.
+  const required = rules.pkceRequired || mustPush(client, rules)
   const claims = hasScope(scope, 'openid') ? readClaims(values.get('claims'), client) : null
   return {
     clientId: client.clientId,
     scope,
     nonce: values.get('nonce') ?? null,
-    codeChallenge: readChallenge(values, { client, scope, pkceRequired: rules.pkceRequired }),
+    codeChallenge: readChallenge(values, { client, scope, required }),
     resources: readResources(parameters, client),
     claims,
     dpopJkt: readKeyThumbprint(values),
@@ -88,5 +122,6 @@ function requireKnownForm(values: ReadonlyMap<string, string>) {
     throw new OAuthError(
       'registration_not_supported',
       'the registration parameter is not supported',
+      { status: 400 },
     )
 }

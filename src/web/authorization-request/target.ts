@@ -39,6 +39,18 @@ export function readTarget(parameters: URLSearchParams, client: Client): Authori
   return { redirectUri, responseMode, state: parameters.get('state') || null }
 }
 
+/** The same, or undefined where no such place is proven. */
+export function findTarget(
+  parameters: URLSearchParams,
+  client: Client,
+): AuthorizationTarget | undefined {
+  try {
+    return readTarget(parameters, client)
+  } catch {
+    return undefined
+  }
+}
+
 function requireOne(parameters: URLSearchParams, name: string): string {
   const [value, ...more] = parameters.getAll(name)
   if (more.length > 0) throw new OAuthError('invalid_request', `${name} is repeated`)

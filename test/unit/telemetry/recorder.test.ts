@@ -119,6 +119,11 @@ const events: [string, (recorder: Recorder) => void, Record<string, number>][] =
     { 'authgate_consent_decisions_total{decision="denied"}': 1 },
   ],
   [
+    'a pushed request',
+    (r) => r.authorizationRequestPushed('pushed'),
+    { 'authgate_authorization_requests_pushed_total{event="pushed"}': 1 },
+  ],
+  [
     'a replayed code',
     (r) => r.authorizationCode('replayed'),
     { 'authgate_authorization_codes_total{event="replayed"}': 1 },
