@@ -27,12 +27,15 @@ export const authorizePath = (
 }
 
 /** Answers the consent page that `path` shows; the response sends the browser back to the client. */
-export async function decide(
+export const decide = async (browser: Browser, path: string, action: 'approve' | 'deny') =>
+  answerConsent(browser, await browser.get(path), action)
+
+export async function answerConsent(
   browser: Browser,
-  path: string,
+  page: Response,
   action: 'approve' | 'deny',
 ): Promise<Response> {
-  const html = await (await browser.get(path)).text()
+  const html = await page.text()
   return browser.post('/oauth/authorize', {
     csrf_token: csrfTokenOf(html),
     authorization_request: hiddenField(html, 'authorization_request'),

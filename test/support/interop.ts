@@ -3,7 +3,7 @@ import { exportJWK } from 'jose'
 import * as oauth from 'oauth4webapi'
 import * as openid from 'openid-client'
 import { type Browser, openBrowser } from './browser.ts'
-import { decide } from './flow.ts'
+import { answerConsent } from './flow.ts'
 import { createHome, type Home, type ServerProcess } from './process.ts'
 
 export interface Running {
@@ -78,11 +78,13 @@ export async function registerWithKey(
 }
 
 /** What the person at the browser does: says yes where they are asked, and is sent back to the client. */
-export async function approve({ browser }: Running, { pathname, search }: URL): Promise<URL> {
-  const path = pathname + search
-  const direct = await browser.get(path)
-  const sent = direct.status === 302 ? direct : await decide(browser, path, 'approve')
-  return new URL(sent.headers.get('location') ?? 'http://the-browser-was-not-sent-back')
+export async function approve({ browser }: Running, start: URL): Promise<URL> {
+  let page = await browser.get(start.pathname + start.search)
+  let next = page.headers.get('location')
+  // A signed request is good once, so the browser is led on to the one that was stored.
+  for (; next?.startsWith('/'); next = page.headers.get('location')) page = await browser.get(next)
+  if (next === null) next = (await answerConsent(browser, page, 'approve')).headers.get('location')
+  return new URL(next ?? 'http://the-browser-was-not-sent-back')
 }
 
 /** The checks of one sign-in, and the parameters that go with them. */
