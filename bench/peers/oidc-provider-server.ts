@@ -1,12 +1,12 @@
 /**
- * oidc-provider as a process, set up to do what AuthGate does: ES256, JWT access tokens where it can look up tokens
- * without storing them, rotating refresh tokens, remembered consent. Its client and accounts are constants of this file.
+ * oidc-provider as a process, set up to do what AuthGate does: ES256, JWT access tokens for resources, rotating refresh
+ * tokens, remembered consent, accounts in the database. Its client is a constant, and its audit log there is none.
  */
 import { generateKeyPairSync } from 'node:crypto'
 import { createServer } from 'node:http'
 import Provider from 'oidc-provider'
 import postgres from 'postgres'
-import { createTable, postgresAdapter } from './postgres-adapter.ts'
+import { createTables, postgresAdapter } from './postgres-adapter.ts'
 
 const environment = (name: string) => process.env[name] ?? ''
 const issuer = environment('BASE_URL')
@@ -14,7 +14,7 @@ const sql = postgres(environment('DATABASE_URL'), {
   max: Number(environment('DB_MAX_OPEN_CONNS')),
   onnotice: () => {},
 })
-await createTable(sql)
+await createTables(sql)
 
 const signingKey = generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey.export({
   format: 'jwk',
@@ -40,17 +40,10 @@ const provider = new Provider(issuer, {
     email: ['email', 'email_verified'],
   },
   conformIdTokenClaims: false,
-  findAccount: (_context: unknown, accountId: string) => ({
-    accountId,
-    claims: () => ({
-      sub: accountId,
-      name: accountId,
-      preferred_username: accountId,
-      updated_at: 1_700_000_000,
-      email: `${accountId}@example.test`,
-      email_verified: false,
-    }),
-  }),
+  findAccount: async (_context: unknown, name: string) => {
+    const [account] = await sql`select claims from accounts where name = ${name}`
+    return account && { accountId: name, claims: () => ({ sub: name, ...account['claims'] }) }
+  },
   features: {
     clientCredentials: { enabled: true },
     introspection: { enabled: true, allowedPolicy: () => true },

@@ -8,9 +8,10 @@ interface Payload {
   readonly consumed?: number
 }
 
-export const createTable = (sql: postgres.Sql): PromiseLike<unknown> =>
-  sql`
-    create table if not exists models (
+/** With accounts of everybody called `person-…`. */
+export async function createTables(sql: postgres.Sql): Promise<void> {
+  await sql`
+    create table models (
       type text not null,
       id text not null,
       payload jsonb not null,
@@ -20,8 +21,15 @@ export const createTable = (sql: postgres.Sql): PromiseLike<unknown> =>
       expires_at timestamptz,
       primary key (type, id)
     )`
-    .then(() => sql`create index if not exists models_grant on models (grant_id)`)
-    .then(() => sql`create index if not exists models_uid on models (uid) where uid is not null`)
+  await sql`create index on models (grant_id)`
+  await sql`create index on models (uid) where uid is not null`
+  await sql`create table accounts (name text primary key, claims jsonb not null)`
+  await sql`
+    insert into accounts
+    select 'person-' || n, jsonb_build_object('name', 'Person ' || n, 'preferred_username', 'person-' || n,
+      'email', 'person-' || n || '@example.test', 'email_verified', false, 'updated_at', 1700000000)
+    from generate_series(0, 99) n`
+}
 
 /** What its constructor calls for each of its models. */
 export const postgresAdapter = (sql: postgres.Sql) => (type: string) => {

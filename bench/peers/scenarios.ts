@@ -1,6 +1,13 @@
 /** What is asked of both servers: for each scenario one step, made anew for every connection. */
 import type { Answer, Message, Send, Step } from './closed-loop.ts'
-import { authorizePath, codeVerifier, redirectUri, requireCode, type Subject } from './subjects.ts'
+import {
+  authorizePath,
+  codeVerifier,
+  redirectUri,
+  requireCode,
+  resource,
+  type Subject,
+} from './subjects.ts'
 
 export interface Scenario {
   readonly name: string
@@ -10,12 +17,23 @@ export interface Scenario {
   prepare(subject: Subject, send: Send, n: number): Promise<Step>
 }
 
+/** Makes the access token a JWT for somebody else; oidc-provider’s own cannot be looked up, and are none. */
+const elsewhere = { resource }
+
 export const scenarios: readonly Scenario[] = [
+  {
+    name: 'client credentials',
+    aim: 2,
+    async prepare(subject, send) {
+      const form = { grant_type: 'client_credentials', ...elsewhere }
+      return () => tokens(subject, send, form).then(requireJwt)
+    },
+  },
   {
     name: 'refresh, rotating',
     aim: 2,
     async prepare(subject, send, n) {
-      let { refresh_token = '' } = await signedIn(subject, send, n, subject.jwt)
+      let { refresh_token = '' } = await signedIn(subject, send, n, elsewhere)
       return async () => {
         const form = { grant_type: 'refresh_token', refresh_token }
         const answer = await tokens(subject, send, form)
@@ -30,7 +48,17 @@ export const scenarios: readonly Scenario[] = [
     name: 'code flow: authorize, token',
     aim: 2,
     prepare: async (subject, send, n) => () =>
-      signedIn(subject, send, n, subject.jwt).then(requireJwt),
+      signedIn(subject, send, n, elsewhere).then(requireJwt),
+  },
+  {
+    name: 'introspection',
+    aim: 3,
+    async prepare(subject, send, n) {
+      const { access_token: token } = await signedIn(subject, send, n)
+      const { authorization } = subject
+      const message = { path: '/oauth/introspect', headers: { authorization }, form: { token } }
+      return () => expectInBody(send, message, '"active":true')
+    },
   },
   {
     name: 'userinfo',

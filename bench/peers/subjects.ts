@@ -14,8 +14,6 @@ export interface Subject {
   readonly clientId: string
   /** Signed in, with a consent that is remembered. */
   readonly browsers: readonly { readonly cookie: string; readonly userAgent: string }[]
-  /** What a request says to be given an access token that is a JWT. */
-  readonly jwt: Readonly<Record<string, string>>
   output(): string
   stop(): Promise<void>
 }
@@ -30,6 +28,7 @@ export interface StartOptions {
 }
 
 export const redirectUri = 'https://app.example.test/callback'
+export const resource = 'https://api.example.test'
 const scope = 'openid profile email offline_access'
 export const codeVerifier = 'a-verifier-of-the-bench-and-of-no-use-anywhere-else'
 const secret = 'a secret of the bench and of no use anywhere else'
@@ -50,9 +49,10 @@ export async function startAuthGate(options: StartOptions): Promise<Subject> {
     const created = await admin.browser.submit('/admin/clients', '/admin/clients', {
       client_name: 'Bench',
       token_endpoint_auth_method: 'client_secret_basic',
-      grant_types: 'authorization_code refresh_token',
+      grant_types: 'authorization_code refresh_token client_credentials',
       redirect_uris: redirectUri,
       scope,
+      allowed_resources: resource,
     })
     const clientId = shownIn(created.text, 'Client ID')
     const browsers = []
@@ -77,7 +77,6 @@ export async function startAuthGate(options: StartOptions): Promise<Subject> {
       clientId,
       authorization: basic(clientId, shownIn(created.text, 'Client secret')),
       browsers,
-      jwt: {},
     }
   } catch (error) {
     await server.stop()
@@ -104,7 +103,6 @@ async function approve(browser: Browser, clientId: string) {
 const peerServer = fileURLToPath(new URL('./oidc-provider-server.ts', import.meta.url))
 
 export async function startOidcProvider(options: StartOptions): Promise<Subject> {
-  const resource = 'https://api.example.test'
   const clientId = 'bench'
   const inspectorPort = await inspectorPortOf(options)
   const server = await startNode({
@@ -134,7 +132,6 @@ export async function startOidcProvider(options: StartOptions): Promise<Subject>
       clientId,
       authorization: basic(clientId, secret),
       browsers,
-      jwt: { resource },
     }
   } catch (error) {
     const output = server.output()
