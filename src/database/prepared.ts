@@ -24,7 +24,7 @@ interface Built<T> extends PgPreparedQuery<PreparedQueryConfig & { execute: T }>
  * A function that runs the statement on any handle, a transaction's too. For statements that find their rows by a key:
  * Postgres may settle for one plan whatever the values.
  */
-export function prepared<V extends Record<string, unknown>, T>(
+export function prepared<V extends object, T>(
   build: (db: Database, slots: Slots<V>) => Preparable<T>,
 ): (db: Database, values: V) => Promise<T> {
   let built: ReturnType<typeof buildOnce<V, T>> | undefined
@@ -48,14 +48,14 @@ const slots = new Proxy(
   },
 )
 
-function buildOnce<V extends Record<string, unknown>, T>(preparable: Preparable<T>) {
+function buildOnce<V extends object, T>(preparable: Preparable<T>) {
   const query = preparable.prepare('once') as Built<T>
   const { sql: text, params } = query.getQuery()
   const encoders = params.map(encoderOf)
   const read = query.fields && rowReader(query.fields, query.joinsNotNullableMap ?? {})
   return {
     text,
-    fill: (values: V) => encoders.map((encode) => encode(values)),
+    fill: (values: V) => encoders.map((encode) => encode(values as Record<string, unknown>)),
     read: read && ((rows: unknown[][]) => rows.map(read) as T),
   }
 }

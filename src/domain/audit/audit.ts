@@ -2,7 +2,7 @@
  * The audit log: what happened, written in the transaction of the change it describes, so that neither can
  * exist without the other. Details hold identifiers and words of ours; never a token, code, secret or password.
  */
-import type { SQLWrapper } from 'drizzle-orm'
+import { type SQLWrapper, sql } from 'drizzle-orm'
 import type { Database } from '#/database/client.ts'
 import { insertForEach, valuesFor } from '#/database/insert-for-each.ts'
 import { rowInserter } from '#/database/insert-row.ts'
@@ -94,11 +94,15 @@ const insertEvent = rowInserter(auditEvents)
 
 /** An event as part of another, prepared statement: written for each row of `source`. */
 export const auditWith = (db: Database, source: SQLWrapper) =>
-  db.$with('audited', {}).as(insertForEach(source, auditEvents, 'audited'))
+  db
+    .$with('audited', {})
+    .as(insertForEach(sql`${source} where ${sql.placeholder('audit')}`, auditEvents, 'audited'))
 
-/** What that statement then writes. */
-export const auditedAs = (origin: AuditOrigin, event: AuditEvent): Record<string, unknown> =>
-  valuesFor('audited', rowOf(origin, event))
+/** What that statement then writes, if anything. */
+export const auditedAs = (origin: AuditOrigin, event: AuditEvent): Record<string, unknown> => ({
+  audit: origin.enabled,
+  ...valuesFor('audited', rowOf(origin, event)),
+})
 
 const rowOf = (origin: AuditOrigin, event: AuditEvent) => ({
   at: event.at,

@@ -1,17 +1,19 @@
 /** Authorization codes: issued once, consumed once by one atomic statement, remembered for a while to notice replays. */
-import { and, eq, isNull, lt, sql } from 'drizzle-orm'
+import { and, eq, isNull, lt, sql, type WithSubquery } from 'drizzle-orm'
 import type { Database } from '#/database/client.ts'
 import { deleteBatch } from '#/database/delete-batch.ts'
-import { rowInserter } from '#/database/insert-row.ts'
+import { insertForEach, valuesFor } from '#/database/insert-for-each.ts'
 import { prepared, type Slots } from '#/database/prepared.ts'
 import {
   type AuthorizationCode,
   authorizationCodes,
 } from '#/database/schema/authorization-codes.ts'
-import { type AuditOrigin, writeAudit } from '#/domain/audit/audit.ts'
+import { type User, users } from '#/database/schema/users.ts'
+import { type AuditOrigin, auditedAs, auditWith } from '#/domain/audit/audit.ts'
 import type { RequestedAuthorization } from '#/domain/authorization-requests/authorization-requests.ts'
-import { rememberSessionClient } from '#/domain/logout-deliveries/announce.ts'
-import { findSession } from '#/domain/sessions/sessions.ts'
+import { rememberedAs, rememberedWith } from '#/domain/logout-deliveries/announce.ts'
+import { openSession } from '#/domain/sessions/sessions.ts'
+import { lockedUser } from '#/domain/users/lock-user.ts'
 import { OAuthError } from '#/protocol/errors.ts'
 import { randomSecret, sha256 } from '#/protocol/secrets.ts'
 
@@ -34,24 +36,24 @@ export interface CodeGrant {
 
 /**
  * Issues a code for a request that its user has approved; answers the code itself, which is stored as a digest only.
- * The session is checked after the insert, whose foreign key has waited for whoever is ending it together with the
- * user's other access. Throws, to roll back, when it has ended.
+ * Throws when the session has ended, so that whatever led to the code is rolled back.
  */
 export async function issueAuthorizationCode(
-  tx: Database,
+  db: Database,
   grant: CodeGrant,
   origin: AuditOrigin,
 ): Promise<string> {
-  const { request, user, now } = grant
+  const { request, user, sessionId, now } = grant
+  const { clientId, scope } = request
   const code = randomSecret()
-  await insertCode(tx, {
+  const row: AuthorizationCode = {
     codeHash: sha256(code),
-    clientId: request.clientId,
+    clientId,
     userId: user.id,
-    sessionId: grant.sessionId,
+    sessionId,
     familyId: crypto.randomUUID(),
     redirectUri: request.redirectUri,
-    scope: request.scope,
+    scope,
     nonce: request.nonce,
     codeChallenge: request.codeChallenge,
     resources: request.resources,
@@ -64,47 +66,72 @@ export async function issueAuthorizationCode(
     authTime: grant.authTime,
     expiresAt: new Date(now.getTime() + grant.lifetimeMs),
     consumedAt: null,
+  }
+  const type = 'AUTHORIZATION_CODE_GENERATED'
+  const issued = await issue(db, {
+    sessionId,
+    userId: user.id,
+    ...valuesFor('code', row),
+    ...rememberedAs({ sessionId, clientId }, grant.announceEnd),
+    ...auditedAs(origin, { type, at: now, actor: user, clientId, details: { scope } }),
   })
-  if (grant.announceEnd)
-    await rememberSessionClient(tx, { sessionId: grant.sessionId, clientId: request.clientId })
-  const found = await findSession(tx, grant.sessionId)
-  if (!found || found.session.endedAt)
-    throw new OAuthError('access_denied', 'you have been signed out')
-  await writeAudit(tx, origin, {
-    type: 'AUTHORIZATION_CODE_GENERATED',
-    at: now,
-    actor: user,
-    clientId: request.clientId,
-    details: { scope: request.scope },
-  })
+  if (issued.length === 0) throw new OAuthError('access_denied', 'you have been signed out')
   return code
 }
 
-const insertCode = rowInserter(authorizationCodes)
+const issue = prepared(
+  (db, { sessionId, userId }: Slots<Pick<AuthorizationCode, 'sessionId' | 'userId'>>) => {
+    const holder = db.$with('holder').as(lockedUser(db, { userId }))
+    const session = db.$with('session').as(openSession(db, holder, { sessionId, userId }))
+    const stored = db.$with('stored', {}).as(insertForEach(session, authorizationCodes, 'code'))
+    const told = [rememberedWith(db, session), auditWith(db, session)]
+    return db
+      .with(holder, session, stored, ...told)
+      .select()
+      .from(session)
+  },
+)
 
-/** The code, if this call is the one that consumed it. A code of another client is not touched. */
-export async function consumeAuthorizationCode(
-  tx: Database,
-  { code, clientId, now }: { code: string; clientId: string; now: Date },
-): Promise<AuthorizationCode | undefined> {
-  return (await consumeCode(tx, { codeHash: sha256(code), clientId, now }))[0]
+/** A code that was not used yet, with its user. */
+export async function findUnusedCode(
+  db: Database,
+  { code, clientId }: { code: string; clientId: string },
+): Promise<{ code: AuthorizationCode; user: User } | undefined> {
+  return (await selectUnused(db, { codeHash: sha256(code), clientId }))[0]
 }
 
 type KeyOfCode = Pick<AuthorizationCode, 'codeHash' | 'clientId'>
 
-const consumeCode = prepared((db, { codeHash, clientId, now }: Slots<KeyOfCode & { now: Date }>) =>
+const unused = ({ codeHash, clientId }: Slots<KeyOfCode>) =>
+  and(
+    eq(authorizationCodes.codeHash, codeHash),
+    eq(authorizationCodes.clientId, clientId),
+    isNull(authorizationCodes.consumedAt),
+  )
+
+const selectUnused = prepared((db, key: Slots<KeyOfCode>) =>
+  db
+    .select({ code: authorizationCodes, user: users })
+    .from(authorizationCodes)
+    .innerJoin(users, eq(users.id, authorizationCodes.userId))
+    .where(unused(key)),
+)
+
+/**
+ * Consumes a code, as part of a statement that finds its holder in `holder`: of all that try, one gets a row. A code of
+ * another client is not touched.
+ */
+export const consumeCode = (
+  db: Database,
+  holder: WithSubquery,
+  { codeHash, clientId, now }: Slots<KeyOfCode & { now: Date }>,
+) =>
   db
     .update(authorizationCodes)
     .set({ consumedAt: sql`${now}` })
-    .where(
-      and(
-        eq(authorizationCodes.codeHash, codeHash),
-        eq(authorizationCodes.clientId, clientId),
-        isNull(authorizationCodes.consumedAt),
-      ),
-    )
-    .returning(),
-)
+    .from(holder)
+    .where(unused({ codeHash, clientId }))
+    .returning({ codeHash: authorizationCodes.codeHash })
 
 export async function findAuthorizationCode(
   tx: Database,

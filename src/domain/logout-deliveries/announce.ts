@@ -2,8 +2,9 @@
  * Who is to hear of the end of a session (OIDC Back-Channel Logout §2). What is to be said is written in the transaction
  * that ends the session, so that neither a crash nor a second replica can lose or double it.
  */
-import { and, eq, inArray, isNotNull } from 'drizzle-orm'
+import { and, eq, inArray, isNotNull, type SQLWrapper, sql } from 'drizzle-orm'
 import { type Database, notify } from '#/database/client.ts'
+import { insertForEach, valuesFor } from '#/database/insert-for-each.ts'
 import { clients } from '#/database/schema/clients.ts'
 import { logoutDeliveries } from '#/database/schema/logout-deliveries.ts'
 import { sessionClients } from '#/database/schema/session-clients.ts'
@@ -11,16 +12,22 @@ import { sessionClients } from '#/database/schema/session-clients.ts'
 /** The channel that wakes the delivery of every replica. */
 export const logoutChannel = 'authgate_logout'
 
-/** Remembers that a client is being told about a session; does nothing for clients that do not want to hear of its end. */
-export async function rememberSessionClient(
-  tx: Database,
-  { sessionId, clientId }: { sessionId: string; clientId: string },
-): Promise<void> {
-  await tx
-    .insert(sessionClients)
-    .values({ sessionId, clientId, sid: sessionId })
-    .onConflictDoNothing()
+/** Remembers that a client is being told about a session, as part of a prepared statement, for each row of `source`. */
+export const rememberedWith = (db: Database, source: SQLWrapper) => {
+  const wanted = sql`${source} where ${sql.placeholder('remember')}`
+  return db
+    .$with('remembered', {})
+    .as(sql`${insertForEach(wanted, sessionClients, 'remembered')} on conflict do nothing`)
 }
+
+/** What that statement then remembers: nothing for clients that do not want to hear of the end. */
+export const rememberedAs = (
+  { sessionId, clientId }: { sessionId: string; clientId: string },
+  remember: boolean,
+): Record<string, unknown> => ({
+  remember,
+  ...valuesFor('remembered', { sessionId, clientId, sid: sessionId }),
+})
 
 /** The same user has signed in again in the same browser: for their clients the session goes on, under its old name. */
 export async function inheritSessionClients(

@@ -16,6 +16,7 @@ import {
   ne,
   type SQL,
   sql,
+  type WithSubquery,
 } from 'drizzle-orm'
 import type { Database } from '#/database/client.ts'
 import { deleteBatch } from '#/database/delete-batch.ts'
@@ -54,6 +55,22 @@ const selectSession = prepared((db, { id }: Slots<{ id: string }>) =>
     .leftJoin(users, eq(users.id, sessions.userId))
     .where(eq(sessions.id, id)),
 )
+
+/**
+ * The part of a statement that finds a session of the user that `holder` has locked, unless it has ended. Its own lock
+ * holds off whoever is ending it, so that they hear of everything that the statement makes of it.
+ */
+export const openSession = (
+  db: Database,
+  holder: WithSubquery,
+  { sessionId, userId }: Slots<{ sessionId: string; userId: string }>,
+) =>
+  db
+    .select({ id: sessions.id })
+    .from(sessions)
+    .innerJoin(holder, eq(sessions.userId, userId))
+    .where(and(eq(sessions.id, sessionId), isNull(sessions.endedAt)))
+    .for('share', { of: sessions })
 
 /** The rows that `judgeSession` accepts, as a condition; the fingerprint is the one thing only a request can know. */
 export const isLive = (now: Date): SQL =>

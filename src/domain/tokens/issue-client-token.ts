@@ -1,4 +1,4 @@
-import { and, eq, type SQLWrapper, sql, type WithSubquery } from 'drizzle-orm'
+import { and, eq, sql } from 'drizzle-orm'
 import type { Database } from '#/database/client.ts'
 import { insertForEach, valuesFor } from '#/database/insert-for-each.ts'
 import { prepared, type Slots } from '#/database/prepared.ts'
@@ -36,7 +36,7 @@ export function issueClientToken(
       resource: { type: 'token_family', id: familyId },
       details: { scope },
     } as const
-    const stored = await (origin.enabled ? storeAndTell : store)(db, {
+    const stored = await store(db, {
       clientId,
       ...valuesFor('token', token),
       ...auditedAs(origin, event),
@@ -45,23 +45,16 @@ export function issueClientToken(
   })
 }
 
-const statement = (more: (db: Database, holder: SQLWrapper) => WithSubquery[]) =>
-  prepared((db, { clientId }: Slots<{ clientId: string }>) => {
-    const holder = db.$with('holder').as(
-      db
-        .select({ clientId: clients.clientId })
-        .from(clients)
-        .where(and(eq(clients.clientId, clientId), eq(clients.status, 'active')))
-        .for('key share'),
-    )
-    const stored = db
-      .$with('stored', { id: tokens.id })
-      .as(sql`${insertForEach(holder, tokens, 'token')} returning ${tokens.id}`)
-    return db
-      .with(holder, ...more(db, holder), stored)
-      .select()
-      .from(stored)
-  })
-
-const store = statement(() => [])
-const storeAndTell = statement((db, holder) => [auditWith(db, holder)])
+const store = prepared((db, { clientId }: Slots<{ clientId: string }>) => {
+  const holder = db.$with('holder').as(
+    db
+      .select({ clientId: clients.clientId })
+      .from(clients)
+      .where(and(eq(clients.clientId, clientId), eq(clients.status, 'active')))
+      .for('key share'),
+  )
+  const stored = db
+    .$with('stored', { id: tokens.id })
+    .as(sql`${insertForEach(holder, tokens, 'token')} returning ${tokens.id}`)
+  return db.with(holder, auditWith(db, holder), stored).select().from(stored)
+})

@@ -1,19 +1,22 @@
 /** Redeeming an authorization code (RFC 6749 §4.1.3): consume it, check it, and store its tokens, in one transaction. */
 import type { Database } from '#/database/client.ts'
+import { prepared, type Slots } from '#/database/prepared.ts'
 import type { User } from '#/database/schema/users.ts'
-import { type AuditOrigin, writeAudit } from '#/domain/audit/audit.ts'
+import { type AuditOrigin, auditedAs, auditWith } from '#/domain/audit/audit.ts'
 import {
   type AuthorizationCode,
-  consumeAuthorizationCode,
+  consumeCode,
   findAuthorizationCode,
+  findUnusedCode,
 } from '#/domain/authorization-codes/authorization-codes.ts'
 import { OAuthError } from '#/protocol/errors.ts'
 import { matchesChallenge } from '#/protocol/pkce.ts'
 import { randomSecret } from '#/protocol/secrets.ts'
 import { span } from '#/telemetry/tracing.ts'
+import { entitled, type Holder } from './entitled.ts'
 import { earnsRefreshToken, narrowResources } from './narrow.ts'
 import { endStolenFamily, type RevokedTokens } from './revoke-tokens.ts'
-import { entitleCode, insertTokens, type Token, type TokenLifetimes } from './tokens.ts'
+import { type Token, type TokenLifetimes, tokensAs, tokensWith } from './tokens.ts'
 
 export interface PresentedCode {
   readonly code: string
@@ -44,52 +47,78 @@ export type Redemption =
   | { readonly result: 'invalid' }
 
 /**
- * A wrong redirect URI or verifier throws, which rolls back and leaves the code unused. A code that was used before
- * ends its family, and that is committed (RFC 6749 §4.1.2, RFC 9700 §4.5).
+ * A wrong redirect URI or verifier throws, which leaves the code unused. A code that was used before ends its family
+ * (RFC 6749 §4.1.2, RFC 9700 §4.5).
  */
 export function redeemCode(
   db: Database,
   presented: PresentedCode,
   origin: AuditOrigin,
 ): Promise<Redemption> {
-  return span('tokens.redeem_code', () =>
-    db.transaction(async (tx) => {
-      const user = await entitleCode(tx, presented)
-      const code = user && (await consumeAuthorizationCode(tx, presented))
-      if (!code) return noticeReplay(tx, presented, origin)
-      requireMatch(code, presented)
-      const { dpopJkt, lifetimes, now } = presented
-      const refreshToken =
-        presented.refreshTokens && earnsRefreshToken(code.scope) ? randomSecret() : undefined
-      const access = await insertTokens(tx, {
-        grant: code,
-        scope: code.scope,
-        resources: narrowResources(code.resources, presented.resources),
-        dpopJkt,
-        refresh:
-          refreshToken === undefined
-            ? undefined
-            : {
-                token: refreshToken,
-                scope: code.scope,
-                familyExpiresAt: undefined,
-                dpopJkt: presented.bindRefresh ? dpopJkt : null,
-              },
-        lifetimes,
-        now,
-      })
-      await writeAudit(tx, origin, {
-        type: 'AUTHORIZATION_CODE_EXCHANGED',
-        at: presented.now,
-        actor: user,
-        clientId: code.clientId,
-        resource: { type: 'token_family', id: code.familyId },
-        details: { scope: code.scope, offline: refreshToken !== undefined },
-      })
-      return { result: 'redeemed', code, access, user, refreshToken }
-    }),
-  )
+  return span('tokens.redeem_code', async () => {
+    const found = await findUnusedCode(db, presented)
+    const redeemed = found && (await redeem(db, { ...found, presented, origin }))
+    return redeemed ?? db.transaction((tx) => noticeReplay(tx, presented, origin))
+  })
 }
+
+interface Redeemable {
+  readonly code: AuthorizationCode
+  readonly user: User
+  readonly presented: PresentedCode
+  readonly origin: AuditOrigin
+}
+
+/** Undefined when the code was used meanwhile, or its user may not have tokens any more. */
+async function redeem(
+  db: Database,
+  { code, user, presented, origin }: Redeemable,
+): Promise<Redemption | undefined> {
+  requireMatch(code, presented)
+  const { dpopJkt, lifetimes, now } = presented
+  const { codeHash, clientId, familyId, userId, scope } = code
+  const refreshToken =
+    presented.refreshTokens && earnsRefreshToken(scope) ? randomSecret() : undefined
+  const { access, values } = tokensAs({
+    grant: code,
+    scope,
+    resources: narrowResources(code.resources, presented.resources),
+    dpopJkt,
+    refresh:
+      refreshToken === undefined
+        ? undefined
+        : {
+            token: refreshToken,
+            scope,
+            familyExpiresAt: undefined,
+            dpopJkt: presented.bindRefresh ? dpopJkt : null,
+          },
+    lifetimes,
+    now,
+  })
+  const audited = auditedAs(origin, {
+    type: 'AUTHORIZATION_CODE_EXCHANGED',
+    at: now,
+    actor: user,
+    clientId,
+    resource: { type: 'token_family', id: familyId },
+    details: { scope, offline: refreshToken !== undefined },
+  })
+  const used = await exchange(db, { codeHash, clientId, userId, now, ...values, ...audited })
+  return used.length > 0 ? { result: 'redeemed', code, access, user, refreshToken } : undefined
+}
+
+type Exchange = Holder & { readonly codeHash: string; readonly now: Date }
+
+/** One statement: the code is used up, the tokens stored and the audit log told, or none of it. */
+const exchange = prepared((db, { userId, clientId, codeHash, now }: Slots<Exchange>) => {
+  const holder = db.$with('holder').as(entitled(db, { userId, clientId }))
+  const used = db.$with('used').as(consumeCode(db, holder, { codeHash, clientId, now }))
+  return db
+    .with(holder, used, ...tokensWith(db, used), auditWith(db, used))
+    .select()
+    .from(used)
+})
 
 function requireMatch(code: AuthorizationCode, presented: PresentedCode) {
   const { now, redirectUri, codeVerifier, dpopJkt } = presented

@@ -5,22 +5,27 @@
  */
 import type { Database } from '#/database/client.ts'
 import type { User } from '#/database/schema/users.ts'
-import { type AuditOrigin, writeAudit } from '#/domain/audit/audit.ts'
+import { type AuditOrigin, auditedAs } from '#/domain/audit/audit.ts'
 import { OAuthError } from '#/protocol/errors.ts'
 import { deriveKey, hmac } from '#/protocol/secrets.ts'
 import { span } from '#/telemetry/tracing.ts'
+import { isEntitled } from './entitled.ts'
 import { narrowResources, narrowScope } from './narrow.ts'
 import { endStolenFamily, type RevokedTokens } from './revoke-tokens.ts'
 import {
-  entitleRefreshToken,
-  findRefreshToken,
-  holdRefreshToken,
   insertTokens,
   type NewTokens,
-  rotateRefreshToken,
   type Token,
   type TokenLifetimes,
+  tokensAs,
 } from './tokens.ts'
+import {
+  findRefreshToken,
+  findUsableToken,
+  hold,
+  holdRefreshToken,
+  rotate,
+} from './use-refresh-token.ts'
 
 /** How long a retry of a used refresh token is answered with its successor. */
 export const graceMs = 10_000
@@ -51,53 +56,67 @@ export type Refreshed =
   | { readonly result: 'reuse'; readonly revoked: RevokedTokens }
   | { readonly result: 'invalid' | 'expired' | 'revoked' | 'client_mismatch' }
 
-/** Throws `invalid_scope`, which rolls back: the token stays unused. A withdrawn grant answers `revoked`. */
+/** Throws `invalid_scope`, and leaves the token unused. A withdrawn grant answers `revoked`. */
 export function refreshTokens(
   db: Database,
   presented: PresentedRefreshToken,
   origin: AuditOrigin,
 ): Promise<Refreshed> {
-  return span('tokens.refresh', () =>
-    db.transaction(async (tx) => {
-      const user = await entitleRefreshToken(tx, presented)
-      const current =
-        user && (await (presented.rotate ? rotateRefreshToken : holdRefreshToken)(tx, presented))
-      if (!current) return explainUnusable(tx, presented, { user, origin })
-      const successor = presented.rotate ? successors(presented)[0] : undefined
-      const access = await insertTokens(tx, {
-        ...accessFrom(current, presented),
-        refresh: successor === undefined ? undefined : { ...current, token: successor },
-      })
-      await writeAudit(tx, origin, {
-        type: 'TOKEN_REFRESHED',
-        at: presented.now,
-        actor: user,
-        clientId: current.clientId,
-        resource: { type: 'token_family', id: current.familyId },
-        details: { scope: access.scope, rotated: presented.rotate },
-      })
-      return {
-        result: 'success',
-        access,
-        user,
-        refreshToken: successor ?? presented.token,
-        rotated: presented.rotate,
-      }
-    }),
-  )
+  return span('tokens.refresh', async () => {
+    const found = await findUsableToken(db, presented)
+    const refreshed = found && (await refresh(db, { ...found, presented, origin }))
+    return refreshed ?? db.transaction((tx) => explainUnusable(tx, presented, origin))
+  })
+}
+
+interface Refreshable {
+  readonly token: Token
+  readonly user: User
+  readonly presented: PresentedRefreshToken
+  readonly origin: AuditOrigin
+}
+
+/** Undefined when the token was used or ended meanwhile, or its user may not have tokens any more. */
+async function refresh(
+  db: Database,
+  { token, user, presented, origin }: Refreshable,
+): Promise<Refreshed | undefined> {
+  const { now, rotate: rotated } = presented
+  const { id, clientId, familyId } = token
+  const [successor = ''] = rotated ? successors(presented) : [presented.token]
+  const { access, values } = tokensAs({
+    ...accessFrom(token, presented),
+    refresh: rotated ? { ...token, token: successor } : undefined,
+  })
+  const audited = auditedAs(origin, {
+    type: 'TOKEN_REFRESHED',
+    at: now,
+    actor: user,
+    clientId,
+    resource: { type: 'token_family', id: familyId },
+    details: { scope: access.scope, rotated },
+  })
+  const use = rotated ? rotate : hold
+  const used = await use(db, { id, userId: user.id, clientId, now, ...values, ...audited })
+  return used.length > 0
+    ? { result: 'success', access, user, refreshToken: successor, rotated }
+    : undefined
 }
 
 /** Why a token could not be used: a retry within the grace period, a theft, or something harmless. */
 async function explainUnusable(
   tx: Database,
   presented: PresentedRefreshToken,
-  { user, origin }: { user: User | undefined; origin: AuditOrigin },
+  origin: AuditOrigin,
 ): Promise<Refreshed> {
-  const row = await findRefreshToken(tx, presented.token)
-  if (!row) return { result: 'invalid' }
+  const found = await findRefreshToken(tx, presented.token)
+  if (!found) return { result: 'invalid' }
+  const { token: row, user } = found
   if (row.clientId !== presented.clientId) return { result: 'client_mismatch' }
   if (!row.revokedAt && row.expiresAt <= presented.now) return { result: 'expired' }
-  if (!user || !row.revokedAt || row.revocationReason !== 'rotation') return { result: 'revoked' }
+  if (!row.revokedAt || row.revocationReason !== 'rotation') return { result: 'revoked' }
+  if (!(await isEntitled(tx, { userId: user.id, clientId: row.clientId })))
+    return { result: 'revoked' }
   const age = presented.now.getTime() - row.revokedAt.getTime()
   const successor = age < graceMs ? await findUnusedSuccessor(tx, presented) : undefined
   if (!successor) {

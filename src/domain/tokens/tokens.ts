@@ -12,15 +12,15 @@ import {
   or,
   type Placeholder,
   type SQL,
+  type SQLWrapper,
   sql,
 } from 'drizzle-orm'
 import type { Database } from '#/database/client.ts'
 import { deleteBatch } from '#/database/delete-batch.ts'
+import { insertForEach, valuesFor } from '#/database/insert-for-each.ts'
 import { rowInserter } from '#/database/insert-row.ts'
 import { prepared, type Slots } from '#/database/prepared.ts'
-import { authorizationCodes } from '#/database/schema/authorization-codes.ts'
 import { type Client, clients } from '#/database/schema/clients.ts'
-import { consents } from '#/database/schema/consents.ts'
 import { type Token, tokens } from '#/database/schema/tokens.ts'
 import { type User, users } from '#/database/schema/users.ts'
 import { sha256 } from '#/protocol/secrets.ts'
@@ -64,18 +64,37 @@ export interface NewTokens {
   readonly now: Date
 }
 
-/** Inserts the rows of a response; answers the access token's. The caller holds the lock of `entitle…`. */
+/** Inserts the rows of a response; answers the access token's. The caller holds the locks of its user and client. */
 export async function insertTokens(tx: Database, issue: NewTokens): Promise<Token> {
-  const { refresh } = issue
-  const access = accessRow(issue)
-  await Promise.all([
-    insertToken(tx, access),
-    refresh && insertToken(tx, refreshRow(issue, refresh)),
-  ])
+  const { access, refresh } = rowsOf(issue)
+  await Promise.all([insertToken(tx, access), refresh && insertToken(tx, refresh)])
   return access
 }
 
 const insertToken = rowInserter(tokens)
+
+/** The same as parts of a prepared statement, which stores them for each row of `source`. */
+export const tokensWith = (db: Database, source: SQLWrapper) => [
+  db.$with('access', {}).as(insertForEach(source, tokens, 'access')),
+  db
+    .$with('refresh', {})
+    .as(insertForEach(sql`${source} where ${sql.placeholder('offline')}`, tokens, 'refresh')),
+]
+
+/** What that statement then stores. */
+export function tokensAs(issue: NewTokens) {
+  const { access, refresh } = rowsOf(issue)
+  const offline = refresh !== undefined
+  return {
+    access,
+    values: { offline, ...valuesFor('access', access), ...valuesFor('refresh', refresh ?? {}) },
+  }
+}
+
+const rowsOf = (issue: NewTokens) => ({
+  access: accessRow(issue),
+  refresh: issue.refresh && refreshRow(issue, issue.refresh),
+})
 
 /** The row of an access token. */
 export const accessRow = ({
@@ -125,112 +144,6 @@ const common = (grant: TokenGrant, now: Date) => ({
 })
 
 const later = (now: Date, ms: number) => new Date(now.getTime() + ms)
-
-/**
- * The user behind a code, provided that they and the client are active and the consent is in force. Locks both rows,
- * before anything is consumed: whoever takes access away (see lockUser) either waits for this transaction and then
- * ends its tokens too, or has finished, and then what is about to be consumed is gone.
- */
-export async function entitleCode(
-  tx: Database,
-  { code, clientId }: { code: string; clientId: string },
-): Promise<User | undefined> {
-  return (await selectEntitledToCode(tx, { hash: sha256(code), clientId }))[0]?.user
-}
-
-/** The same for a refresh token. */
-export async function entitleRefreshToken(
-  tx: Database,
-  { token, clientId }: { token: string; clientId: string },
-): Promise<User | undefined> {
-  return (await selectEntitledToToken(tx, { hash: sha256(token), clientId }))[0]?.user
-}
-
-type Held = Slots<{ hash: string; clientId: string }>
-
-const consentInForce = and(
-  eq(consents.userId, users.id),
-  eq(consents.clientId, clients.clientId),
-  isNull(consents.revokedAt),
-)
-
-const selectEntitledToCode = prepared((db, { hash, clientId }: Held) =>
-  db
-    .select({ user: users })
-    .from(authorizationCodes)
-    .innerJoin(users, and(eq(users.id, authorizationCodes.userId), eq(users.isActive, true)))
-    .innerJoin(
-      clients,
-      and(eq(clients.clientId, authorizationCodes.clientId), eq(clients.status, 'active')),
-    )
-    .innerJoin(consents, consentInForce)
-    .where(and(eq(authorizationCodes.codeHash, hash), eq(authorizationCodes.clientId, clientId)))
-    .for('key share', { of: [users, clients] }),
-)
-
-const selectEntitledToToken = prepared((db, { hash, clientId }: Held) =>
-  db
-    .select({ user: users })
-    .from(tokens)
-    .innerJoin(users, and(eq(users.id, tokens.userId), eq(users.isActive, true)))
-    .innerJoin(clients, and(eq(clients.clientId, tokens.clientId), eq(clients.status, 'active')))
-    .innerJoin(consents, consentInForce)
-    .where(and(eq(tokens.secretHash, hash), eq(tokens.clientId, clientId)))
-    .for('key share', { of: [users, clients] }),
-)
-
-export async function findRefreshToken(tx: Database, token: string): Promise<Token | undefined> {
-  return (
-    await tx
-      .select()
-      .from(tokens)
-      .where(eq(tokens.secretHash, sha256(token)))
-  )[0]
-}
-
-interface PresentedToken {
-  readonly token: string
-  readonly clientId: string
-  readonly now: Date
-}
-
-/** A refresh token that may be used; held until the transaction ends, so that nobody ends its family meanwhile. */
-export async function holdRefreshToken(
-  tx: Database,
-  { token, clientId, now }: PresentedToken,
-): Promise<Token | undefined> {
-  return (await selectUsable(tx, { hash: sha256(token), clientId, now }))[0]
-}
-
-/** Revokes the refresh token for its successor, if this call is the first to use it. */
-export async function rotateRefreshToken(
-  tx: Database,
-  { token, clientId, now }: PresentedToken,
-): Promise<Token | undefined> {
-  return (await revokeUsable(tx, { hash: sha256(token), clientId, now }))[0]
-}
-
-type Presented = Slots<{ hash: string; clientId: string; now: Date }>
-
-const usable = ({ hash, clientId, now }: Presented) =>
-  and(
-    eq(tokens.secretHash, hash),
-    eq(tokens.clientId, clientId),
-    isNull(tokens.revokedAt),
-    gt(tokens.expiresAt, now),
-  )
-
-const selectUsable = prepared((db, presented: Presented) =>
-  db.select().from(tokens).where(usable(presented)).for('share'),
-)
-
-const revokeUsable = prepared((db, presented: Presented) =>
-  db
-    .update(tokens)
-    .set({ revokedAt: sql`${presented.now}`, revocationReason: 'rotation' })
-    .where(usable(presented))
-    .returning(),
-)
 
 /** A token that would be accepted, with its client and (unless the client acts for itself) its user. */
 export interface LiveToken {

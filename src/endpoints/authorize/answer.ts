@@ -18,10 +18,13 @@ import type { AuthorizeOptions } from './routes.ts'
 
 /** Nobody needs to be asked. */
 export async function answerAtOnce(c: AppContext, pending: Pending, options: AuthorizeOptions) {
-  const code = await options.db.transaction(async (tx) => {
-    await useUp(tx, c, pending)
-    return issueCode(tx, c, pending, options)
-  })
+  const { db } = options
+  const code = pending.stored
+    ? await db.transaction(async (tx) => {
+        await useUp(tx, c, pending)
+        return issueCode(tx, c, pending, options)
+      })
+    : await issueCode(db, c, pending, options)
   c.var.recorder.consentDecided('remembered')
   return sendCode(c, pending.request, code, options)
 }
