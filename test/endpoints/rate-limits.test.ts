@@ -459,7 +459,8 @@ describe('a limiter', () => {
     const { limiter } = createRateLimits({ enabled: true, redis: undefined })
     const broken = new Proxy(app.database.db, {
       get: (target, property) => {
-        if (property === 'insert') throw new Error('no space left')
+        // The session, by which prepared statements are run.
+        if (property === '_') throw new Error('no space left')
         return Reflect.get(target, property)
       },
     })

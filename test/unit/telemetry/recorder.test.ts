@@ -104,6 +104,17 @@ const events: [string, (recorder: Recorder) => void, Record<string, number>][] =
     { 'sessions_expired_total{reason="timeout"}': 1, session_duration_seconds_count: 1 },
   ],
   [
+    'a client that was told of a sign-out',
+    (r) => {
+      r.logoutDelivery('delivered')
+      r.logoutDelivered(0.2)
+    },
+    {
+      'authgate_logout_deliveries_total{result="delivered"}': 1,
+      authgate_logout_delivery_duration_seconds_count: 1,
+    },
+  ],
+  [
     'a consent',
     (r) => r.consentGranted('authorization_code'),
     { 'oauth_consent_granted_total{flow="authorization_code"}': 1 },
