@@ -1,5 +1,5 @@
 /** What the administrator does, on the pages under /admin. */
-import { type Browser, idsIn, shownIn } from '../browser.ts'
+import { type Browser, hiddenField, idsIn, shownIn } from '../browser.ts'
 import { allScopes, revoked } from './apps.ts'
 import { endedAll, patiently } from './people.ts'
 import {
@@ -96,6 +96,28 @@ export async function setAppStatus(
   const change = verb === 'enable' ? 1 : -1
   did(world, 'authgate_oauth_clients_registered', { status: 'active' }, change)
   did(world, 'authgate_oauth_clients_registered', { status: 'inactive' }, -change)
+  did(world, 'authgate_client_decisions_total', { decision: `${verb}d` })
+}
+
+/** Decides on an app that waits, as the page shows it. */
+export async function decideOnApp(
+  world: World,
+  clientId: string,
+  verb: 'approve' | 'reject',
+): Promise<void> {
+  const action = `/admin/clients/${clientId}/${verb}`
+  const page = await world.admin.get('/admin/clients')
+  const form = page.text.slice(page.text.indexOf(`action="${action}"`))
+  const answer = await world.admin.post(action, {
+    csrf_token: hiddenField(form, 'csrf_token'),
+    seen: hiddenField(form, 'seen'),
+  })
+  const decision = verb === 'approve' ? 'approved' : 'rejected'
+  expectThat(answer.location.endsWith(decision), `to ${verb} an app answered ${answer.location}`)
+  const status = verb === 'approve' ? 'active' : 'inactive'
+  did(world, 'authgate_client_decisions_total', { decision })
+  did(world, 'authgate_oauth_clients_registered', { status })
+  did(world, 'authgate_oauth_clients_registered', { status: 'pending' }, -1)
 }
 
 export async function regenerateSecret(world: World, app: App): Promise<void> {

@@ -11,6 +11,7 @@ import { listeners } from './listeners.ts'
 import { machines } from './machines.ts'
 import { arrive } from './people.ts'
 import { pushers } from './pushers.ts'
+import { registrants } from './registrants.ts'
 import { everyday, letIn, nightOwl, type Scenario, sitter } from './scenarios.ts'
 import { trouble } from './trouble.ts'
 import { type App, did, lives, type Person, pause, type World } from './world.ts'
@@ -33,7 +34,6 @@ export const demoSettings = {
   LOGIN_ACCOUNT_RATE_LIMIT: '10000',
   CLIENT_RATE_LIMIT: '100000',
   ENABLE_DYNAMIC_CLIENT_REGISTRATION: 'true',
-  DYNAMIC_CLIENT_REGISTRATION_STATUS: 'active',
   // Apps of the demo publish their keys on this machine.
   OUTBOUND_PRIVATE_ADDRESSES: 'true',
 }
@@ -77,6 +77,7 @@ export async function letThemLive(world: World, people: number): Promise<void> {
     ...keyPublishers,
     ...listeners,
     ...pushers,
+    ...registrants,
   ])
   let next = 0
   const anyStory: Scenario = async (...scene) => {

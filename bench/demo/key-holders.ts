@@ -74,7 +74,7 @@ export function refused(
   { endpoint, result }: { endpoint: string; result: 'invalid' | 'nonce_missing' | 'replayed' },
 ): string | null {
   const error = result === 'nonce_missing' ? 'use_dpop_nonce' : 'invalid_dpop_proof'
-  expectError(answer, endpoint === '/oauth/userinfo' ? 401 : 400, error)
+  expectError(answer, ['/oauth/userinfo', '/oauth/tokeninfo'].includes(endpoint) ? 401 : 400, error)
   proven(world, result)
   protocolError(world, endpoint, error)
   return answer.headers.get('dpop-nonce')

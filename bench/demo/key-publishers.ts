@@ -6,14 +6,9 @@ import type { AddressInfo } from 'node:net'
 import { type CryptoKey, exportJWK, generateKeyPair, SignJWT } from 'jose'
 import { call, expectError, refreshFields } from './apps.ts'
 import { protocolError } from './people.ts'
+import { leave, type Registered, registerApp } from './registration.ts'
 import type { Scenario } from './scenarios.ts'
-import { did, expectThat, nextAddress, type World } from './world.ts'
-
-export interface Registered {
-  readonly client_id: string
-  readonly client_secret?: string
-  readonly registration_access_token: string
-}
+import { did, nextAddress, type World } from './world.ts'
 
 const register = (world: World, jwksUri: string) =>
   registerApp(world, {
@@ -23,32 +18,6 @@ const register = (world: World, jwksUri: string) =>
     token_endpoint_auth_method: 'private_key_jwt',
     jwks_uri: jwksUri,
   })
-
-/** An app that looks after its own registration. */
-export async function registerApp(
-  world: World,
-  metadata: Readonly<Record<string, unknown>>,
-): Promise<Registered> {
-  const answer = await call(world, '/oauth/register', {
-    method: 'POST',
-    body: JSON.stringify(metadata),
-    headers: { 'content-type': 'application/json', 'x-forwarded-for': nextAddress() },
-  })
-  expectThat(answer.status === 201, `registering answered ${answer.status}: ${answer.text}`)
-  did(world, 'authgate_client_registrations_total', { result: 'created' })
-  did(world, 'authgate_oauth_clients_registered', { status: 'active' })
-  return JSON.parse(answer.text)
-}
-
-export async function leave(world: World, { client_id, registration_access_token }: Registered) {
-  const answer = await call(world, `/oauth/register/${client_id}`, {
-    method: 'DELETE',
-    headers: { authorization: `Bearer ${registration_access_token}` },
-  })
-  expectThat(answer.status === 204, `leaving answered ${answer.status}`)
-  did(world, 'authgate_client_registrations_total', { result: 'deleted' })
-  did(world, 'authgate_oauth_clients_registered', { status: 'active' }, -1)
-}
 
 const assertFor = (world: World, { client_id }: Registered, key: CryptoKey): Promise<string> =>
   new SignJWT({ jti: randomUUID() })
@@ -82,7 +51,7 @@ async function ask(world: World, assertion: string, result: 'success' | 'failure
 export function asked(
   world: World,
   result: 'success' | 'failed' | 'timeout',
-  purpose: 'jwks' | 'request_object' = 'jwks',
+  purpose: 'jwks' | 'request_object' | 'sector_identifier' = 'jwks',
 ) {
   did(world, 'authgate_outbound_requests_total', { purpose, result })
   did(world, 'authgate_outbound_request_duration_seconds_count', { purpose })

@@ -10,8 +10,8 @@ import {
   revoked,
   validated,
 } from './apps.ts'
-import { leave, registerApp } from './key-publishers.ts'
 import { arrive, protocolError, signOut } from './people.ts'
+import { leave, registerApp } from './registration.ts'
 import { letIn, type Scenario } from './scenarios.ts'
 import { type App, did, expectThat, nextAddress, type World } from './world.ts'
 

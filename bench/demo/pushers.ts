@@ -13,8 +13,9 @@ import {
   redeem,
 } from './apps.ts'
 import { createKey, prove, proven, refused } from './key-holders.ts'
-import { asked, keySetOf, leave, publish, type Registered, registerApp } from './key-publishers.ts'
+import { asked, keySetOf, publish } from './key-publishers.ts'
 import { approve, arrive, deny, protocolError, signOut } from './people.ts'
+import { leave, type Registered, registerApp } from './registration.ts'
 import type { Scenario } from './scenarios.ts'
 import { type App, did, expectThat, nextAddress, type World } from './world.ts'
 

@@ -79,7 +79,10 @@ const unmoved: readonly (readonly [why: string, pattern: RegExp])[] = [
     /^(authgate_rate_limit_checks|rate_limit_exceeded)_total\{endpoint="unknown"/,
   ],
   ['needs a failing collector', /^authgate_telemetry_export_failures_total/],
-  ['nothing revokes consents by itself', /^oauth_consent_revoked_total\{actor="system"\}/],
+  [
+    'clients may register themselves',
+    /^authgate_oauth_errors_total\{endpoint="\/oauth\/register",error="registration_not_supported"/,
+  ],
   ['the pages register clients for every grant', /error="unauthorized_client"/],
   [
     'no session may be set to live less than a minute',
