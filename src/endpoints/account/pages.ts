@@ -59,7 +59,8 @@ export function renderDevicesPage(props: DevicesPageProps): Html {
     html`${pageHeading('Devices', lead, others ? everywhereElse : '')}
 ${notice(props.notice)}
 <ul class="card-list">${ordered.map((device) => deviceCard(device, csrfToken, now))}</ul>
-${others ? '' : html`<p class="aside-note">You are not signed in anywhere else.</p>`}`,
+${others ? '' : html`<p class="aside-note">You are not signed in anywhere else.</p>`}
+<p class="aside-note">Does a device or program show you a code? <a href="/device">Connect it</a>.</p>`,
   )
 }
 
