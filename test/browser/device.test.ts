@@ -69,8 +69,13 @@ describe('a device in Chromium', () => {
     expect(await value('oauth_device_codes_pending_authorization')).toBe(0)
     expect(await value('oauth_device_codes_active')).toBe(1)
 
-    expect((await tokens).claims()).toMatchObject({ amr: ['pwd'], name: 'Administrator' })
-    expect((await tokens).refresh_token).toBeTruthy()
+    const received = await tokens
+    expect(received.claims()).toMatchObject({ amr: ['pwd'] })
+    expect(received.refresh_token).toBeTruthy()
+    const { sub = '' } = received.claims() ?? {}
+    expect(await openid.fetchUserInfo(device, received.access_token, sub)).toMatchObject({
+      name: 'Administrator',
+    })
     expect(await value('oauth_device_codes_active')).toBe(0)
     expect(await value('oauth_device_codes_authorized_total')).toBe(1)
     expect(await value('authgate_device_codes_ended_total{result="redeemed"}')).toBe(1)
