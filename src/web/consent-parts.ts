@@ -1,15 +1,16 @@
 /** What every page shows that asks a person for consent, whichever way the request came. */
 import { html } from 'hono/html'
+import { type ClientFace, clientTile } from './client-face.ts'
 import { badge, monogram } from './components.ts'
 import type { Html } from './html.ts'
 import { gateMark, icons } from './icons.ts'
 import type { DescribedScope } from './scope-words.ts'
 
 /** The app on one side, this server on the other, and what it wants. */
-export const consentHeading = (clientName: string, title: Html): Html =>
+export const consentHeading = (client: ClientFace, title: Html): Html =>
   html`<div class="alone-heading">
 <div class="consent-hero">
-${monogram(clientName, 'large')}
+${clientTile(client)}
 <span class="consent-link" aria-hidden="true"></span>
 ${gateMark()}
 </div>

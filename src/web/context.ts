@@ -17,6 +17,8 @@ interface AppVariables extends TelemetryVariables {
   signedIn?: SignedIn
   /** Where forms of this page may lead besides ourselves (CSP form-action). */
   formActions?: readonly string[]
+  /** Where images of this page may come from besides ourselves (CSP img-src). */
+  images?: readonly string[]
   /** Scripts of this page, by the hash that the CSP allows. */
   scripts?: readonly string[]
 }

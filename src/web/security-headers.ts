@@ -8,10 +8,11 @@ export function securityHeaders({ secure }: { secure: boolean }): MiddlewareHand
     const headers = c.res.headers
     // A browser follows the redirects of a form only to places named here, so pages on the way to a client name it.
     const formAction = ["'self'", ...(c.var.formActions ?? [])].join(' ')
+    const images = ["'self'", 'data:', ...(c.var.images ?? [])].join(' ')
     const scripts = c.var.scripts ? `script-src ${c.var.scripts.join(' ')}; ` : ''
     headers.set(
       'content-security-policy',
-      `default-src 'none'; ${scripts}style-src 'self'; img-src 'self' data:; form-action ${formAction}; frame-ancestors 'none'; base-uri 'none'`,
+      `default-src 'none'; ${scripts}style-src 'self'; img-src ${images}; form-action ${formAction}; frame-ancestors 'none'; base-uri 'none'`,
     )
     headers.set('x-content-type-options', 'nosniff')
     headers.set('x-frame-options', 'DENY')

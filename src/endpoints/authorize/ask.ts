@@ -2,6 +2,7 @@
 import { consentScope } from '#/protocol/claims.ts'
 import { redirectSource } from '#/protocol/redirect-uri.ts'
 import { scopeWords } from '#/protocol/scopes.ts'
+import { faceOf } from '#/web/client-face.ts'
 import type { AppContext } from '#/web/context.ts'
 import { signedInUser } from '#/web/current-user.ts'
 import { describeScopes } from '#/web/scope-words.ts'
@@ -32,11 +33,7 @@ export async function askForConsent(
   const { client, request } = pending
   const page = await renderConsentPage({
     ...(await prepare(c, pending, options)),
-    client: {
-      name: client.name,
-      uri: client.uri ?? undefined,
-      redirectHost: hostOf(request.redirectUri),
-    },
+    client: { ...faceOf(c, client), redirectHost: hostOf(request.redirectUri) },
     scopes: describeScopes(consentScope(request)),
     resources: request.resources,
     alreadyGranted: scopeWords(alreadyGranted),

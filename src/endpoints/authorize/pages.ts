@@ -1,4 +1,5 @@
 import { html } from 'hono/html'
+import { type ClientFace, clientTerms } from '#/web/client-face.ts'
 import { monogram, outsideLink, postForm } from '#/web/components.ts'
 import {
   accountBox,
@@ -20,11 +21,7 @@ interface CommonProps {
 }
 
 export interface ConsentPageProps extends CommonProps, Permissions {
-  readonly client: {
-    readonly name: string
-    readonly uri?: string | undefined
-    readonly redirectHost: string
-  }
+  readonly client: ClientFace & { readonly redirectHost: string }
 }
 
 /** Asks a signed-in person whether an app may have what it asks for. */
@@ -33,11 +30,12 @@ export function renderConsentPage(props: ConsentPageProps): Html {
   return renderPage(
     { title: `Allow ${client.name}?` },
     html`<section class="card card-alone">
-${consentHeading(client.name, html`${outsideLink(client.uri, client.name)} wants to use your account`)}
+${consentHeading(client, html`${outsideLink(client.uri, client.name)} wants to use your account`)}
 ${accountBox(props)}
 ${permissionList(props)}
 ${consentForm(props)}
 <p class="consent-note">Afterwards you go to <strong class="host">${destination(client.redirectHost)}</strong>.</p>
+${clientTerms(client)}
 <p class="consent-note">You can take this back at any time under “Apps with access”.</p>
 </section>`,
   )

@@ -1,5 +1,6 @@
 /** The pages on which a person answers a device. */
 import { html } from 'hono/html'
+import { type ClientFace, clientTerms } from '#/web/client-face.ts'
 import {
   badge,
   caution,
@@ -74,7 +75,7 @@ export interface ConfirmPageProps extends Permissions {
   readonly userCode: string
   /** The row that is answered. */
   readonly id: string
-  readonly client: { readonly name: string; readonly uri?: string | undefined }
+  readonly client: ClientFace
   readonly user: { readonly username: string }
   readonly origin: {
     readonly ip: string
@@ -98,7 +99,7 @@ export function renderConfirmPage(props: ConfirmPageProps): Html {
   return renderPage(
     { title: `Connect ${client.name}?` },
     html`<section class="card card-alone">
-${consentHeading(client.name, html`${outsideLink(client.uri, client.name)} wants to use your account on another device`)}
+${consentHeading(client, html`${outsideLink(client.uri, client.name)} wants to use your account on another device`)}
 <div class="code-compare">
 <p>Your device must show this code</p>
 <p class="user-code">${userCode}</p>
@@ -109,6 +110,7 @@ ${accountBox(props)}
 ${whereFrom(props)}
 ${permissionList(props)}
 ${answer}
+${clientTerms(client)}
 <p class="consent-note">You can take this back at any time under “Apps with access”.</p>
 </section>`,
   )

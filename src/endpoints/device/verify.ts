@@ -5,6 +5,7 @@ import { findWaitingDevice, type WaitingDevice } from '#/domain/device-codes/dev
 import { scopeWords } from '#/protocol/scopes.ts'
 import { parseUserCode } from '#/protocol/user-code.ts'
 import { networkOf } from '#/web/client-address.ts'
+import { faceOf } from '#/web/client-face.ts'
 import type { AppContext } from '#/web/context.ts'
 import { signedInUser } from '#/web/current-user.ts'
 import { readForm } from '#/web/forms.ts'
@@ -70,7 +71,7 @@ async function refuse(c: AppContext, options: DeviceOptions, typed: string) {
 function confirmation(c: AppContext, { code, client }: WaitingDevice) {
   return {
     id: code.id,
-    client: { name: client.name, uri: client.uri ?? undefined },
+    client: faceOf(c, client),
     user: { username: signedInUser(c).user.username },
     scopes: describeScopes(code.scope),
     resources: code.resources,

@@ -1,4 +1,5 @@
 import { html } from 'hono/html'
+import { type ClientFace, clientTerms, clientTile } from '#/web/client-face.ts'
 import { choice, notice, postForm, problem, textField } from '#/web/components.ts'
 import type { Html } from '#/web/html.ts'
 import { renderPage } from '#/web/layout.ts'
@@ -12,29 +13,31 @@ export interface LoginPageProps {
   readonly error?: string
   readonly notice?: string
   /** The client that sent the person here, if any. */
-  readonly clientName?: string
+  readonly client?: ClientFace
 }
 
 /** Where people prove who they are. */
 export function renderLoginPage(props: LoginPageProps): Html {
-  const { clientName } = props
-  const lead = clientName
-    ? html`to continue to <strong>${clientName}</strong>`
+  const { client } = props
+  const lead = client
+    ? html`to continue to <strong>${client.name}</strong>`
     : 'to manage your account and devices'
   const form = postForm(
     { action: '/login', csrfToken: props.csrfToken, className: 'stack' },
     credentials(props),
   )
   return renderPage(
-    { title: clientName ? `Sign in to continue to ${clientName}` : 'Sign in' },
+    { title: client ? `Sign in to continue to ${client.name}` : 'Sign in' },
     html`<section class="card card-alone">
 <div class="alone-heading">
+${client?.logoUri !== undefined && clientTile(client)}
 <h1>Sign in</h1>
 <p class="lead">${lead}</p>
 </div>
 ${notice(props.notice)}
 ${problem(props.error, 'login-error')}
 ${form}
+${client && clientTerms(client)}
 </section>
 <p class="alone-note">Before you type your password, check that the address bar shows the site you expect.</p>`,
   )

@@ -9,6 +9,7 @@ import { longestPassword, OverloadedError, type Passwords } from '#/domain/users
 import { normalizeUsername, type Verdict, verifyCredentials } from '#/domain/users/users.ts'
 import { redirectSource } from '#/protocol/redirect-uri.ts'
 import type { LoginFailureReason } from '#/protocol/vocabulary.ts'
+import { faceOf } from '#/web/client-face.ts'
 import type { AppContext, AppEnv } from '#/web/context.ts'
 import type { Csrf } from '#/web/csrf.ts'
 import type { SessionAccess } from '#/web/current-user.ts'
@@ -173,7 +174,7 @@ async function loginPage(c: AppContext, options: LoginOptions, page: Page) {
   )
 }
 
-/** When the sign-in is on its way to a client: its name, whom it expects, and leave for the form to end up there. */
+/** When the sign-in is on its way to a client: its face, whom it expects, and leave for the form to end up there. */
 async function describeDestination(c: AppContext, { db, clients }: LoginOptions, redirect: string) {
   const { pathname, searchParams } = new URL(redirect, 'http://self.invalid')
   const id = searchParams.get('authorization_request')
@@ -181,10 +182,10 @@ async function describeDestination(c: AppContext, { db, clients }: LoginOptions,
   const request = await findAuthorizationRequest(db, id, c.var.now)
   if (!request) return {}
   c.set('formActions', [redirectSource(request.redirectUri)])
-  const clientName = (await clients.get(request.clientId))?.name
+  const client = await clients.get(request.clientId)
   const { loginHint } = request.interaction
   return {
-    ...(clientName !== undefined && { clientName }),
+    ...(client && { client: faceOf(c, client) }),
     // OIDC Core §3.1.2.1.
     ...(loginHint !== undefined && { username: loginHint }),
   }

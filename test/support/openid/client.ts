@@ -14,11 +14,7 @@ export interface Client {
   readonly registered: Readonly<Record<string, unknown>>
 }
 
-export type Authentication =
-  | 'client_secret_basic'
-  | 'client_secret_post'
-  | 'private_key_jwt'
-  | 'none'
+type Authentication = 'client_secret_basic' | 'client_secret_post' | 'private_key_jwt' | 'none'
 
 export interface ClientKey {
   readonly alg: string
@@ -163,6 +159,7 @@ export async function requestTokens(
   suite: Suite,
   client: Client,
   fields: Readonly<Record<string, string>>,
+  { assertion }: { readonly assertion?: string } = {},
 ): Promise<TokenAnswer> {
   const form = new URLSearchParams(fields)
   const headers: Record<string, string> = { accept: 'application/json' }
@@ -171,7 +168,7 @@ export async function requestTokens(
     headers['authorization'] = `Basic ${Buffer.from(pair).toString('base64')}`
   } else if (client.authentication === 'private_key_jwt') {
     form.set('client_assertion_type', 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer')
-    form.set('client_assertion', await signAssertion(suite, client))
+    form.set('client_assertion', assertion ?? (await signAssertion(suite, client)))
   } else {
     form.set('client_id', client.clientId)
     if (client.secret !== undefined) form.set('client_secret', client.secret)

@@ -20,7 +20,7 @@ export interface Suite {
   end(): Promise<void>
 }
 
-export type Metadata = Readonly<Record<string, unknown>> & Readonly<Record<EndpointName, string>>
+type Metadata = Readonly<Record<string, unknown>> & Readonly<Record<EndpointName, string>>
 type EndpointName =
   | `${'authorization' | 'token' | 'userinfo' | 'registration' | 'end_session'}_endpoint`
   | 'pushed_authorization_request_endpoint'
@@ -32,7 +32,7 @@ export interface Person {
 }
 
 /** The settings that the suite is run with. */
-export const suiteSettings = {
+const suiteSettings = {
   ENABLE_DYNAMIC_CLIENT_REGISTRATION: 'true',
   DYNAMIC_CLIENT_REGISTRATION_STATUS: 'active',
   OUTBOUND_PRIVATE_ADDRESSES: 'true',
@@ -65,7 +65,7 @@ export async function startSuite(settings: Record<string, string> = {}): Promise
 }
 
 /** What the client itself serves: keys, request objects, lists of redirect URIs, receivers of logout tokens. */
-export interface OwnWeb {
+interface OwnWeb {
   readonly origin: string
   /** Serves `body` at the path from now on; answers the address. */
   publish(path: string, body: unknown, contentType?: string): string

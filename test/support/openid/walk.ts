@@ -2,7 +2,7 @@
 import type { Browser } from '../browser.ts'
 
 /** What kind of page was shown on the way. */
-export type Shown = 'login' | 'consent' | 'account' | 'logout' | 'other'
+type Shown = 'login' | 'consent' | 'account' | 'logout' | 'other'
 
 export interface Outcome {
   readonly shown: readonly Shown[]
@@ -15,7 +15,7 @@ export interface Outcome {
   readonly callback: Callback | undefined
 }
 
-export interface Callback {
+interface Callback {
   readonly address: string
   /** How the answer travelled. */
   readonly by: 'query' | 'fragment' | 'form_post'

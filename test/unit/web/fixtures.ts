@@ -47,6 +47,14 @@ const member = (username: string) => ({
   now,
 })
 
+const faceOf = (text: string) => ({
+  name: text,
+  uri: `https://client.example.test/${text}`,
+  logoUri: `https://client.example.test/logo/${text}`,
+  policyUri: `https://client.example.test/policy/${text}`,
+  tosUri: `https://client.example.test/tos/${text}`,
+})
+
 /** Every property that can hold text holds `text`. */
 export const loginProps = (text: string): LoginPageProps => ({
   csrfToken,
@@ -55,13 +63,13 @@ export const loginProps = (text: string): LoginPageProps => ({
   rememberMeEnabled: true,
   error: text,
   notice: text,
-  clientName: text,
+  client: faceOf(text),
 })
 
 export const consentProps = (text: string): ConsentPageProps => ({
   csrfToken,
   requestId: text,
-  client: { name: text, uri: `https://client.example.test/${text}`, redirectHost: text },
+  client: { ...faceOf(text), redirectHost: text },
   user: { username: text },
   scopes: [
     { name: 'openid', title: text, detail: text },
@@ -93,7 +101,7 @@ export const confirmProps = (text: string): ConfirmPageProps => ({
   csrfToken,
   userCode: text,
   id: text,
-  client: { name: text, uri: `https://client.example.test/${text}` },
+  client: faceOf(text),
   user: { username: text },
   scopes: [{ name: text, title: text, detail: text }],
   resources: [text],

@@ -244,9 +244,10 @@ describe('consent page', () => {
   })
 
   it.each(['javascript:alert(1)', 'data:text/html,x', 'not a uri', ''])(
-    'makes no link of a home page that is not on the web: %s',
+    'makes no link of a home page or terms that are not on the web: %s',
     async (uri) => {
-      const markup = String(await renderConsentPage({ ...props, client: { ...props.client, uri } }))
+      const client = { ...props.client, uri, policyUri: uri, tosUri: uri }
+      const markup = String(await renderConsentPage({ ...props, client }))
       const hrefs = tagsOf(markup).flatMap(({ attributes }) => attributes.get('href') ?? [])
       expect(hrefs).not.toContain(uri)
       expect(tagsOf(markup).some(({ attributes }) => attributes.has('target'))).toBe(false)

@@ -1,0 +1,49 @@
+/** What an app shows of itself (RFC 7591 §2) where people decide about it: name, home page, logo, terms. */
+import { html } from 'hono/html'
+import type { Client } from '#/domain/clients/clients.ts'
+import { monogram, outsideLink } from './components.ts'
+import type { AppContext } from './context.ts'
+import type { Html } from './html.ts'
+
+export interface ClientFace {
+  readonly name: string
+  readonly uri?: string | undefined
+  readonly logoUri?: string | undefined
+  readonly policyUri?: string | undefined
+  readonly tosUri?: string | undefined
+}
+
+/** The face of a client; this page may load its logo. */
+export function faceOf(c: AppContext, client: Client): ClientFace {
+  const logoUri = ownLogo(client)
+  if (logoUri !== undefined) c.set('images', [new URL(logoUri).origin])
+  return {
+    name: client.name,
+    uri: client.uri ?? undefined,
+    logoUri,
+    policyUri: client.policyUri ?? undefined,
+    tosUri: client.tosUri ?? undefined,
+  }
+}
+
+/** RFC 7591 §5: who registers by themselves could show anybody's logo, so it has to come from where answers go. */
+function ownLogo({ logoUri, redirectUris }: Client): string | undefined {
+  if (logoUri === null) return undefined
+  const { protocol, hostname } = new URL(logoUri)
+  const isOwn = redirectUris.some((uri) => new URL(uri).hostname === hostname)
+  return protocol === 'https:' && isOwn ? logoUri : undefined
+}
+
+/** Its logo, or the first letter of its name. */
+export const clientTile = ({ name, logoUri }: ClientFace): Html =>
+  logoUri === undefined
+    ? monogram(name, 'large')
+    : html`<img class="monogram monogram-large" src="${logoUri}" alt="" width="56" height="56">`
+
+/** What it promises and what it asks, to be read elsewhere; nothing where it says nothing. */
+export function clientTerms({ name, policyUri, tosUri }: ClientFace): Html | '' {
+  const policy = policyUri !== undefined && outsideLink(policyUri, 'privacy policy')
+  const tos = tosUri !== undefined && outsideLink(tosUri, 'terms of service')
+  if (!policy && !tos) return ''
+  return html`<p class="consent-note">Read the ${policy}${policy && tos && ' and the '}${tos} of ${name}.</p>`
+}
