@@ -43,10 +43,13 @@ export function addQuery(
   return `${uri}${separator}${query}`
 }
 
-/** The source a browser must be allowed to be sent to (CSP form-action): origin, or scheme for native apps. */
+/**
+ * The source a browser must be allowed to be sent to (CSP form-action): the origin, or the scheme for native apps and
+ * for IPv6 addresses, which no source can name (CSP3 §2.3.1).
+ */
 export function redirectSource(uri: string): string {
-  const { origin, protocol } = new URL(uri)
-  return origin === 'null' ? protocol : origin
+  const { origin, protocol, hostname } = new URL(uri)
+  return origin === 'null' || hostname.startsWith('[') ? protocol : origin
 }
 
 /** The same URI without its port, or undefined when it is not an http URI of the loopback interface. */

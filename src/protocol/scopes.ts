@@ -3,6 +3,10 @@
 /** OIDC Core §5.4 and §11. */
 export const standardScopes = ['openid', 'profile', 'email', 'offline_access'] as const
 
+/** Whether this server knows what the word means. */
+export const isStandardScope = (word: string): boolean =>
+  (standardScopes as readonly string[]).includes(word)
+
 /** The words of a scope string, each once; undefined when a character is not allowed. */
 export function parseScope(scope: string): string[] | undefined {
   const words = [...new Set(scope.split(' ').filter((word) => word !== ''))]

@@ -1,6 +1,7 @@
 /** A web application that lets people sign in with AuthGate: another origin, an unmodified client library, no shortcuts. */
-import { createServer, type ServerResponse } from 'node:http'
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { text } from 'node:stream/consumers'
 import * as openid from 'openid-client'
 
 export interface ExampleClient {
@@ -19,35 +20,45 @@ interface Attempt {
   readonly expectedNonce: string
 }
 
-export async function startExampleClient(): Promise<ExampleClient> {
+export async function startExampleClient(host = '127.0.0.1'): Promise<ExampleClient> {
   let config: openid.Configuration | undefined
   let tokens: openid.TokenEndpointResponse | undefined
   const attempts = new Map<string, Attempt>()
   const server = createServer((request, response) => {
-    const here = new URL(request.url ?? '/', url)
-    void answer(here, response).catch((error: unknown) =>
+    void answer(request, response).catch((error: unknown) =>
       page(response, `Sign-in failed: ${describe(error)}`),
     )
   })
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+  await new Promise<void>((resolve) => server.listen(0, host, resolve))
+  const name = host.includes(':') ? `[${host}]` : host
+  const url = `http://${name}:${(server.address() as AddressInfo).port}`
   const redirectUri = `${url}/callback`
 
-  async function answer(here: URL, response: ServerResponse) {
+  async function answer(request: IncomingMessage, response: ServerResponse) {
+    const here = new URL(request.url ?? '/', url)
     if (here.pathname === '/favicon.ico') return void response.writeHead(204).end()
     if (here.pathname === '/') return page(response, '<a href="/start">Sign in with AuthGate</a>')
     if (!config) throw new Error('the client is not registered')
-    if (here.pathname === '/start') return start(config, response)
-    const attempt = attempts.get(here.searchParams.get('state') ?? '')
-    if (!attempt) throw new Error('nobody has begun this sign-in')
-    const granted = await openid.authorizationCodeGrant(config, here, attempt)
+    if (here.pathname === '/start') return start(config, here.searchParams, response)
+    const granted = await redeem(config, here, request)
     tokens = granted
     const subject = granted.claims()?.sub ?? ''
     const person = await openid.fetchUserInfo(config, granted.access_token, subject)
     return page(response, `Welcome, ${person.preferred_username}`)
   }
 
-  async function start(to: openid.Configuration, response: ServerResponse) {
+  /** The answer, in the query or in a form. */
+  async function redeem(from: openid.Configuration, here: URL, request: IncomingMessage) {
+    const posted = request.method === 'POST' ? await text(request) : undefined
+    const answer = posted === undefined ? here.searchParams : new URLSearchParams(posted)
+    const attempt = attempts.get(answer.get('state') ?? '')
+    if (!attempt) throw new Error('nobody has begun this sign-in')
+    const arrived = posted === undefined ? here : formRequest(here, posted)
+    return openid.authorizationCodeGrant(from, arrived, attempt)
+  }
+
+  /** Parameters of /start go on to the server. */
+  async function start(to: openid.Configuration, more: URLSearchParams, response: ServerResponse) {
     const attempt = {
       pkceCodeVerifier: openid.randomPKCECodeVerifier(),
       expectedState: openid.randomState(),
@@ -61,6 +72,7 @@ export async function startExampleClient(): Promise<ExampleClient> {
       nonce: attempt.expectedNonce,
       code_challenge: await openid.calculatePKCECodeChallenge(attempt.pkceCodeVerifier),
       code_challenge_method: 'S256',
+      ...Object.fromEntries(more),
     })
     response.writeHead(302, { location: location.href }).end()
   }
@@ -82,6 +94,13 @@ export async function startExampleClient(): Promise<ExampleClient> {
       }),
   }
 }
+
+const formRequest = (address: URL, body: string) =>
+  new Request(address, {
+    method: 'POST',
+    body,
+    headers: { 'content-type': 'application/x-www-form-urlencoded' },
+  })
 
 const describe = (error: unknown) =>
   error instanceof Error && 'error' in error ? String(error.error) : String(error)

@@ -48,7 +48,7 @@ async function registerClient() {
   await page.goto(at('/admin/clients'))
   await page.getByText('Add a client').click()
   await page.getByLabel('Name', { exact: true }).fill('Example app')
-  await page.getByLabel('Redirect URIs').fill(client.redirectUri)
+  await page.locator('#redirect_uris').fill(client.redirectUri)
   await press('Add client')
   const [clientId = '', secret = ''] = await page.locator('.copyable code').allTextContents()
   await client.use(server.url, { clientId, secret })

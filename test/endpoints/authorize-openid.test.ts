@@ -326,6 +326,16 @@ describe('the scope of an OpenID Connect request', () => {
   })
 })
 
+describe('offline_access', () => {
+  it('is ignored for a client that may not have it (OIDC Core §11)', async () => {
+    const known = await setUpKnown({ scope: 'openid profile email' })
+    const sent = await known.browser.get(known.path({ scope: 'openid offline_access' }))
+    const answer = await redeem(known, codeIn(sent))
+    expect(answer.scope).toBe('openid')
+    expect(answer).not.toHaveProperty('refresh_token')
+  })
+})
+
 describe('parameters that change nothing', () => {
   it('are accepted: locales, display, acr_values, unknown ones', async () => {
     const { browser, path } = await setUpKnown()
@@ -518,6 +528,36 @@ describe('a request by POST, from another site', () => {
     )
     expect([result.status, result.headers.get('location')]).toEqual([400, null])
   })
+})
+
+describe('the consent page', () => {
+  const look = async (client: Partial<NewClient>) => {
+    const { browser, path } = await setUp(client)
+    const page = await browser.get(path())
+    const csp = page.headers.get('content-security-policy') ?? ''
+    return { html: await page.text(), images: /img-src ([^;]+);/.exec(csp)?.[1] }
+  }
+
+  it('shows a logo from its own origin and links what the client says about itself', async () => {
+    const { html, images } = await look({
+      logoUri: 'https://app.example.test:8443/logo.png?v=1',
+      policyUri: 'https://app.example.test/privacy',
+      tosUri: 'https://app.example.test/terms',
+    })
+    expect(images).toBe("'self' data: https://app.example.test:8443")
+    expect(html).toContain('src="https://app.example.test:8443/logo.png?v=1"')
+    expect(html).toContain('href="https://app.example.test/privacy"')
+    expect(html).toContain('href="https://app.example.test/terms"')
+  })
+
+  it.each(['http://app.example.test/logo.png', 'https://elsewhere.example.test/logo.png'])(
+    'shows no logo from %j, and allows nothing for it',
+    async (logoUri) => {
+      const { html, images } = await look({ logoUri })
+      expect(images).toBe("'self' data:")
+      expect(html).not.toContain('<img')
+    },
+  )
 })
 
 describe('resources', () => {

@@ -45,7 +45,7 @@ ${clientTerms(client)}
 export function renderAccountPage(props: CommonProps): Html {
   const { csrfToken, client, user, switchAccountHref } = props
   const goOn = postForm(
-    { action: '/oauth/authorize', csrfToken, className: 'consent-answer' },
+    { action: '/oauth/authorize', csrfToken, className: 'stack' },
     html`${requestField(props)}
 <button class="button account-choice" name="action" value="continue">
 ${monogram(user.username)}

@@ -3,13 +3,7 @@ import type { Client } from '#/domain/clients/clients.ts'
 import { OAuthError } from '#/protocol/errors.ts'
 import { isCodeChallenge } from '#/protocol/pkce.ts'
 import { parseResources } from '#/protocol/resources.ts'
-import {
-  hasScope,
-  isScopeWithin,
-  parseScope,
-  scopeWords,
-  standardScopes,
-} from '#/protocol/scopes.ts'
+import { hasScope, isScopeWithin, isStandardScope, parseScope } from '#/protocol/scopes.ts'
 
 /**
  * RFC 6749 §3.3: without a scope, the client gets what it is registered for. OIDC Core §3.1.2.1: words that nobody here
@@ -19,12 +13,15 @@ export function resolveScope(asked: string | undefined, client: Client): string 
   const words = parseScope(asked ?? client.scope)
   if (!words || (asked !== undefined && words.length === 0))
     throw new OAuthError('invalid_scope', 'the scope is malformed')
-  const understood = new Set<string>([...standardScopes, ...scopeWords(client.scope)])
-  const kept = words.includes('openid') ? words.filter((word) => understood.has(word)) : words
+  const kept = words.includes('openid') ? words.filter((word) => isMeant(word, client)) : words
   if (!isScopeWithin(kept, client.scope))
     throw new OAuthError('invalid_scope', 'the scope exceeds what this client is registered for')
   return kept.join(' ')
 }
+
+/** OIDC Core §11: offline_access is ignored, too, where it cannot be had. */
+const isMeant = (word: string, { scope }: Client) =>
+  hasScope(scope, word) || (word !== 'offline_access' && isStandardScope(word))
 
 interface Bound {
   readonly client: Client

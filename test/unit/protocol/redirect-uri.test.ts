@@ -119,9 +119,10 @@ describe('addQuery', () => {
 })
 
 describe('redirectSource', () => {
-  it('names the origin, or the scheme of a native app', () => {
+  it('names the origin, or the scheme of a native app and of an IPv6 address', () => {
     expect(redirectSource('https://a.test:8443/cb?x')).toBe('https://a.test:8443')
-    expect(redirectSource('http://[::1]:99/')).toBe('http://[::1]:99')
+    expect(redirectSource('http://127.0.0.1:99/')).toBe('http://127.0.0.1:99')
+    expect(redirectSource('http://[::1]:99/')).toBe('http:')
     expect(redirectSource('com.example.app:/oauth')).toBe('com.example.app:')
   })
 })
