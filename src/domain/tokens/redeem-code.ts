@@ -148,7 +148,7 @@ async function noticeReplay(
 ): Promise<Redemption> {
   const used = await findAuthorizationCode(tx, presented)
   if (!used?.consumedAt) return { result: 'invalid' }
-  const { familyId, clientId } = used
-  const theft = { familyId, clientId, reason: 'code_replay', now: presented.now } as const
+  const { familyId, userId, clientId } = used
+  const theft = { familyId, userId, clientId, reason: 'code_replay', now: presented.now } as const
   return { result: 'replayed', revoked: await endStolenFamily(tx, theft, origin) }
 }

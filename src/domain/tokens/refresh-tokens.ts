@@ -11,7 +11,7 @@ import { deriveKey, hmac } from '#/protocol/secrets.ts'
 import { span } from '#/telemetry/tracing.ts'
 import { isEntitled } from './entitled.ts'
 import { narrowResources, narrowScope } from './narrow.ts'
-import { endStolenFamily, type RevokedTokens } from './revoke-tokens.ts'
+import { endStolenFamily, type RevokedTokens, type Theft } from './revoke-tokens.ts'
 import {
   insertTokens,
   type NewTokens,
@@ -65,7 +65,11 @@ export function refreshTokens(
   return span('tokens.refresh', async () => {
     const found = await findUsableToken(db, presented)
     const refreshed = found && (await refresh(db, { ...found, presented, origin }))
-    return refreshed ?? db.transaction((tx) => explainUnusable(tx, presented, origin))
+    const judged = refreshed ?? (await db.transaction((tx) => judgeUnusable(tx, presented)))
+    if (!('theft' in judged)) return judged
+    // In a transaction of its own, which holds nothing that others wait for who end the same family.
+    const revoked = await db.transaction((tx) => endStolenFamily(tx, judged.theft, origin))
+    return { result: 'reuse', revoked }
   })
 }
 
@@ -104,11 +108,10 @@ async function refresh(
 }
 
 /** Why a token could not be used: a retry within the grace period, a theft, or something harmless. */
-async function explainUnusable(
+async function judgeUnusable(
   tx: Database,
   presented: PresentedRefreshToken,
-  origin: AuditOrigin,
-): Promise<Refreshed> {
+): Promise<Refreshed | { readonly theft: Theft }> {
   const found = await findRefreshToken(tx, presented.token)
   if (!found) return { result: 'invalid' }
   const { token: row, user } = found
@@ -120,9 +123,8 @@ async function explainUnusable(
   const age = presented.now.getTime() - row.revokedAt.getTime()
   const successor = age < graceMs ? await findUnusedSuccessor(tx, presented) : undefined
   if (!successor) {
-    const { familyId, clientId } = row
-    const theft = { familyId, clientId, reason: 'reuse', now: presented.now } as const
-    return { result: 'reuse', revoked: await endStolenFamily(tx, theft, origin) }
+    const { familyId, userId, clientId } = row
+    return { theft: { familyId, userId, clientId, reason: 'reuse', now: presented.now } }
   }
   const access = await insertTokens(tx, accessFrom(row, presented))
   return { result: 'grace', access, user, refreshToken: successor, rotated: false }

@@ -54,7 +54,7 @@ async function revoke(
   const end = { reason: 'client_request', now } as const
   const { id, type, familyId, clientId } = token
   const revoked =
-    type === 'refresh' ? await revokeFamily(tx, familyId, end) : await revokeToken(tx, id, end)
+    type === 'refresh' ? await revokeFamily(tx, token, end) : await revokeToken(tx, id, end)
   const { access, refresh } = revoked
   if (access + refresh > 0) {
     await writeAudit(tx, origin, {

@@ -1,8 +1,9 @@
 /** Ending tokens before their time. Every way in is one guarded UPDATE whose returned rows are what is counted. */
-import { and, eq, gt, isNull, type SQL } from 'drizzle-orm'
+import { and, eq, gt, inArray, isNull, type SQL } from 'drizzle-orm'
 import type { Database } from '#/database/client.ts'
-import { tokens } from '#/database/schema/tokens.ts'
+import { type Token, tokens } from '#/database/schema/tokens.ts'
 import { type AuditOrigin, writeAudit } from '#/domain/audit/audit.ts'
+import { lockUser } from '#/domain/users/lock-user.ts'
 import type { StoredTokenType, TokenRevocationReason } from '#/protocol/vocabulary.ts'
 
 /** How many live tokens of each type ended. */
@@ -37,8 +38,9 @@ export const revokeTokensOfConsent = (
     now,
   })
 
-export interface Theft {
-  readonly familyId: string
+type Family = Pick<Token, 'familyId' | 'userId'>
+
+export interface Theft extends Family {
   readonly clientId: string
   readonly reason: 'reuse' | 'code_replay'
   readonly now: Date
@@ -51,7 +53,7 @@ export async function endStolenFamily(
   origin: AuditOrigin,
 ): Promise<RevokedTokens> {
   const { familyId, clientId, reason, now } = theft
-  const revoked = await revokeFamily(tx, familyId, theft)
+  const revoked = await revokeFamily(tx, theft, theft)
   await writeAudit(tx, origin, {
     type: 'SUSPICIOUS_ACTIVITY',
     at: now,
@@ -64,47 +66,41 @@ export async function endStolenFamily(
 }
 
 /**
- * Ends everything that one approval has led to. A refresh under way may add a token meanwhile; its parent's row lock
- * makes the UPDATE wait for it, and the next look finds what it left.
+ * Ends everything that one approval has led to. No refresh is under way meanwhile: it would hold the user's row, which
+ * the caller must not do itself (two that waited for each other would never end).
  */
 export async function revokeFamily(
   tx: Database,
-  familyId: string,
+  { familyId, userId }: Family,
   end: Revocation,
 ): Promise<RevokedTokens> {
-  const family = eq(tokens.familyId, familyId)
-  let { access, refresh } = await revokeTokens(tx, family, end)
-  while (await hasLiveTokens(tx, family, end.now)) {
-    const more = await revokeTokens(tx, family, end)
-    access += more.access
-    refresh += more.refresh
-  }
-  return { reason: end.reason, access, refresh }
+  if (userId !== null) await lockUser(tx, userId)
+  return revokeTokens(tx, eq(tokens.familyId, familyId), end)
 }
 
 /** Ends one token, and nothing else of its family. */
 export const revokeToken = (tx: Database, id: string, end: Revocation): Promise<RevokedTokens> =>
   revokeTokens(tx, eq(tokens.id, id), end)
 
-const hasLiveTokens = async (tx: Database, which: SQL, now: Date): Promise<boolean> =>
-  (
-    await tx
-      .select({ id: tokens.id })
-      .from(tokens)
-      .where(and(which, isNull(tokens.revokedAt), gt(tokens.expiresAt, now)))
-      .limit(1)
-  ).length > 0
-
-/** Expired rows are left alone: they had ended by themselves. */
+/**
+ * Expired rows are left alone: they had ended by themselves. The others are locked in one order, so that two who end
+ * overlapping sets (those of a user, those of a client) wait for one another instead of deadlocking.
+ */
 async function revokeTokens(
   tx: Database,
   which: SQL | undefined,
   { reason, now }: Revocation,
 ): Promise<RevokedTokens> {
+  const live = tx
+    .select({ id: tokens.id })
+    .from(tokens)
+    .where(and(which, isNull(tokens.revokedAt), gt(tokens.expiresAt, now)))
+    .orderBy(tokens.id)
+    .for('update')
   const rows = await tx
     .update(tokens)
     .set({ revokedAt: now, revocationReason: reason })
-    .where(and(which, isNull(tokens.revokedAt), gt(tokens.expiresAt, now)))
+    .where(inArray(tokens.id, live))
     .returning({ type: tokens.type })
   const access = rows.filter((row) => row.type === 'access').length
   return { reason, access, refresh: rows.length - access }
