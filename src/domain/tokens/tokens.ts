@@ -148,8 +148,17 @@ const later = (now: Date, ms: number) => new Date(now.getTime() + ms)
 /** A token that would be accepted, with its client and (unless the client acts for itself) its user. */
 export interface LiveToken {
   readonly token: Token
-  readonly client: Client
+  readonly client: Pick<Client, keyof typeof clientColumns>
   readonly user: User | null
+}
+
+/** What is needed of the client to name the user; all of it would be more than token and user together. */
+const clientColumns = {
+  clientId: clients.clientId,
+  subjectType: clients.subjectType,
+  sectorIdentifierUri: clients.sectorIdentifierUri,
+  redirectUris: clients.redirectUris,
+  userinfoSignedResponseAlg: clients.userinfoSignedResponseAlg,
 }
 
 /** An access token that would be accepted: the database decides, never a cache. */
@@ -173,7 +182,7 @@ export const findLiveRefreshToken = (
 
 const selectLive = (db: Database, which: SQL | undefined, now: Placeholder) =>
   db
-    .select({ token: tokens, client: clients, user: users })
+    .select({ token: tokens, client: clientColumns, user: users })
     .from(tokens)
     .innerJoin(clients, and(eq(clients.clientId, tokens.clientId), eq(clients.status, 'active')))
     .leftJoin(users, eq(users.id, tokens.userId))
