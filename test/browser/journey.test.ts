@@ -235,6 +235,51 @@ describe('in Chromium', () => {
     expect(person.complaints).toEqual([])
   })
 
+  it('an app registers itself; an administrator looks, approves one and rejects another', async () => {
+    await server.stop()
+    server = await home.start({ ENABLE_DYNAMIC_CLIENT_REGISTRATION: 'true' })
+    const register = (client_name: string) =>
+      server.request('/oauth/register', {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify({ client_name, redirect_uris: [client.redirectUri] }),
+      })
+    for (const name of ['Field Notes', 'Your bank']) expect((await register(name)).status).toBe(201)
+    await page.goto(at('/login'))
+    await fillSignIn(page)
+    await follow('Clients')
+    await page.getByRole('heading', { name: 'Waiting for approval' }).waitFor()
+    await page.getByText('All settings of Field Notes').click()
+    await inspect(page, 'admin-clients-waiting')
+    await press('Approve Field Notes')
+    await page.getByText('The client is approved.').waitFor()
+    await press('Reject Your bank')
+    await page.getByText('The client is rejected.').waitFor()
+    expect(await page.getByText('Waiting for approval').count()).toBe(0)
+    const samples = await server.samples()
+    for (const status of ['active', 'inactive', 'pending'])
+      expect(samples.get(`authgate_oauth_clients_registered{status="${status}"}`), status).toBe(
+        { active: 2, inactive: 1, pending: 0 }[status],
+      )
+    expect(person.complaints).toEqual([])
+  })
+
+  it('a client with all its folds open, and the form that was refused', async () => {
+    await page.goto(at('/login'))
+    await fillSignIn(page)
+    await follow('Clients')
+    await page.getByText('Add a client').click()
+    for (const title of ['Keys and signatures', 'Tokens and resources', 'People and signing out'])
+      await page.getByText(title).click()
+    await inspect(page, 'admin-client-form')
+    await page.getByLabel('Name', { exact: true }).fill('Shop')
+    await page.getByLabel('Redirect URIs').fill('http://shop.example.test/')
+    await press('Add client')
+    await page.getByText(/^Redirect URIs must be https/).waitFor()
+    expect(await page.getByLabel('Name', { exact: true }).inputValue()).toBe('Shop')
+    await inspect(page, 'admin-client-refused')
+  })
+
   it('what goes wrong is said on a page of its own', async () => {
     await page.goto(at('/login'))
     await fillSignIn(page, 'not the password')

@@ -73,7 +73,7 @@ const labels: Readonly<Record<string, string>> = {
   scope: 'Scopes',
   jwks: 'Public keys',
   jwks_uri: 'The address of its public keys',
-  post_logout_redirect_uris: 'Redirect URIs after signing out',
+  post_logout_redirect_uris: 'Return addresses after sign-out',
   backchannel_logout_uri: 'The back-channel logout URI',
   sector_identifier_uri: 'The sector identifier URI',
 }

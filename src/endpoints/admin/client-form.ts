@@ -289,7 +289,7 @@ const people = ({ open, text, area, choices: boxes }: Fields) =>
       html`<div class="columns">
 ${area({
   name: 'post_logout_redirect_uris',
-  label: 'Redirect URIs after signing out',
+  label: 'Return addresses after sign-out',
   optional: true,
   hint: 'One per line.',
 })}
