@@ -8,6 +8,7 @@ import {
   jwtVerify,
 } from 'jose'
 import { type DpopNonces, nonceLifetimeMs } from './dpop-nonces.ts'
+import { clockSkewSeconds } from './proofs.ts'
 import { sha256 } from './secrets.ts'
 
 /** RFC 9449 §11.6: what a proof may be signed with, as FAPI 2.0 has it (§5.4.1). RFC 9864 renames EdDSA. */
@@ -51,6 +52,8 @@ export async function verifyDpopProof(
     const { payload } = await jwtVerify(proof, EmbeddedJWK, {
       typ: 'dpop+jwt',
       algorithms: [...dpopSigningAlgorithms],
+      // FAPI 2.0 §5.3.2.1: clocks differ.
+      clockTolerance: clockSkewSeconds,
       currentDate: expected.now,
     })
     const { jti, iat } = requireClaims(payload, expected)

@@ -38,6 +38,7 @@ export function registerClient(
   const registrationToken = randomSecret()
   const client = {
     ...columnsOf(metadata),
+    ...profileOf(metadata),
     status,
     registrationTokenHash: sha256(registrationToken),
   }
@@ -78,6 +79,7 @@ export function updateClient(
   by: By,
 ): Promise<UpdatedClient | undefined> {
   const next = columnsOf(change.metadata)
+  const profile = profileOf(change.metadata)
   return span('clients.update', () =>
     db.transaction(async (tx) => {
       const current = await lockRegistered(tx, change.client)
@@ -88,7 +90,7 @@ export function updateClient(
       const status = returned ? 'pending' : current.status
       const [client] = await tx
         .update(clients)
-        .set({ ...next, ...secretColumns, status, updatedAt: by.now })
+        .set({ ...next, ...profile, ...secretColumns, status, updatedAt: by.now })
         .where(eq(clients.clientId, current.clientId))
         .returning()
       if (!client) throw new Error('the client was not updated')
@@ -142,6 +144,10 @@ const lockRegistered = async (tx: Database, { clientId, registrationTokenHash }:
       )
       .for('update')
   )[0]
+
+/** FAPI 2.0 §5.3.2.1: a client that is held to the profile keeps its refresh token. */
+const profileOf = (metadata: ClientMetadata): Partial<Pick<Client, 'refreshTokenMode'>> =>
+  metadata.require_pushed_authorization_requests ? { refreshTokenMode: 'fixed' } : {}
 
 /** A client that begins to need a secret gets one; one that no longer needs it loses it. */
 function secretAfter(current: Client, next: MetadataColumns) {

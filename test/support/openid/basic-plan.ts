@@ -238,6 +238,11 @@ export function basicPlan(mode: ResponseMode): void {
     expect(userinfo['name']).toMatch(/./)
   })
 
+  it('oidcc-request-uri-unsigned…, oidcc-unsigned-request-object… and oidcc-ensure-request-object-with-redirect-uri: are skipped, since requests have to be signed', () => {
+    expect(suite.metadata['request_object_signing_alg_values_supported']).toContain('RS256')
+    expect(suite.metadata['request_object_signing_alg_values_supported']).not.toContain('none')
+  })
+
   describe('oidcc-refresh-token', () => {
     const offline = { scope: 'openid offline_access', prompt: 'consent' }
 
