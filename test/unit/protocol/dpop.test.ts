@@ -73,7 +73,7 @@ describe('a DPoP proof', () => {
     ['an old iat', { iat: inSeconds(now, -60) }],
     ['an iat of the future', { iat: inSeconds(now, 61) }],
     ['a time before which it must not be used', { nbf: inSeconds(now, 60) }],
-    ['an end that has passed', { exp: inSeconds(now, -1) }],
+    ['an end that has passed by any clock', { exp: inSeconds(now, -31) }],
   ]
   it.each(claims)('is refused with %s', async (_, wrong) => {
     expect(await resultOf(await prove({ claims: wrong }))).toBe('invalid')
