@@ -96,10 +96,14 @@ const put = (registered: Registered, more: object, to = app) =>
 const rowOf = async ({ client_id }: Pick<Registered, 'client_id'>) =>
   (await app.database.db.select().from(clients).where(eq(clients.clientId, client_id)))[0]
 
-const auditOf = async ({ client_id }: Pick<Registered, 'client_id'>) =>
-  (await app.database.db.select().from(auditEvents).where(eq(auditEvents.clientId, client_id))).map(
-    ({ type }) => type,
-  )
+async function auditOf({ client_id }: Pick<Registered, 'client_id'>) {
+  const rows = await app.database.db
+    .select({ type: auditEvents.type })
+    .from(auditEvents)
+    .where(eq(auditEvents.clientId, client_id))
+    .orderBy(auditEvents.id)
+  return rows.map(({ type }) => type)
+}
 
 const registrations = (result: string) => ({
   [`authgate_client_registrations_total{result="${result}"}`]: 1,
