@@ -455,8 +455,8 @@ export const settings = {
   ),
   CLIENT_RATE_LIMIT: limits(
     rate,
-    '600',
-    'Requests per minute of one authenticated client, whatever its addresses.',
+    '6000',
+    'Requests per minute of one authenticated client to each endpoint, whatever its addresses; a resource server that introspects every token may need more.',
   ),
 
   METRICS_ENABLED: metrics(

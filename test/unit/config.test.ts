@@ -38,7 +38,7 @@ describe('defaults', () => {
       LOGIN_RATE_LIMIT: 5,
       AUTHORIZE_RATE_LIMIT: 60,
       TOKEN_RATE_LIMIT: 20,
-      CLIENT_RATE_LIMIT: 600,
+      CLIENT_RATE_LIMIT: 6000,
       METRICS_POPULATION_TTL: 15_000,
       OTEL_EXPORTER_PROMETHEUS_HOST: '127.0.0.1',
       metricsEnabled: true,
