@@ -29,8 +29,8 @@ async function listen(statuses: readonly number[]) {
   }
 }
 
-/** Failed letters are sent again after five seconds, give or take the same. */
-const patienceMs = 20_000
+/** Failed letters are sent again after ten to fifteen seconds. */
+const patienceMs = 30_000
 
 const newsReader =
   (statuses: readonly number[]): Scenario =>

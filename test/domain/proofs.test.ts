@@ -255,6 +255,11 @@ describe('a request object', () => {
     ['a request_uri inside', { request_uri: 'urn:x' }],
     ['an id that is none', { jti: 1 }],
     ['an empty id', { jti: '' }],
+    [
+      'an id that would have to be remembered for long',
+      { jti: 'far', exp: inSeconds(now, 86_401) },
+    ],
+    ['an end beyond all dates', { jti: 'absurd', exp: 1e15 }],
     ['the type of another JWT', {}, { typ: 'dpop+jwt' }],
     ['the type of an access token', {}, { typ: 'at+jwt' }],
     ['its type and no issuer', { iss: undefined }, { typ: 'oauth-authz-req+jwt' }],

@@ -23,8 +23,11 @@ export interface DeliveryOptions {
 
 const atOnce = 20
 
-/** Seconds until the next attempt, after each failed one; then the client is given up. */
-const delays = [5, 30, 120, 600, 3600] as const
+/**
+ * Seconds until the next attempt, after each failed one; then the client is given up. The first is longer than an attempt may
+ * take: as long as one is under way, nobody else begins another.
+ */
+const delays = [10, 30, 120, 600, 3600] as const
 const mostAttempts = delays.length + 1
 
 type Delivery = typeof logoutDeliveries.$inferSelect

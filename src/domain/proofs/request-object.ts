@@ -38,8 +38,10 @@ export async function verifyRequestObject(
     throw new ProofError('the request object does not hold', { cause })
   })
   requireClaims(payload, { ...presented, typed })
-  const { jti, exp = now.getTime() / 1000 + memorySeconds } = payload
+  const latest = now.getTime() / 1000 + memorySeconds
+  const { jti, exp = latest } = payload
   if (jti !== undefined) {
+    if (exp > latest) throw new ProofError('the request object lives too long to be remembered')
     const expiresAt = new Date((exp + clockSkewSeconds) * 1000)
     const use = { kind: 'request_object', owner: client.clientId, jti, expiresAt } as const
     if (!(await useProof(db, use))) throw new ProofError('the request object was used before')

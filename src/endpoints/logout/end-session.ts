@@ -64,7 +64,9 @@ async function readRequest(
   if (presented !== undefined && !hint) refuse('The ID token that came with it is not one of ours.')
   const clientId = values.get('client_id') ?? hint?.clientId
   if (hint && clientId !== hint.clientId) refuse('It names two different applications.')
-  const client = clientId === undefined ? undefined : await options.clients.get(clientId)
+  const known = clientId === undefined ? undefined : await options.clients.get(clientId)
+  // Whoever merely registered, or was disabled, has no address that anybody is led to (RFC 9700 §4.11).
+  const client = known?.status === 'active' ? known : undefined
   const redirectUri = values.get('post_logout_redirect_uri')
   if (redirectUri !== undefined && !client?.postLogoutRedirectUris.includes(redirectUri))
     refuse('The address to go to afterwards is not registered for the application.')
