@@ -96,6 +96,7 @@ ALTER TABLE "clients" ADD COLUMN "registration_token_hash" text;--> statement-br
 ALTER TABLE "signing_keys" ADD COLUMN "activates_at" timestamp with time zone DEFAULT now() NOT NULL;--> statement-breakpoint
 ALTER TABLE "signing_keys" ADD COLUMN "retires_at" timestamp with time zone;--> statement-breakpoint
 ALTER TABLE "signing_keys" ADD COLUMN "expires_at" timestamp with time zone;--> statement-breakpoint
+ALTER TABLE "tokens" ADD COLUMN "origin_client_id" text;--> statement-breakpoint
 ALTER TABLE "tokens" ADD COLUMN "resources" text[] DEFAULT '{}' NOT NULL;--> statement-breakpoint
 ALTER TABLE "tokens" ADD COLUMN "dpop_jkt" text;--> statement-breakpoint
 ALTER TABLE "tokens" ADD COLUMN "details" jsonb DEFAULT '{}'::jsonb NOT NULL;--> statement-breakpoint

@@ -31,18 +31,20 @@ export async function createAccount(world: World, kind: string): Promise<Person>
   return createPerson(username, shownIn(answer.text, 'Password'))
 }
 
+/** A confidential app; `more` are further fields of the form. */
 export async function createApp(
   { admin, deeds }: Office,
   name: string,
-  type: 'confidential' | 'public',
-  redirectUri: string,
+  more: Readonly<Record<string, string>> = {},
 ): Promise<App> {
+  const redirectUri = `https://${name.toLowerCase()}.example.test/callback`
   const answer = await admin.submit('/admin/clients', '/admin/clients', {
     client_name: name,
-    token_endpoint_auth_method: type === 'public' ? 'none' : 'client_secret_basic',
+    token_endpoint_auth_method: 'client_secret_basic',
     grant_types: 'authorization_code refresh_token',
     redirect_uris: redirectUri,
     scope: allScopes,
+    ...more,
   })
   expectThat(answer.status === 200, `creating the app ${name} answered ${answer.status}`)
   const active = 'authgate_oauth_clients_registered{status="active"}'
@@ -50,7 +52,7 @@ export async function createApp(
   return {
     clientId: shownIn(answer.text, 'Client ID'),
     redirectUri,
-    ...(type === 'confidential' && { secret: shownIn(answer.text, 'Client secret') }),
+    secret: shownIn(answer.text, 'Client secret'),
   }
 }
 

@@ -3,6 +3,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { ServerProcess } from '../server-process.ts'
 import { createAccount, createApp, openOffice } from './admin.ts'
+import { createDelegation } from './delegates.ts'
 import { deviceStories } from './devices.ts'
 import { guestStories, seasonalApp } from './guests.ts'
 import { keyHolders } from './key-holders.ts'
@@ -61,7 +62,7 @@ export async function createWorld(server: ServerProcess): Promise<World> {
   }
   const admin = await openOffice(bare)
   const office = { admin, deeds: bare.deeds }
-  const shop = await createApp(office, 'Shop', 'confidential', 'https://shop.example.test/callback')
+  const shop = await createApp(office, 'Shop')
   const cli = {
     clientId: server.credentials().clientId,
     redirectUri: 'http://127.0.0.1:4711/callback',
@@ -71,13 +72,15 @@ export async function createWorld(server: ServerProcess): Promise<World> {
 
 /** Runs until it is enough; then each story under way is told to its end, and whatever was left open lapses. */
 export async function letThemLive(world: World, people: number): Promise<void> {
-  const season = await createApp(world, 'Season', 'confidential', 'https://season.example.test/cb')
+  const season = await createApp(world, 'Season')
+  const delegation = await createDelegation(world)
   const stories = shuffleIn(everyday, guestStories, trouble, deviceStories, machines, [
     ...keyHolders,
     ...keyPublishers,
     ...listeners,
     ...pushers,
     ...registrants,
+    delegation,
   ])
   let next = 0
   const anyStory: Scenario = async (...scene) => {

@@ -11,6 +11,7 @@ import {
   postToken,
   received,
 } from './apps.ts'
+import { withGuest } from './guests.ts'
 import { arrive, consented, protocolError, signOut } from './people.ts'
 import type { Scenario } from './scenarios.ts'
 import {
@@ -104,8 +105,11 @@ function ended(world: World, result: 'redeemed' | 'denied' | 'expired') {
   did(world, 'oauth_device_codes_active', {}, -1)
 }
 
-/** Everything goes as it should, but for a device that is impatient and a typing error. */
-const television: Scenario = async (world, person) => {
+/**
+ * Everything goes as it should, but for a device that is impatient and a typing error. A guest has approved nothing
+ * before, so that this is a consent.
+ */
+const television = withGuest(async (world, person) => {
   const browser = await arrive(world, person)
   const asked = await ask(world, world.cli)
   await pollInVain(world, asked, pending)
@@ -121,7 +125,7 @@ const television: Scenario = async (world, person) => {
   await lookUp(world, received(world, family, answer, grantType))
   await pollInVain(world, asked, invalid)
   await signOut(world, person, browser)
-}
+})
 
 async function letIn(world: World, person: Person, browser: Browser, { user_code }: Asked) {
   await decide(world, browser, { user_code, action: 'approve' })

@@ -40,7 +40,7 @@ import { type App, did, expectThat, type Person, type World } from './world.ts'
 
 type Story = (world: World, guest: Person) => Promise<void>
 
-const withGuest =
+export const withGuest =
   (story: Story): Scenario =>
   async (world) => {
     const guest = await createAccount(world, 'guest')
@@ -115,18 +115,23 @@ const changeOfHeart = withGuest(async (world, guest) => {
   const tokens = await letIn(world, guest, browser, shop)
   // A second time nobody is asked.
   await letIn(world, guest, browser, shop)
+  await takeBack(world, guest, browser)
+  await lookUpInVain(world, tokens.access, 'invalid')
+  await refreshInVain(world, { app: shop, token: tokens.refresh }, 'revoked')
+})
+
+/** The one consent that a guest has given. */
+export async function takeBack(world: World, guest: Person, browser: Browser): Promise<void> {
   const page = '/account/authorizations'
   const [id] = idsIn(await look(browser, page), page, 'revoke')
   expectThat(id !== undefined, 'the app is not listed')
   const answer = await browser.submit(page, `${page}/${id}/revoke`)
   expectThat(answer.location.includes('revoked'), 'the consent was not revoked')
-  guest.consents.delete(shop)
+  guest.consents.clear()
   did(world, 'oauth_consent_revoked_total', { actor: 'user' })
   did(world, 'authgate_consents_active', {}, -1)
   endedFamilies(world, guest, 'consent_revoked')
-  await lookUpInVain(world, tokens.access, 'invalid')
-  await refreshInVain(world, { app: shop, token: tokens.refresh }, 'revoked')
-})
+}
 
 /** An app is switched off and on again, and is given a new secret. */
 export const seasonalApp = (app: App): Scenario =>

@@ -6,7 +6,10 @@ import type { PGlite } from '@electric-sql/pglite'
 import type postgres from 'postgres'
 
 /** Name -> what it is on. Dropping one by hand rolls it back until the next start. */
-const lateIndexes = { tokens_client: 'tokens (client_id)' } as const
+const lateIndexes = {
+  tokens_client: 'tokens (client_id)',
+  tokens_origin: 'tokens (origin_client_id) where origin_client_id is not null',
+} as const
 
 /** A build that was broken off leaves an index that is kept up to date but never used: it is dropped, and built again. */
 export async function buildLateIndexes(client: postgres.Sql): Promise<void> {

@@ -5,7 +5,7 @@
 import { z } from 'zod'
 import { publicKeySet } from './client-jwks.ts'
 import { OAuthError } from './errors.ts'
-import type { GrantType } from './grant-types.ts'
+import { type GrantType, tokenExchangeGrantType } from './grant-types.ts'
 import { isLoopback, isRegistrableRedirectUri, isUri } from './redirect-uri.ts'
 import { isScopeWithin, parseScope } from './scopes.ts'
 import {
@@ -178,7 +178,6 @@ type Fields = z.output<
 >
 
 const deviceGrant = 'urn:ietf:params:oauth:grant-type:device_code'
-const exchangeGrant = 'urn:ietf:params:oauth:grant-type:token-exchange'
 
 const has = ({ grant_types }: Fields, ...names: GrantType[]) =>
   grant_types.some((name) => names.includes(name))
@@ -219,7 +218,7 @@ const contradictions: readonly (readonly [
     'grant_types',
     'must not have client_credentials or token-exchange without client authentication',
     // RFC 6749 §4.4; RFC 8693 §5.
-    (given) => isPublic(given) && has(given, 'client_credentials', exchangeGrant),
+    (given) => isPublic(given) && has(given, 'client_credentials', tokenExchangeGrantType),
   ],
   [
     'jwks_uri',

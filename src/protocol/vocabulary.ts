@@ -171,6 +171,10 @@ export type RefreshResult = (typeof refreshResults)[number]
 export const introspectionResults = ['active', 'inactive', 'not_entitled'] as const
 export type IntrospectionResult = (typeof introspectionResults)[number]
 
+/** What became of a request to exchange a token; `refused` ones had a good token, and asked too much with it. */
+export const exchangeResults = ['success', 'invalid', 'not_entitled', 'refused'] as const
+export type ExchangeResult = (typeof exchangeResults)[number]
+
 /** In-process caches. */
 export const cacheNames = ['client', 'client_keys', 'signing_keys', 'population'] as const
 export type CacheName = (typeof cacheNames)[number]

@@ -38,7 +38,7 @@ export async function stateOf(app: TestApp): Promise<Record<string, string>> {
 
 /** Domain events; how long things took and what HTTP and the database did is told elsewhere. */
 const events =
-  /^(oauth_|authgate_(token_introspections|authorization|consent|device_codes|dpop|outbound_requests|oauth_|client_|login|logout|rate_limit)|sessions_|auth_|rate_limit_|audit_)/
+  /^(oauth_|authgate_(token_introspections|token_exchanges|authorization|consent|device_codes|dpop|outbound_requests|oauth_|client_|login|logout|rate_limit)|sessions_|auth_|rate_limit_|audit_)/
 
 interface Observed<T> {
   readonly result: T

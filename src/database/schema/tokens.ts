@@ -47,6 +47,8 @@ export const tokens = pgTable(
     clientId: text('client_id')
       .notNull()
       .references(() => clients.clientId, { onDelete: 'cascade' }),
+    /** Set when another client was given it in exchange (RFC 8693): the client that the user has consented to. */
+    originClientId: text('origin_client_id'),
     userId: uuid('user_id').references(() => users.id, { onDelete: 'cascade' }),
     sessionId: uuid('session_id'),
     scope: text().notNull(),
@@ -71,6 +73,7 @@ export const tokens = pgTable(
       .where(sql`${t.revokedAt} is null`),
     // Built after the migrations: see late-indexes.ts.
     index('tokens_client').on(t.clientId),
+    index('tokens_origin').on(t.originClientId).where(sql`${t.originClientId} is not null`),
     index('tokens_user_client').on(t.userId, t.clientId),
     index('tokens_family').on(t.familyId),
     index('tokens_revoked').on(t.revokedAt).where(sql`${t.revokedAt} is not null`),

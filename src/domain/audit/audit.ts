@@ -25,6 +25,7 @@ const severities = {
   DEVICE_CODE_DENIED: 'info',
   DEVICE_CODE_EXCHANGED: 'info',
   TOKEN_REFRESHED: 'info',
+  TOKEN_EXCHANGED: 'info',
   TOKEN_REVOKED: 'info',
   CLIENT_CREDENTIALS_TOKEN_ISSUED: 'info',
   SUSPICIOUS_ACTIVITY: 'critical',

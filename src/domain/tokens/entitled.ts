@@ -1,6 +1,6 @@
-import { and, eq, isNull } from 'drizzle-orm'
+import { and, eq, isNull, type Placeholder } from 'drizzle-orm'
 import type { Database } from '#/database/client.ts'
-import { prepared, type Slots } from '#/database/prepared.ts'
+import { prepared } from '#/database/prepared.ts'
 import { clients } from '#/database/schema/clients.ts'
 import { consents } from '#/database/schema/consents.ts'
 import { users } from '#/database/schema/users.ts'
@@ -16,7 +16,10 @@ export interface Holder {
  * It locks both rows before anything is used up: whoever takes access away (see lockUser) either waits and then ends the
  * new tokens, too, or has finished, and then what was to be used up is gone.
  */
-export const entitled = (db: Database, { userId, clientId }: Slots<Holder>) =>
+export const entitled = (
+  db: Database,
+  { userId, clientId }: Readonly<Record<keyof Holder, Placeholder>>,
+) =>
   db
     .select({ userId: users.id })
     .from(users)
@@ -31,6 +34,14 @@ export const entitled = (db: Database, { userId, clientId }: Slots<Holder>) =>
     )
     .where(and(eq(users.id, userId), eq(users.isActive, true)))
     .for('key share', { of: [users, clients] })
+
+/** The part that finds a client which is active, and locks it: all it takes where no user is involved. */
+export const activeClient = (db: Database, clientId: Placeholder) =>
+  db
+    .select({ clientId: clients.clientId })
+    .from(clients)
+    .where(and(eq(clients.clientId, clientId), eq(clients.status, 'active')))
+    .for('key share')
 
 const lockEntitled = prepared(entitled)
 

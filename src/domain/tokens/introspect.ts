@@ -31,7 +31,7 @@ export async function introspectToken(
 ): Promise<Introspection> {
   const live = await findLiveToken(db, keys, asked)
   if (!live) return { result: 'inactive' }
-  if (asked.requireOwnership && !isEntitled(asked.caller, live.token))
+  if (asked.requireOwnership && !isPartyTo(live.token, asked.caller))
     return { result: 'not_entitled' }
   return { result: 'active', live }
 }
@@ -43,8 +43,8 @@ async function findLiveToken(db: Database, keys: KeySet, { token, issuer, now }:
   return verified.result === 'valid' ? findLiveAccessToken(db, verified.id, now) : undefined
 }
 
-/** RFC 7662 §4: the client that holds it, and the resources that an access token was made for. */
-const isEntitled = (caller: Client, { clientId, type, resources }: Token): boolean =>
+/** RFC 7662 §4: the client that holds a token, and the resources that an access token was made for. */
+export const isPartyTo = ({ clientId, type, resources }: Token, caller: Client): boolean =>
   clientId === caller.clientId ||
   (type === 'access' && resources.some((resource) => caller.servedResources.includes(resource)))
 

@@ -1,11 +1,11 @@
-import { and, eq, sql } from 'drizzle-orm'
+import { sql } from 'drizzle-orm'
 import type { Database } from '#/database/client.ts'
 import { insertForEach, valuesFor } from '#/database/insert-for-each.ts'
 import { prepared, type Slots } from '#/database/prepared.ts'
-import { clients } from '#/database/schema/clients.ts'
 import { type Token, tokens } from '#/database/schema/tokens.ts'
 import { type AuditOrigin, auditedAs, auditWith } from '#/domain/audit/audit.ts'
 import { span } from '#/telemetry/tracing.ts'
+import { activeClient } from './entitled.ts'
 import { accessRow, type NewTokens } from './tokens.ts'
 
 type NewClientToken = Pick<NewTokens, 'scope' | 'dpopJkt' | 'lifetimes' | 'now'> & {
@@ -46,13 +46,7 @@ export function issueClientToken(
 }
 
 const store = prepared((db, { clientId }: Slots<{ clientId: string }>) => {
-  const holder = db.$with('holder').as(
-    db
-      .select({ clientId: clients.clientId })
-      .from(clients)
-      .where(and(eq(clients.clientId, clientId), eq(clients.status, 'active')))
-      .for('key share'),
-  )
+  const holder = db.$with('holder').as(activeClient(db, clientId))
   const stored = db
     .$with('stored', { id: tokens.id })
     .as(sql`${insertForEach(holder, tokens, 'token')} returning ${tokens.id}`)

@@ -1,5 +1,5 @@
 /** Ending tokens before their time. Every way in is one guarded UPDATE whose returned rows are what is counted. */
-import { and, eq, gt, inArray, isNull, type SQL } from 'drizzle-orm'
+import { and, eq, gt, inArray, isNull, or, type SQL } from 'drizzle-orm'
 import type { Database } from '#/database/client.ts'
 import { type Token, tokens } from '#/database/schema/tokens.ts'
 import { type AuditOrigin, writeAudit } from '#/domain/audit/audit.ts'
@@ -26,17 +26,21 @@ export const revokeTokensOfClient = (
   tx: Database,
   clientId: string,
   end: Revocation,
-): Promise<RevokedTokens> => revokeTokens(tx, eq(tokens.clientId, clientId), end)
+): Promise<RevokedTokens> => revokeTokens(tx, restsOn(clientId), end)
 
 export const revokeTokensOfConsent = (
   tx: Database,
   { userId, clientId }: { userId: string; clientId: string },
   now: Date,
 ): Promise<RevokedTokens> =>
-  revokeTokens(tx, and(eq(tokens.userId, userId), eq(tokens.clientId, clientId)), {
+  revokeTokens(tx, and(eq(tokens.userId, userId), restsOn(clientId)), {
     reason: 'consent_revoked',
     now,
   })
+
+/** What a client holds, and what others were given for its tokens. */
+const restsOn = (clientId: string): SQL | undefined =>
+  or(eq(tokens.clientId, clientId), eq(tokens.originClientId, clientId))
 
 type Family = Pick<Token, 'familyId' | 'userId'>
 

@@ -32,7 +32,8 @@ export type { Token } from '#/database/schema/tokens.ts'
 type TokenGrant = Pick<
   Token,
   'familyId' | 'clientId' | 'userId' | 'sessionId' | 'authTime' | 'resources' | 'details'
->
+> &
+  Partial<Pick<Token, 'originClientId'>>
 
 export interface TokenLifetimes {
   readonly accessMs: number
@@ -134,6 +135,7 @@ const common = (grant: TokenGrant, now: Date) => ({
   id: crypto.randomUUID(),
   familyId: grant.familyId,
   clientId: grant.clientId,
+  originClientId: grant.originClientId ?? null,
   userId: grant.userId,
   sessionId: grant.sessionId,
   authTime: grant.authTime,

@@ -51,7 +51,7 @@ const usable = ({ id, now }: Pick<Slots<Use>, 'id' | 'now'>) =>
 
 /** Revokes the token for its successor, and stores what follows from it, if this is the first to use it. */
 export const rotate = prepared((db, { userId, clientId, id, now }: Slots<Use>) => {
-  const holder = db.$with('holder').as(entitled(db, { userId, clientId }))
+  const holder = holderOf(db, { userId, clientId })
   const used = db.$with('used').as(
     db
       .update(tokens)
@@ -68,22 +68,29 @@ export const rotate = prepared((db, { userId, clientId, id, now }: Slots<Use>) =
 
 /** Stores what follows from a token that stays what it is, provided that nobody ends its family meanwhile. */
 export const hold = prepared((db, { userId, clientId, id, now }: Slots<Use>) => {
-  const holder = db.$with('holder').as(entitled(db, { userId, clientId }))
-  const used = db
-    .$with('used')
-    .as(
-      db
-        .select({ id: tokens.id })
-        .from(tokens)
-        .innerJoin(holder, eq(holder.userId, tokens.userId))
-        .where(usable({ id, now }))
-        .for('share', { of: tokens }),
-    )
+  const holder = holderOf(db, { userId, clientId })
+  const used = db.$with('used').as(held(db, holder, { id, now }))
   return db
     .with(holder, used, ...tokensWith(db, used), auditWith(db, used))
     .select()
     .from(used)
 })
+
+const holderOf = (db: Database, holder: Slots<Holder>) =>
+  db.$with('holder').as(entitled(db, holder))
+
+/** The part of a statement that finds a usable token of its user, and holds it until the transaction ends. */
+export const held = (
+  db: Database,
+  holder: ReturnType<typeof holderOf>,
+  which: Pick<Slots<Use>, 'id' | 'now'>,
+) =>
+  db
+    .select({ id: tokens.id })
+    .from(tokens)
+    .innerJoin(holder, eq(holder.userId, tokens.userId))
+    .where(usable(which))
+    .for('share', { of: tokens })
 
 /** Whether a token may be used; it is held until the transaction ends, so that nobody ends its family meanwhile. */
 export const holdRefreshToken = async (

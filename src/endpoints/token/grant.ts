@@ -27,6 +27,8 @@ export interface GrantContext {
   readonly secrets: readonly string[]
   /** RFC 8707 §2.2: what the access token is to be used at; undefined for all that was granted. */
   readonly resources: readonly string[] | undefined
+  /** RFC 8693 §2.1: the same, by any names. */
+  readonly audiences: readonly string[]
   /** Thumbprint of the key that the request has proven to hold (RFC 9449 §5); null without a proof. */
   readonly dpopJkt: string | null
   /** Claims that the client puts into its access token. */

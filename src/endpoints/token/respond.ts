@@ -12,6 +12,8 @@ export interface Issued {
   readonly access: Token
   /** Undefined when the client acts for itself. */
   readonly user: User | undefined
+  /** False where nobody signs in. */
+  readonly idToken?: boolean
   readonly nonce?: string | null
   /** What the client is told to keep. */
   readonly refreshToken?: string | undefined
@@ -32,7 +34,7 @@ export async function respond(context: GrantContext, issued: Issued): Promise<To
   const subject = user ? subjectOf(client, user.id, keys) : client.clientId
   const accessToken = await timed(signAccessToken(keys, { issuer, token: access, subject, extra }))
   const idToken =
-    user && hasScope(access.scope, 'openid')
+    user && issued.idToken !== false && hasScope(access.scope, 'openid')
       ? await timed(
           signIdToken(keys, {
             issuer,

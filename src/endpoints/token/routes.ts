@@ -21,6 +21,7 @@ import { authorizationCode } from './grants/authorization-code.ts'
 import { clientCredentials } from './grants/client-credentials.ts'
 import { deviceCode } from './grants/device-code.ts'
 import { refreshToken } from './grants/refresh-token.ts'
+import { tokenExchange } from './grants/token-exchange.ts'
 
 export interface TokenOptions extends ClientLimits {
   readonly issuer: string
@@ -38,7 +39,7 @@ export interface TokenOptions extends ClientLimits {
 }
 
 const grants = new Map<string, Grant>(
-  [authorizationCode, refreshToken, clientCredentials, deviceCode].map((grant) => [
+  [authorizationCode, refreshToken, clientCredentials, deviceCode, tokenExchange].map((grant) => [
     grant.grantType,
     grant,
   ]),
@@ -68,6 +69,7 @@ async function postToken(c: AppContext, options: TokenOptions) {
     lifetimes: lifetimesOf(client.tokenProfile, options.lifetimes),
     refreshTokens: options.refreshTokens && client.grantTypes.includes('refresh_token'),
     resources: parseResources(fields.getAll('resource')),
+    audiences: fields.getAll('audience').filter((audience) => audience !== ''),
     dpopJkt: proof?.jkt ?? null,
     extraClaims: readExtraClaims(form.get('extra_claims'), client, options.extraClaims),
   }
@@ -80,7 +82,7 @@ async function postToken(c: AppContext, options: TokenOptions) {
 
 async function identify(c: AppContext, options: TokenOptions) {
   const fields = await readFields(c)
-  const form = uniqueParameters(fields, ['resource'])
+  const form = uniqueParameters(fields, ['resource', 'audience'])
   // Before the client: one that has to try again with our nonce may send the same assertion.
   const proof = await readDpopProof(c, options.dpop, { status: 400 })
   const client = await authenticateClient(c, options.authentication, form)

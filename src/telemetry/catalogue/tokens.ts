@@ -1,10 +1,11 @@
 /** Codes, tokens, the clients that ask for them. */
 import { oauthErrors } from '#/protocol/errors.ts'
-import { type GrantType, grantTypes } from '#/protocol/grant-types.ts'
+import { type GrantType, grantTypes, tokenExchangeGrantType } from '#/protocol/grant-types.ts'
 import {
   clientAuthenticationMethods,
   clientDecisions,
   dpopResults,
+  exchangeResults,
   introspectionResults,
   outcomes,
   refreshResults,
@@ -17,8 +18,7 @@ import { counter, gauge, histogram } from '../series.ts'
 
 /** Machines get access tokens alone: nobody is there to be named by an ID token, and the client can ask again. */
 const tokensOfGrant = (grantType: GrantType) =>
-  grantType === 'client_credentials' ||
-  grantType === 'urn:ietf:params:oauth:grant-type:token-exchange'
+  grantType === 'client_credentials' || grantType === tokenExchangeGrantType
     ? (['access'] as const)
     : ([...storedTokenTypes, 'id'] as const)
 
@@ -76,6 +76,12 @@ export const tokens = {
     description:
       'Tokens that clients asked about; not_entitled ones are live, but answered as if they were not.',
     labels: { result: introspectionResults },
+  }),
+  tokenExchanges: counter('authgate.token.exchanges', {
+    unit: '{request}',
+    description:
+      'Requests to exchange an access token; not_entitled ones are live, but neither held by the client nor made for it.',
+    labels: { result: exchangeResults },
   }),
   tokenGenerationDuration: histogram('oauth.token.generation.duration', {
     unit: 's',

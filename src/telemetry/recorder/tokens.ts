@@ -5,6 +5,7 @@ import type {
   ClientAuthenticationMethod,
   ClientDecision,
   DpopResult,
+  ExchangeResult,
   IntrospectionResult,
   Outcome,
   RefreshResult,
@@ -25,6 +26,7 @@ export function tokens(instruments: Instruments) {
   const validated = createCounter(instruments, catalogue.tokenValidation)
   const validationTimes = createHistogram(instruments, catalogue.tokenValidationDuration)
   const introspections = createCounter(instruments, catalogue.tokenIntrospections)
+  const exchanges = createCounter(instruments, catalogue.tokenExchanges)
   const signingTimes = createHistogram(instruments, catalogue.tokenGenerationDuration)
   return {
     /** A client has pushed an authorization request, or a browser came with it for the first time. */
@@ -55,6 +57,10 @@ export function tokens(instruments: Instruments) {
     /** A client that proved who it is asked about a token. */
     tokenIntrospected(result: IntrospectionResult): void {
       introspections({ result })
+    },
+    /** A client asked to exchange a token. */
+    tokenExchanged(result: ExchangeResult): void {
+      exchanges({ result })
     },
     /** A token was signed. */
     tokenSigned(seconds: number): void {

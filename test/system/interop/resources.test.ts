@@ -78,3 +78,48 @@ it('an API may introspect the tokens that are for it', async () => {
     active: false,
   })
 })
+
+it('an API acts on for whoever called it, in its own name', async () => {
+  const asked = { scope: 'openid reports.read reports.write', resource: reports }
+  const tokens = await signIn(running, web, asked)
+  const as = web.serverMetadata()
+  const { client_id, client_secret } = reportsApi.clientMetadata()
+  const client = { client_id }
+  const exchange = (subject_token: string, more: Record<string, string> = {}) =>
+    oauth.genericTokenEndpointRequest(
+      as,
+      client,
+      oauth.ClientSecretBasic(String(client_secret)),
+      'urn:ietf:params:oauth:grant-type:token-exchange',
+      {
+        subject_token,
+        subject_token_type: 'urn:ietf:params:oauth:token-type:access_token',
+        ...more,
+      },
+      { [oauth.allowInsecureRequests]: true },
+    )
+  const process = (response: Response) =>
+    oauth.processGenericTokenEndpointResponse(as, client, response)
+
+  const next = await process(await exchange(tokens.access_token, { resource: archive }))
+  expect(next).toEqual({
+    access_token: expect.any(String),
+    issued_token_type: 'urn:ietf:params:oauth:token-type:access_token',
+    token_type: 'bearer',
+    expires_in: expect.any(Number),
+    scope: 'reports.read',
+  })
+  expect(await accept(next.access_token, archive)).toMatchObject({
+    sub: tokens.claims()?.sub,
+    client_id,
+    act: { sub: client_id },
+  })
+  await expect(
+    process(await exchange(tokens.access_token, { scope: 'reports.write' })),
+  ).rejects.toMatchObject({ error: 'invalid_scope' })
+  // What is for the archive is none of this API's business.
+  const own = await openid.clientCredentialsGrant(machine, { resource: archive })
+  await expect(process(await exchange(own.access_token))).rejects.toMatchObject({
+    error: 'invalid_request',
+  })
+})

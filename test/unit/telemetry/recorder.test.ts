@@ -275,6 +275,11 @@ const events: [string, (recorder: Recorder) => void, Record<string, number>][] =
     { 'authgate_dpop_proofs_total{result="replayed"}': 1 },
   ],
   [
+    'a token that was exchanged',
+    (r) => r.tokenExchanged('success'),
+    { 'authgate_token_exchanges_total{result="success"}': 1 },
+  ],
+  [
     'an introspection by somebody who has no part in the token',
     (r) => r.tokenIntrospected('not_entitled'),
     { 'authgate_token_introspections_total{result="not_entitled"}': 1 },

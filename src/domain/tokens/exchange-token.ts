@@ -1,0 +1,160 @@
+/**
+ * Exchanging an access token (RFC 8693): a client that was sent one as a resource goes on with another, for the same
+ * user, in its own name. What comes out is never more than what went in, and ends with the approval it all rests on.
+ */
+import { sql } from 'drizzle-orm'
+import type { Database } from '#/database/client.ts'
+import { prepared, type Slots } from '#/database/prepared.ts'
+import type { Client } from '#/database/schema/clients.ts'
+import type { Actor } from '#/database/schema/tokens.ts'
+import type { User } from '#/database/schema/users.ts'
+import { type AuditOrigin, auditedAs, auditWith } from '#/domain/audit/audit.ts'
+import type { KeySet } from '#/domain/keys/keys.ts'
+import { OAuthError } from '#/protocol/errors.ts'
+import { scopeWords } from '#/protocol/scopes.ts'
+import { span } from '#/telemetry/tracing.ts'
+import { activeClient, entitled, type Holder } from './entitled.ts'
+import { isPartyTo } from './introspect.ts'
+import { narrowResources, narrowScope } from './narrow.ts'
+import {
+  findLiveAccessToken,
+  type LiveToken,
+  type NewTokens,
+  type Token,
+  type TokenLifetimes,
+  tokensAs,
+  tokensWith,
+} from './tokens.ts'
+import { held } from './use-refresh-token.ts'
+import { verifyAccessToken } from './verify-access-token.ts'
+
+/** How many clients may act one for the other. */
+const longestChain = 4
+
+export interface PresentedSubject {
+  readonly token: string
+  /** Who asks. */
+  readonly client: Client
+  /** What the client asks for; undefined for all that it may have. */
+  readonly scope: readonly string[] | undefined
+  readonly targets: readonly string[] | undefined
+  /** Key of the DPoP proof that came along. */
+  readonly dpopJkt: string | null
+  readonly lifetimes: TokenLifetimes
+  readonly issuer: string
+  readonly now: Date
+}
+
+export type Exchange =
+  | { readonly result: 'success'; readonly access: Token; readonly user: User }
+  | { readonly result: 'invalid' | 'not_entitled' }
+
+/** Throws when the token is good, but not for what is asked with it. */
+export function exchangeToken(
+  db: Database,
+  keys: KeySet,
+  { presented, origin }: { presented: PresentedSubject; origin: AuditOrigin },
+): Promise<Exchange> {
+  const { client, now } = presented
+  return span('tokens.exchange', async () => {
+    const live = await findSubject(db, keys, presented)
+    if (!live) return { result: 'invalid' }
+    const { token: subject, user } = live
+    if (!isPartyTo(subject, client)) return { result: 'not_entitled' }
+    if (!user) throw new OAuthError('invalid_request', 'the subject_token stands for no user')
+    const { clientId } = client
+    const { access, values } = tokensAs(tokenFor(subject, presented))
+    const audited = auditedAs(origin, {
+      type: 'TOKEN_EXCHANGED',
+      at: now,
+      actor: user,
+      clientId,
+      resource: { type: 'token_family', id: subject.familyId },
+      details: { scope: access.scope, subject_client_id: subject.clientId },
+    })
+    const originClientId = subject.originClientId ?? subject.clientId
+    const who = { userId: user.id, clientId, originClientId }
+    const used = await exchange(db, { ...who, id: subject.id, now, ...values, ...audited })
+    return used.length > 0 ? { result: 'success', access, user } : { result: 'invalid' }
+  })
+}
+
+async function findSubject(
+  db: Database,
+  keys: KeySet,
+  { token, issuer, now }: PresentedSubject,
+): Promise<LiveToken | undefined> {
+  const verified = await verifyAccessToken(keys, token, { issuer, audience: undefined, now })
+  return verified.result === 'valid' ? findLiveAccessToken(db, verified.id, now) : undefined
+}
+
+type Use = Holder & { readonly originClientId: string; readonly id: string; readonly now: Date }
+
+/**
+ * One statement: the token is stored if the subject token is still live, its user consents to the client that it began
+ * with, and the client that asks is active.
+ */
+const exchange = prepared((db, { userId, clientId, originClientId, id, now }: Slots<Use>) => {
+  const consenting = db.$with('consenting').as(entitled(db, { userId, clientId: originClientId }))
+  const client = db.$with('client').as(activeClient(db, clientId))
+  const holder = db
+    .$with('holder')
+    .as(db.select({ userId: consenting.userId }).from(consenting).innerJoin(client, sql`true`))
+  const used = db.$with('used').as(held(db, holder, { id, now }))
+  return db
+    .with(consenting, client, holder, used, ...tokensWith(db, used), auditWith(db, used))
+    .select()
+    .from(used)
+})
+
+function tokenFor(subject: Token, presented: PresentedSubject): NewTokens {
+  const { client, scope, targets, dpopJkt, lifetimes, now } = presented
+  // RFC 9449 §6: a bound token is of use to the holder of its key alone, whoever was sent it.
+  if (subject.dpopJkt !== null && subject.dpopJkt !== dpopJkt)
+    throw new OAuthError('invalid_request', 'the subject_token is bound to another key')
+  return {
+    grant: grantFor(subject, client),
+    scope: scopeFor(subject, client, scope),
+    resources: narrowResources(
+      client.allowedResources,
+      targets ?? subject.resources.filter((target) => client.allowedResources.includes(target)),
+    ),
+    dpopJkt,
+    lifetimes: {
+      ...lifetimes,
+      accessMs: Math.min(lifetimes.accessMs, subject.expiresAt.getTime() - now.getTime()),
+    },
+    now,
+  }
+}
+
+/** Whose the new token is. A client that exchanges a token of its own acts for nobody new. */
+function grantFor(subject: Token, { clientId }: Client): NewTokens['grant'] {
+  // The claims that were asked for by name are for the client that asked.
+  const { claims: _, ...details } = subject.details
+  if (subject.clientId === clientId) return { ...subject, details }
+  return {
+    ...subject,
+    clientId,
+    originClientId: subject.originClientId ?? subject.clientId,
+    details: { ...details, actor: actorAfter(details.actor, clientId) },
+  }
+}
+
+/** RFC 8693 §4.1: the one who acts now, and in it those who acted before. */
+function actorAfter(before: Actor | undefined, clientId: string): Actor {
+  if (chainLength(before) >= longestChain)
+    throw new OAuthError('invalid_request', 'too many clients have exchanged this token already')
+  return before ? { sub: clientId, act: before } : { sub: clientId }
+}
+
+const chainLength = (actor: Actor | undefined): number => (actor ? 1 + chainLength(actor.act) : 0)
+
+/** What both may have; a token that ends with another one is no access while the user is away. */
+function scopeFor(subject: Token, client: Client, asked: readonly string[] | undefined): string {
+  const own = new Set(scopeWords(client.scope))
+  const both = scopeWords(subject.scope).filter((word) => own.has(word))
+  const scope = narrowScope(both.filter((word) => word !== 'offline_access').join(' '), asked)
+  if (scope === '') throw new OAuthError('invalid_scope', 'nothing is left of the scope')
+  return scope
+}
