@@ -58,10 +58,10 @@ describe.skipIf(!onPostgres)('on a real Postgres (TEST_DATABASE_URL)', () => {
 
     const change = (status: 'disable' | 'enable') =>
       browser.submit('/admin/clients', `/admin/clients/${clientId}/${status}`)
-    expect((await change('disable')).headers.get('location')).toContain('notice=inactive')
+    expect((await change('disable')).headers.get('location')).toContain('notice=disabled')
     // The notice travels through Postgres; a second is a hundred times what it takes.
     await expect.poll(answer, { timeout: 1000, interval: 20 }).toBe(400)
-    expect((await change('enable')).headers.get('location')).toContain('notice=active')
+    expect((await change('enable')).headers.get('location')).toContain('notice=enabled')
     await expect.poll(answer, { timeout: 1000, interval: 20 }).toBe(200)
   })
 
