@@ -48,7 +48,6 @@ async function signIn() {
 describe('a device in Chromium', () => {
   it('a code is typed, wrong and then right, and the device gets its tokens', async () => {
     const asked = await ask()
-    const tokens = openid.pollDeviceAuthorizationGrant(device, asked)
     await page.goto(asked.verification_uri)
     await signIn()
     await page.getByRole('heading', { name: 'Connect a device' }).waitFor()
@@ -69,7 +68,7 @@ describe('a device in Chromium', () => {
     expect(await value('oauth_device_codes_pending_authorization')).toBe(0)
     expect(await value('oauth_device_codes_active')).toBe(1)
 
-    const received = await tokens
+    const received = await openid.pollDeviceAuthorizationGrant(device, asked)
     expect(received.claims()).toMatchObject({ amr: ['pwd'] })
     expect(received.refresh_token).toBeTruthy()
     const { sub = '' } = received.claims() ?? {}
