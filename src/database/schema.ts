@@ -5,6 +5,7 @@ import { authorizationRequests } from './schema/authorization-requests.ts'
 import { clients } from './schema/clients.ts'
 import { consents } from './schema/consents.ts'
 import { deviceCodes } from './schema/device-codes.ts'
+import { identities } from './schema/identities.ts'
 import { logoutDeliveries } from './schema/logout-deliveries.ts'
 import { serverSecrets } from './schema/server-secrets.ts'
 import { sessionClients } from './schema/session-clients.ts'
@@ -21,6 +22,7 @@ export const schema = {
   clients,
   consents,
   deviceCodes,
+  identities,
   logoutDeliveries,
   serverSecrets,
   sessionClients,

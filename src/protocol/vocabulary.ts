@@ -24,16 +24,14 @@ export type SessionEndReason = (typeof sessionEndReasons)[number]
 export const userAuthSources = ['local', 'http_api', 'oauth'] as const
 export type UserAuthSource = (typeof userAuthSources)[number]
 
+/** Providers that people can sign in through; `oidc` is any issuer that an operator names. */
+const upstreamProviders = ['github', 'gitea', 'gitlab', 'microsoft', 'oidc'] as const
+
+/** Who can vouch for a user besides ourselves. */
+export const identitySources = ['http_api', ...upstreamProviders] as const
+
 /** The ways to sign in, by name. */
-export const loginSources = [
-  'local',
-  'http_api',
-  'github',
-  'gitea',
-  'gitlab',
-  'microsoft',
-  'oidc',
-] as const
+export const loginSources = ['local', ...identitySources] as const
 export type LoginSource = (typeof loginSources)[number]
 
 /** What proved who someone is: our password table, an HTTP API, or an upstream OAuth provider. */
@@ -149,6 +147,8 @@ export const tokenRevocationReasons = [
   'password_changed',
   'client_inactive',
   'client_request',
+  'user_request',
+  'admin_request',
 ] as const
 export type TokenRevocationReason = (typeof tokenRevocationReasons)[number]
 

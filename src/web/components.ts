@@ -113,6 +113,13 @@ export const fold = (
 <div class="stack">${body}</div>
 </details>`
 
+/** A card that is closed until somebody wants it; `open` where there is nothing else to do yet. */
+export const disclosure = ({ title, open }: { title: string; open?: boolean }, body: Html): Html =>
+  html`<details class="card disclosure"${attributes({ open })}>
+<summary class="disclosure-opener"><span>${title}</span></summary>
+<div class="padded">${body}</div>
+</details>`
+
 /** Several boxes or buttons under one heading. */
 export const choices = (legend: string, options: readonly ChoiceProps[]): Html =>
   html`<fieldset class="choices">

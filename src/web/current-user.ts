@@ -91,3 +91,10 @@ function loginPath(c: AppContext, ended: SessionEndReason | undefined): string {
   else if (ended !== undefined) query.set('error', 'session_invalid')
   return query.size > 0 ? `/login?${query}` : '/login'
 }
+
+/** Who changes something by this request, from where, and when. */
+export const actedBy = (c: AppContext) => ({
+  actor: signedInUser(c).user,
+  origin: c.var.origin,
+  now: c.var.now,
+})

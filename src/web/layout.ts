@@ -15,7 +15,16 @@ export interface PageUser {
   readonly isAdmin: boolean
 }
 
-type NavItem = 'devices' | 'authorizations' | 'security' | 'admin-users' | 'admin-clients'
+type NavItem =
+  | 'devices'
+  | 'authorizations'
+  | 'apps'
+  | 'security'
+  | 'admin'
+  | 'admin-users'
+  | 'admin-clients'
+  | 'admin-tokens'
+  | 'admin-audit'
 
 export interface PageProps {
   readonly title: string

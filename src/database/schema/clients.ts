@@ -35,6 +35,8 @@ export const clients = pgTable(
   {
     clientId: text('client_id').primaryKey(),
     name: text().notNull(),
+    /** What it is for, in its owner's words. */
+    description: text().notNull().default(''),
     uri: text(),
     type: text({ enum: clientTypes }).notNull(),
     status: text({ enum: clientStatuses }).notNull().default('pending'),

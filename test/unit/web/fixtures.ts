@@ -13,13 +13,13 @@ import {
   type ClientsPageProps,
   renderClientSecretPage,
   renderClientsPage,
-} from '#/endpoints/admin/client-pages.ts'
+} from '#/endpoints/admin/clients/pages.ts'
 import {
   renderUserPasswordPage,
   renderUsersPage,
   type UserPasswordPageProps,
   type UsersPageProps,
-} from '#/endpoints/admin/pages.ts'
+} from '#/endpoints/admin/users/pages.ts'
 import {
   type ConsentPageProps,
   renderAccountPage,

@@ -5,8 +5,8 @@ import {
   renderDevicesPage,
   renderSecurityPage,
 } from '#/endpoints/account/pages.ts'
-import { renderClientSecretPage, renderClientsPage } from '#/endpoints/admin/client-pages.ts'
-import { renderUsersPage } from '#/endpoints/admin/pages.ts'
+import { renderClientSecretPage, renderClientsPage } from '#/endpoints/admin/clients/pages.ts'
+import { renderUsersPage } from '#/endpoints/admin/users/pages.ts'
 import { renderConsentPage } from '#/endpoints/authorize/pages.ts'
 import { renderCodePage, renderConfirmPage } from '#/endpoints/device/pages.ts'
 import { renderLoginPage } from '#/endpoints/login/pages.ts'

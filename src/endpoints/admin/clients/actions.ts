@@ -15,15 +15,15 @@ import { metadataOf } from '#/domain/clients/metadata.ts'
 import { verifySector } from '#/domain/clients/sector-identifier.ts'
 import { scopeWords } from '#/protocol/scopes.ts'
 import type { AppContext } from '#/web/context.ts'
-import { signedInUser } from '#/web/current-user.ts'
+import { actedBy, signedInUser } from '#/web/current-user.ts'
 import { readFields } from '#/web/forms.ts'
 import { PageError } from '#/web/page-error.ts'
 import { recordRevokedTokens } from '#/web/record-ended.ts'
 import { uuidParameter, viewer } from '#/web/viewer.ts'
-import { asFormError, type ParseClient } from './client-fields.ts'
-import type { RefusedForm } from './client-form.ts'
-import { type ListedClient, renderClientSecretPage, renderClientsPage } from './client-pages.ts'
-import type { AdminOptions } from './routes.ts'
+import type { AdminOptions } from '../options.ts'
+import { asFormError, type ParseClient } from './fields.ts'
+import type { RefusedForm } from './form.ts'
+import { type ListedClient, renderClientSecretPage, renderClientsPage } from './pages.ts'
 
 const path = '/admin/clients'
 
@@ -82,7 +82,7 @@ export async function postClient(c: AppContext, options: AdminOptions, parse: Pa
     const { metadata, client } = parse(fields)
     await verifySector(options.fetchDocument, metadata)
     const owned = { ...client, status: 'active', ownerId: signedInUser(c).user.id } as const
-    const created = await createClient(options.db, owned, by(c))
+    const created = await createClient(options.db, owned, actedBy(c))
     return await secretPage(c, options, created)
   } catch (error) {
     const { field, message } = asFormError(error)
@@ -106,7 +106,7 @@ export async function postClientDecision(
   const clientId = uuidParameter(c, 'id') ?? ''
   const change = { clientId, ...changes[decision] }
   const seen = change.from === 'pending' ? { seen: (await readFields(c)).get('seen') ?? '' } : {}
-  const changed = await setClientStatus(db, { ...change, ...seen }, by(c))
+  const changed = await setClientStatus(db, { ...change, ...seen }, actedBy(c))
   if (!changed) return c.redirect(change.from === 'pending' ? `${path}?notice=changed` : path, 303)
   clients.invalidate(clientId)
   c.var.recorder.clientDecided(changed.decision)
@@ -116,7 +116,7 @@ export async function postClientDecision(
 
 export async function postClientSecret(c: AppContext, options: AdminOptions) {
   const clientId = uuidParameter(c, 'id') ?? ''
-  const created = await regenerateClientSecret(options.db, clientId, by(c))
+  const created = await regenerateClientSecret(options.db, clientId, actedBy(c))
   if (!created)
     throw new PageError(404, 'No such client', 'There is no client with a secret at this address.')
   options.clients.invalidate(clientId)
@@ -138,9 +138,3 @@ async function secretPage(
     }),
   )
 }
-
-const by = (c: AppContext) => ({
-  actor: signedInUser(c).user,
-  origin: c.var.origin,
-  now: c.var.now,
-})

@@ -3,7 +3,6 @@ import type { UserAuthSource } from '#/protocol/vocabulary.ts'
 import {
   actionMenu,
   badge,
-  caution,
   copyable,
   emptyState,
   monogram,
@@ -12,18 +11,11 @@ import {
   postForm,
 } from '#/web/components.ts'
 import type { Html } from '#/web/html.ts'
-import { type PageUser, renderPage } from '#/web/layout.ts'
+import { renderPage } from '#/web/layout.ts'
 import { renderTime } from '#/web/times.ts'
-import { userForm } from './user-form.ts'
-
-export interface AdminPageProps {
-  readonly user: PageUser
-  readonly csrfToken: string
-  /** What has just happened. */
-  readonly notice?: string
-  /** The moment that "3 minutes ago" is measured from. */
-  readonly now?: Date
-}
+import type { AdminPageProps } from '../page.ts'
+import { oneTime } from '../page.ts'
+import { userForm } from './form.ts'
 
 export interface UsersPageProps extends AdminPageProps {
   readonly users: readonly {
@@ -168,17 +160,3 @@ export function renderUserPasswordPage(props: UserPasswordPageProps): Html {
     }),
   )
 }
-
-/** Values that are shown this once. */
-export const oneTime = (page: {
-  title: string
-  warning: string | undefined
-  values: Html
-  back: { href: string; text: string }
-}) =>
-  html`${pageHeading(page.title, 'Press a value to select all of it.')}
-<section class="card padded one-time">
-${page.warning && caution(page.warning)}
-<dl>${page.values}</dl>
-</section>
-<p><a class="button" href="${page.back.href}">${page.back.text}</a></p>`

@@ -18,13 +18,13 @@ import {
 } from '#/domain/users/users.ts'
 import { randomSecret } from '#/protocol/secrets.ts'
 import type { AppContext } from '#/web/context.ts'
-import { signedInUser } from '#/web/current-user.ts'
+import { actedBy, signedInUser } from '#/web/current-user.ts'
 import { readForm } from '#/web/forms.ts'
 import { PageError } from '#/web/page-error.ts'
 import { recordEndedSessions, recordRevokedTokens } from '#/web/record-ended.ts'
 import { uuidParameter, viewer } from '#/web/viewer.ts'
+import type { AdminOptions } from '../options.ts'
 import { renderUserPasswordPage, renderUsersPage } from './pages.ts'
-import type { AdminOptions } from './routes.ts'
 
 const path = '/admin/users'
 const pageSize = 50
@@ -104,17 +104,17 @@ export async function postUser(c: AppContext, { db, csrf, passwords }: AdminOpti
 }
 
 export async function postUserDisable(c: AppContext, { db }: AdminOptions) {
-  recordEnded(c, await disableUser(db, requireId(c), by(c)))
+  recordEnded(c, await disableUser(db, requireId(c), actedBy(c)))
   return c.redirect(`${path}?notice=disabled`, 303)
 }
 
 export async function postUserEnable(c: AppContext, { db }: AdminOptions) {
-  const enabled = await enableUser(db, requireId(c), by(c))
+  const enabled = await enableUser(db, requireId(c), actedBy(c))
   return c.redirect(enabled === 'no_change' ? path : `${path}?notice=enabled`, 303)
 }
 
 export async function postUserDelete(c: AppContext, { db }: AdminOptions) {
-  recordEnded(c, await deleteUser(db, requireId(c), by(c)))
+  recordEnded(c, await deleteUser(db, requireId(c), actedBy(c)))
   return c.redirect(`${path}?notice=deleted`, 303)
 }
 
@@ -132,7 +132,7 @@ export async function postUserPassword(c: AppContext, { db, csrf, passwords }: A
   const ended = await changePassword(
     db,
     { id, passwordHash: await passwords.hash(password) },
-    by(c),
+    actedBy(c),
   )
   recordEnded(c, ended === 'no_change' ? 'unknown_user' : ended)
   return c.html(
@@ -167,9 +167,3 @@ function requireId(c: AppContext): string {
     throw new PageError(404, 'No such account', 'There is no account at this address.')
   return id
 }
-
-const by = (c: AppContext) => ({
-  actor: signedInUser(c).user,
-  origin: c.var.origin,
-  now: c.var.now,
-})

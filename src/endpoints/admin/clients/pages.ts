@@ -18,8 +18,8 @@ import {
 import type { Html } from '#/web/html.ts'
 import { renderPage } from '#/web/layout.ts'
 import { renderTime } from '#/web/times.ts'
-import { clientForm, type RefusedForm } from './client-form.ts'
-import { type AdminPageProps, oneTime } from './pages.ts'
+import { type AdminPageProps, oneTime } from '../page.ts'
+import { clientForm, type RefusedForm } from './form.ts'
 
 export interface ClientsPageProps extends AdminPageProps {
   /** What did not work, and why. */

@@ -1,7 +1,7 @@
 /** The form that creates accounts: closed until somebody wants one. */
 import { html } from 'hono/html'
-import { choices, postForm, textField } from '#/web/components.ts'
-import { attributes, type Html } from '#/web/html.ts'
+import { choices, disclosure, postForm, textField } from '#/web/components.ts'
+import type { Html } from '#/web/html.ts'
 
 export function userForm(csrfToken: string): Html {
   const fields = [
@@ -63,10 +63,3 @@ ${roles}
     ),
   )
 }
-
-/** `open` where there is nothing else to do yet. */
-export const disclosure = ({ title, open }: { title: string; open?: boolean }, body: Html) =>
-  html`<details class="card disclosure"${attributes({ open })}>
-<summary class="disclosure-opener"><span>${title}</span></summary>
-<div class="padded">${body}</div>
-</details>`

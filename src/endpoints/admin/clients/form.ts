@@ -5,6 +5,7 @@ import { signingAlgorithms, type tokenProfiles } from '#/protocol/vocabulary.ts'
 import {
   type ChoiceProps,
   choices,
+  disclosure,
   type FieldProps,
   fold,
   postForm,
@@ -15,7 +16,6 @@ import {
 } from '#/web/components.ts'
 import type { Html } from '#/web/html.ts'
 import { describeScopes } from '#/web/scope-words.ts'
-import { disclosure } from './user-form.ts'
 
 /** What was sent and why it was not taken, to be corrected. */
 export interface RefusedForm {

@@ -1,0 +1,30 @@
+/** /admin/clients: the applications that people can sign in to. */
+import { Hono } from 'hono'
+import type { AppEnv } from '#/web/context.ts'
+import type { AdminOptions } from '../options.ts'
+import { getClients, postClient, postClientDecision, postClientSecret } from './actions.ts'
+import { createClientParser } from './fields.ts'
+
+export function clientRoutes(options: AdminOptions): Hono<AppEnv> {
+  const { requireAdmin } = options.sessions
+  const { csrf } = options
+  const parseClient = createClientParser(options)
+  return new Hono<AppEnv>()
+    .get('/admin/clients', requireAdmin, (c) => getClients(c, options))
+    .post('/admin/clients', requireAdmin, csrf.require, (c) => postClient(c, options, parseClient))
+    .post('/admin/clients/:id/approve', requireAdmin, csrf.require, (c) =>
+      postClientDecision(c, options, 'approved'),
+    )
+    .post('/admin/clients/:id/reject', requireAdmin, csrf.require, (c) =>
+      postClientDecision(c, options, 'rejected'),
+    )
+    .post('/admin/clients/:id/enable', requireAdmin, csrf.require, (c) =>
+      postClientDecision(c, options, 'enabled'),
+    )
+    .post('/admin/clients/:id/disable', requireAdmin, csrf.require, (c) =>
+      postClientDecision(c, options, 'disabled'),
+    )
+    .post('/admin/clients/:id/regenerate-secret', requireAdmin, csrf.require, (c) =>
+      postClientSecret(c, options),
+    )
+}

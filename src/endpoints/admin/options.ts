@@ -1,0 +1,18 @@
+import type { Database } from '#/database/client.ts'
+import type { ReadCache } from '#/database/read-cache.ts'
+import type { Client } from '#/domain/clients/clients.ts'
+import type { FetchDocument } from '#/domain/outbound/fetch-document.ts'
+import type { Passwords } from '#/domain/users/passwords.ts'
+import type { Csrf } from '#/web/csrf.ts'
+import type { SessionAccess } from '#/web/current-user.ts'
+
+export interface AdminOptions {
+  readonly db: Database
+  readonly clients: ReadCache<Client>
+  readonly sessions: SessionAccess
+  readonly csrf: Csrf
+  readonly passwords: Passwords
+  readonly fetchDocument: FetchDocument
+  /** Whether addresses of clients may be plain http on this machine. */
+  readonly loopbackHttp: boolean
+}

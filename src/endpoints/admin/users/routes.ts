@@ -1,0 +1,28 @@
+/** /admin/users: who has an account, and taking or giving it back. */
+import { Hono } from 'hono'
+import type { AppEnv } from '#/web/context.ts'
+import type { AdminOptions } from '../options.ts'
+import {
+  getUsers,
+  postUser,
+  postUserDelete,
+  postUserDisable,
+  postUserEnable,
+  postUserPassword,
+} from './actions.ts'
+
+export function userRoutes(options: AdminOptions): Hono<AppEnv> {
+  const { requireAdmin } = options.sessions
+  const { csrf } = options
+  return new Hono<AppEnv>()
+    .get('/admin/users', requireAdmin, (c) => getUsers(c, options))
+    .post('/admin/users', requireAdmin, csrf.require, (c) => postUser(c, options))
+    .post('/admin/users/:id/disable', requireAdmin, csrf.require, (c) =>
+      postUserDisable(c, options),
+    )
+    .post('/admin/users/:id/enable', requireAdmin, csrf.require, (c) => postUserEnable(c, options))
+    .post('/admin/users/:id/delete', requireAdmin, csrf.require, (c) => postUserDelete(c, options))
+    .post('/admin/users/:id/reset-password', requireAdmin, csrf.require, (c) =>
+      postUserPassword(c, options),
+    )
+}
