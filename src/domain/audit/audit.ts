@@ -43,6 +43,7 @@ const severities = {
   USER_DELETED: 'warning',
   USER_PASSWORD_CHANGED: 'warning',
   USER_PASSWORD_RESET: 'warning',
+  IDENTITY_UNLINKED: 'warning',
 } as const
 
 export type AuditEventType = keyof typeof severities
