@@ -6,6 +6,7 @@ import { ping } from '#/database/ping.ts'
 import type { ReadCache } from '#/database/read-cache.ts'
 import { createClientKeys } from '#/domain/clients/client-keys.ts'
 import type { Client } from '#/domain/clients/clients.ts'
+import { createExternalApi } from '#/domain/external-api/external-api.ts'
 import type { KeySet } from '#/domain/keys/keys.ts'
 import type { FetchDocument } from '#/domain/outbound/fetch-document.ts'
 import { createPasswords } from '#/domain/users/passwords.ts'
@@ -127,9 +128,11 @@ function furnish({ config, secrets, db, clients, keys, redis }: AppParts) {
 }
 
 /** What people see. */
-function mountPages(app: Hono<AppEnv>, { config, fetchDocument }: AppParts, house: House) {
+function mountPages(app: Hono<AppEnv>, parts: AppParts, house: House) {
+  const { config, fetchDocument } = parts
   const { limits } = house
-  app.route('/', loginRoutes({ ...house, limits: loginLimits(limits, config) }))
+  const externalApi = externalApiOf(parts)
+  app.route('/', loginRoutes({ ...house, externalApi, limits: loginLimits(limits, config) }))
   app.route('/', logoutRoutes(house))
   const passwordLimiter = limits.limiter({
     name: 'password',
@@ -139,6 +142,21 @@ function mountPages(app: Hono<AppEnv>, { config, fetchDocument }: AppParts, hous
   app.route('/', accountRoutes({ ...house, passwordLimiter }))
   const loopbackHttp = config.OUTBOUND_PRIVATE_ADDRESSES
   app.route('/', adminRoutes({ ...house, fetchDocument, loopbackHttp }))
+}
+
+/** Who checks passwords besides us, if anybody. */
+function externalApiOf({ config, recorder }: AppParts) {
+  if (config.AUTH_MODE !== 'http_api' || config.HTTP_API_URL === undefined) return undefined
+  const { HTTP_API_AUTH_MODE: mode, HTTP_API_AUTH_SECRET: secret = '' } = config
+  return createExternalApi({
+    url: config.HTTP_API_URL,
+    proof: { mode, header: config.HTTP_API_AUTH_HEADER, secret },
+    timeoutMs: config.HTTP_API_TIMEOUT,
+    retries: config.HTTP_API_MAX_RETRIES,
+    retryDelayMs: config.HTTP_API_RETRY_DELAY,
+    longestDelayMs: config.HTTP_API_MAX_RETRY_DELAY,
+    recorder,
+  })
 }
 
 /** What clients talk to, and where they send people. */

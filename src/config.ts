@@ -47,6 +47,25 @@ const httpUrl = z.string().transform((text, context) => {
   return problem(context, 'write an http:// or https:// URL without query or fragment')
 })
 
+/** Where passwords go: by plain http only inside this machine. */
+const apiUrl = z.string().refine((text) => {
+  const url = URL.canParse(text) ? new URL(text) : undefined
+  if (!url || url.username || url.password || url.search || url.hash) return false
+  const host = url.hostname.replace(/^\[|\]$/g, '')
+  return url.protocol === 'https:' || (url.protocol === 'http:' && isLoopback(host))
+}, 'write an https:// URL without user, query or fragment; http:// only for this machine itself')
+
+const headerName = z
+  .string()
+  .refine(
+    (text) =>
+      /^[\w!#$%&'*+.^`|~-]+$/.test(text) &&
+      !/^(accept|connection|content-.*|date|expect|host|keep-alive|te|trailer|transfer-encoding|upgrade|user-agent)$/i.test(
+        text,
+      ),
+    'write the name of a header of your own, such as X-API-Secret',
+  )
+
 const origins = list.refine(
   (items) =>
     items.length > 0 &&
@@ -244,6 +263,53 @@ export const settings = {
     positiveDuration,
     '30s',
     'How often lapsed sessions are ended and expired rows deleted.',
+  ),
+
+  AUTH_MODE: sessions(
+    z.enum(['local', 'http_api'], 'write local or http_api'),
+    'local',
+    'Who checks the passwords of accounts that are not local: nobody, or an HTTP API of yours. Local accounts, the first operator among them, are always checked here.',
+  ),
+  HTTP_API_URL: sessions(
+    apiUrl,
+    undefined,
+    'The API: `POST` of JSON with `username` and `password`. Required with `AUTH_MODE=http_api`.',
+  ),
+  HTTP_API_TIMEOUT: sessions(
+    positiveDuration,
+    '10s',
+    'How long one attempt may take; all attempts and waits together may take three times as long.',
+  ),
+  HTTP_API_AUTH_MODE: sessions(
+    z.enum(['none', 'simple', 'hmac'], 'write none, simple or hmac'),
+    'none',
+    'How the API knows us: not at all, by the secret in a header, or by a signature.',
+  ),
+  HTTP_API_AUTH_SECRET: sessions(
+    z.string().regex(/^[!-~]{16,}$/, 'write a random text of at least 16 visible ASCII characters'),
+    undefined,
+    'Shared with the API. Required with `simple` and `hmac`.',
+    { secret: true },
+  ),
+  HTTP_API_AUTH_HEADER: sessions(
+    headerName,
+    'X-API-Secret',
+    'The header that carries the secret with `simple`.',
+  ),
+  HTTP_API_MAX_RETRIES: sessions(
+    whole(0, 10),
+    '3',
+    'How often an API that cannot be reached, or answers 429, 502, 503 or 504, is asked again.',
+  ),
+  HTTP_API_RETRY_DELAY: sessions(
+    duration,
+    '1s',
+    'Upper bound of the first wait, a random time; the bound doubles each time.',
+  ),
+  HTTP_API_MAX_RETRY_DELAY: sessions(
+    duration,
+    '10s',
+    'Longest wait, also when the API asks for more by `Retry-After`.',
   ),
 
   AUTH_CODE_EXPIRATION: tokens(
@@ -562,6 +628,8 @@ const renamed: Readonly<Record<string, string>> = {
   LOGIN_SESSION_TRACKING_ENABLED: 'remove it: sessions are always tracked',
   METRICS_GAUGE_UPDATE_ENABLED: 'remove it: gauges are counted when they are scraped',
   METRICS_GAUGE_UPDATE_INTERVAL: 'write METRICS_POPULATION_TTL instead',
+  HTTP_API_INSECURE_SKIP_VERIFY:
+    'remove it: certificates are always checked; name the file of your own authority in NODE_EXTRA_CA_CERTS',
   EXTRA_CLAIMS_ENABLED: 'remove it: an operator allows it to single clients',
   TOKEN_PROFILE_STANDARD_ACCESS_TTL: 'write JWT_EXPIRATION instead',
   TOKEN_PROFILE_STANDARD_REFRESH_TTL: 'write REFRESH_TOKEN_EXPIRATION instead',
@@ -588,7 +656,11 @@ export function parseConfig(environment: Readonly<Record<string, string | undefi
     environment[name] ? [`${name}: is no longer known; ${advice}.`] : [],
   )
   const values = parseValues(environment, problems)
-  problems.push(...crossProblems(values, environment), ...tokenProblems(values))
+  problems.push(
+    ...crossProblems(values, environment),
+    ...tokenProblems(values),
+    ...apiProblems(values, environment),
+  )
   if (problems.length > 0) throw new ConfigError(problems)
   const v = values as Values
   const baseUrl = v.BASE_URL ?? `http://localhost:${v.PORT}`
@@ -697,6 +769,25 @@ function tokenProblems(v: Partial<Values>): string[] {
       ? ['JWT_KEY_PUBLISH_AHEAD: must be shorter than JWT_KEY_ROTATION_INTERVAL.']
       : []),
   ]
+}
+
+/** A value that is wrong is told of where it is read. */
+function apiProblems(
+  v: Partial<Values>,
+  environment: Readonly<Record<string, string | undefined>>,
+): string[] {
+  if (v.AUTH_MODE !== 'http_api') return []
+  const mode = v.HTTP_API_AUTH_MODE ?? 'none'
+  const problems: string[] = []
+  if (!environment['HTTP_API_URL'])
+    problems.push(
+      'HTTP_API_URL: is required with AUTH_MODE=http_api; write the https:// URL of your API.',
+    )
+  if (mode !== 'none' && !environment['HTTP_API_AUTH_SECRET'])
+    problems.push(
+      `HTTP_API_AUTH_SECRET: is required with HTTP_API_AUTH_MODE=${mode}; write a random text of at least 16 characters.`,
+    )
+  return problems
 }
 
 type LifetimeName = Extract<

@@ -45,9 +45,21 @@ export const loginFailureReasons = [
   'account_inactive',
   'rate_limited',
   'overloaded',
+  'unavailable',
+  'conflict',
   'error',
 ] as const
 export type LoginFailureReason = (typeof loginFailureReasons)[number]
+
+/** How the API that checks passwords answered a question, retries included; `refused` is a decision, what follows is none. */
+export const externalApiResults = [
+  'success',
+  'refused',
+  'unavailable',
+  'timeout',
+  'invalid_answer',
+] as const
+export type ExternalApiResult = (typeof externalApiResults)[number]
 
 /** `pending` clients await an operator's approval; only `active` ones may do anything. */
 export const clientStatuses = ['pending', 'active', 'inactive'] as const

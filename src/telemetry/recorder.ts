@@ -8,7 +8,7 @@ import type { Instruments } from './instruments.ts'
 import type { Log } from './log.ts'
 import { devices } from './recorder/devices.ts'
 import { housekeeping, limitsAndCaches, populations } from './recorder/housekeeping.ts'
-import { consents, logouts, sessions, signIns } from './recorder/people.ts'
+import { consents, externalApi, logouts, sessions, signIns } from './recorder/people.ts'
 import { clients, tokens } from './recorder/tokens.ts'
 import { database, http } from './recorder/traffic.ts'
 
@@ -19,6 +19,7 @@ export function createRecorder(meter: Meter, log?: Pick<Log, 'warn'>) {
   const instruments: Instruments = { meter, onUnknownLabel: warnOnce(log) }
   return {
     ...signIns(instruments),
+    ...externalApi(instruments),
     ...sessions(instruments),
     ...logouts(instruments),
     ...consents(instruments),

@@ -329,6 +329,7 @@ function mountLogin(passwords: ReturnType<typeof createPasswords>) {
     routes.route(
       '/',
       loginRoutes({
+        externalApi: undefined,
         db,
         cookies,
         policy,

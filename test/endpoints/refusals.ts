@@ -7,6 +7,7 @@ import { movedBetween } from '../support/prometheus.ts'
 /** Everything but the audit log, which may tell of a refusal. */
 const tables = [
   'users',
+  'identities',
   'clients',
   'sessions',
   'consents',

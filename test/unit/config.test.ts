@@ -384,3 +384,40 @@ describe('the generated session secret', () => {
     expect(sessionSecrets(config)).toEqual([secret])
   })
 })
+
+describe('AUTH_MODE=http_api', () => {
+  const complete = { AUTH_MODE: 'http_api', HTTP_API_URL: 'https://people.example.com/check' }
+
+  it.each(['https://people.example.com/check', 'http://127.0.0.1:9000/', 'http://[::1]:9000/a'])(
+    'asks %s',
+    (url) => {
+      expect(parseConfig({ ...complete, HTTP_API_URL: url }).HTTP_API_URL).toBe(url)
+    },
+  )
+
+  it.each<[string, Environment, string]>([
+    ['no URL', { HTTP_API_URL: '' }, 'HTTP_API_URL'],
+    ['plain http over the network', { HTTP_API_URL: 'http://people.example.com/' }, 'HTTP_API_URL'],
+    ['a user in the URL', { HTTP_API_URL: 'https://a:b@people.example.com/' }, 'HTTP_API_URL'],
+    ['simple without a secret', { HTTP_API_AUTH_MODE: 'simple' }, 'HTTP_API_AUTH_SECRET'],
+    ['hmac without a secret', { HTTP_API_AUTH_MODE: 'hmac' }, 'HTTP_API_AUTH_SECRET'],
+    ['a header of HTTP itself', { HTTP_API_AUTH_HEADER: 'Content-Length' }, 'HTTP_API_AUTH_HEADER'],
+    ['another mode', { HTTP_API_AUTH_MODE: 'basic' }, 'HTTP_API_AUTH_MODE'],
+  ])('refuses %s in words', (_, environment, name) => {
+    const problems = problemsOf({ ...complete, ...environment })
+    expect(problems).toHaveLength(1)
+    expect(problems[0]).toMatch(new RegExp(`^${name}: .+\\.$`))
+  })
+
+  it('never prints a secret that is too short', () => {
+    const [text = ''] = problemsOf({ ...complete, HTTP_API_AUTH_SECRET: 'short one' })
+    expect(text).toContain('HTTP_API_AUTH_SECRET')
+    expect(text).not.toContain('short one')
+  })
+
+  it('keeps certificate checks, and says how to trust an authority of your own', () => {
+    expect(problemsOf({ HTTP_API_INSECURE_SKIP_VERIFY: 'true' })[0]).toContain(
+      'NODE_EXTRA_CA_CERTS',
+    )
+  })
+})

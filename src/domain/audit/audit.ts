@@ -38,6 +38,7 @@ const severities = {
   CLIENT_DELETED: 'warning',
   CLIENT_SECRET_REGENERATED: 'warning',
   USER_CREATED: 'info',
+  USER_SYNCED: 'info',
   USER_ENABLED: 'info',
   USER_DISABLED: 'warning',
   USER_DELETED: 'warning',

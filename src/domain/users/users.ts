@@ -21,7 +21,11 @@ export async function findUser(db: Database, id: string): Promise<User | undefin
   return (await db.select().from(users).where(eq(users.id, id)))[0]
 }
 
-async function findUserByUsername(db: Database, username: string): Promise<User | undefined> {
+/** `username` as `normalizeUsername` writes it. */
+export async function findUserByUsername(
+  db: Database,
+  username: string,
+): Promise<User | undefined> {
   return (await db.select().from(users).where(eq(users.username, username)))[0]
 }
 

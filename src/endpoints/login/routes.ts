@@ -5,10 +5,11 @@ import type { ReadCache } from '#/database/read-cache.ts'
 import { writeAudit } from '#/domain/audit/audit.ts'
 import { findAuthorizationRequest } from '#/domain/authorization-requests/authorization-requests.ts'
 import type { Client } from '#/domain/clients/clients.ts'
-import { longestPassword, OverloadedError, type Passwords } from '#/domain/users/passwords.ts'
-import { normalizeUsername, type Verdict, verifyCredentials } from '#/domain/users/users.ts'
+import type { ExternalApi } from '#/domain/external-api/external-api.ts'
+import { OverloadedError, type Passwords } from '#/domain/users/passwords.ts'
+import { normalizeUsername } from '#/domain/users/users.ts'
 import { redirectSource } from '#/protocol/redirect-uri.ts'
-import type { LoginFailureReason } from '#/protocol/vocabulary.ts'
+import type { LoginFailureReason, LoginSource } from '#/protocol/vocabulary.ts'
 import { faceOf } from '#/web/client-face.ts'
 import type { AppContext, AppEnv } from '#/web/context.ts'
 import type { Csrf } from '#/web/csrf.ts'
@@ -18,11 +19,14 @@ import type { KnownBrowsers } from '#/web/known-browsers.ts'
 import { PageError } from '#/web/page-error.ts'
 import { safePath } from '#/web/safe-path.ts'
 import { type SignInOptions, signIn } from '#/web/sign-in.ts'
+import { type Checked, checkCredentials } from './check.ts'
 import { enforceLoginLimits, type LoginLimits } from './limits.ts'
 import { renderLoginPage } from './pages.ts'
 
 export interface LoginOptions extends SignInOptions {
   readonly passwords: Passwords
+  /** Asked for everybody who has no local account; undefined when nobody is. */
+  readonly externalApi: ExternalApi | undefined
   readonly clients: ReadCache<Client>
   readonly sessions: SessionAccess
   readonly csrf: Csrf
@@ -67,21 +71,18 @@ async function postLogin(c: AppContext, options: LoginOptions) {
   const start = performance.now()
   const seconds = () => (performance.now() - start) / 1000
   const password = form.get('password') ?? ''
-  const verdict = await check(c, options, {
-    username,
-    password: password.slice(0, longestPassword + 1),
-  })
+  const verdict = await check(c, options, { username, password })
   if (!verdict.ok) return refuse(c, options, { redirect, username, verdict, seconds: seconds() })
-  const { user } = verdict
+  const { user, method } = verdict
   const remember = form.get('remember_me') === '1'
-  if (!(await signIn(c, options, { user, source: 'local', remember }))) {
-    const changed: Verdict = { ok: false, reason: 'account_inactive', user }
+  if (!(await signIn(c, options, { user, source: method, remember }))) {
+    const changed = { ok: false, reason: 'account_inactive', user, method } as const
     return refuse(c, options, { redirect, username, verdict: changed, seconds: seconds() })
   }
   await options.knownBrowsers.remember(c, user.username)
   c.var.recorder.loginAttempted({
-    method: 'local',
-    source: 'local',
+    method,
+    source: method,
     result: 'success',
     seconds: seconds(),
   })
@@ -99,11 +100,11 @@ async function limited(c: AppContext, options: LoginOptions, username: string) {
 
 async function check(
   c: AppContext,
-  { db, passwords }: LoginOptions,
+  options: LoginOptions,
   credentials: { username: string; password: string },
 ) {
   try {
-    return await verifyCredentials(db, passwords, credentials)
+    return await checkCredentials(c, options, credentials)
   } catch (error) {
     c.var.recorder.loginRefused(error instanceof OverloadedError ? 'overloaded' : 'error')
     throw error
@@ -113,26 +114,39 @@ async function check(
 interface Refusal {
   readonly redirect: string
   readonly username: string
-  readonly verdict: Verdict & { ok: false }
+  readonly verdict: Checked & { ok: false }
   readonly seconds: number
 }
 
-/** One answer for every reason: what an account is, or whether it exists, is nobody's business. */
+/** One answer for everybody who has proven nothing: what an account is, or whether it exists, is not their business. */
 async function refuse(
   c: AppContext,
   options: LoginOptions,
   { redirect, username, verdict, seconds }: Refusal,
 ) {
-  const { reason, user } = verdict
-  await auditFailure(c, options.db, { username, reason, userId: user?.id })
-  const source = user ? 'local' : 'unknown'
-  c.var.recorder.loginAttempted({ method: 'local', source, result: 'failure', seconds, reason })
-  c.status(401)
-  return loginPage(c, options, {
-    redirect,
-    username,
-    error: 'That username and password do not match.',
-  })
+  const { reason, user, method } = verdict
+  const source = user ? method : 'unknown'
+  await auditFailure(c, options.db, { username, reason, userId: user?.id, source })
+  c.var.recorder.loginAttempted({ method, source, result: 'failure', seconds, reason })
+  const { status, error } = refusals[reason] ?? mismatch
+  if (status === 503) c.header('retry-after', '60')
+  c.status(status)
+  return loginPage(c, options, { redirect, username, error })
+}
+
+const mismatch = { status: 401, error: 'That username and password do not match.' } as const
+
+const refusals: Partial<Record<LoginFailureReason, { status: 409 | 503; error: string }>> = {
+  unavailable: {
+    status: 503,
+    error: 'Sign-in is not available right now. Please try again in a minute.',
+  },
+  // Only whoever has proven who they are reads this.
+  conflict: {
+    status: 409,
+    error:
+      'Your password is right, but no account can be made for you here. Please ask your operator.',
+  },
 }
 
 async function auditFailure(
@@ -142,7 +156,13 @@ async function auditFailure(
     username,
     reason,
     userId,
-  }: { username: string; reason: LoginFailureReason; userId: string | undefined },
+    source,
+  }: {
+    username: string
+    reason: LoginFailureReason
+    userId: string | undefined
+    source: LoginSource | 'unknown'
+  },
 ) {
   await writeAudit(db, c.var.origin, {
     type: 'AUTHENTICATION_FAILURE',
@@ -150,7 +170,7 @@ async function auditFailure(
     success: false,
     // The name of an account that does not exist may be a password typed into the wrong field.
     actor: userId === undefined ? undefined : { id: userId, username },
-    details: { reason, auth_source: userId === undefined ? 'unknown' : 'local' },
+    details: { reason, auth_source: source },
   })
 }
 

@@ -3,6 +3,7 @@ import {
   consentDecisions,
   consentFlows,
   consentRevokers,
+  externalApiResults,
   loginFailureReasons,
   loginMethods,
   loginSources,
@@ -38,6 +39,17 @@ export const signIns = {
     unit: '{login}',
     description: 'Sign-ins that were refused, by cause.',
     labels: { reason: loginFailureReasons },
+  }),
+  externalApiDuration: histogram('auth.external_api.duration', {
+    unit: 's',
+    description:
+      'Time until the API that checks passwords had answered, retries and waits included.',
+    labels: { result: externalApiResults },
+    buckets: requestBuckets,
+  }),
+  externalApiRetries: counter('auth.external_api.retries', {
+    unit: '{request}',
+    description: 'Requests to the API that checks passwords that were made once more.',
   }),
   authLogout: counter('auth.logout', {
     unit: '{logout}',

@@ -3,6 +3,7 @@ import type {
   ConsentDecision,
   ConsentFlow,
   ConsentRevoker,
+  ExternalApiResult,
   LoginFailureReason,
   LoginMethod,
   LoginSource,
@@ -39,6 +40,21 @@ export function signIns(instruments: Instruments) {
     /** A sign-in was refused before its credentials were checked. */
     loginRefused(reason: LoginFailureReason): void {
       failures({ reason })
+    },
+  }
+}
+
+export function externalApi(instruments: Instruments) {
+  const durations = createHistogram(instruments, catalogue.externalApiDuration)
+  const retries = createCounter(instruments, catalogue.externalApiRetries)
+  return {
+    /** The API that checks passwords answered, or did not; `seconds` with everything that was tried. */
+    externalApiAsked(result: ExternalApiResult, seconds: number): void {
+      durations({ result }, seconds)
+    },
+    /** It is asked once more. */
+    externalApiRetried(): void {
+      retries({})
     },
   }
 }

@@ -83,6 +83,17 @@ const events: [string, (recorder: Recorder) => void, Record<string, number>][] =
     (r) => r.loginRefused('rate_limited'),
     { 'authgate_login_failures_total{reason="rate_limited"}': 1 },
   ],
+  [
+    'an answer of the API that checks passwords, after a retry',
+    (r) => {
+      r.externalApiRetried()
+      r.externalApiAsked('unavailable', 1.5)
+    },
+    {
+      auth_external_api_retries_total: 1,
+      'auth_external_api_duration_seconds_count{result="unavailable"}': 1,
+    },
+  ],
   ['a started session', (r) => r.sessionStarted(), { sessions_created_total: 1 }],
   [
     'a signed-out session',
@@ -413,6 +424,7 @@ function hostile(recorder: Recorder, value: string) {
     reason: value,
   })
   call['loginRefused']?.(value)
+  call['externalApiAsked']?.(value, 1)
   call['sessionEnded']?.(value, 1)
   call['consentGranted']?.(value)
   call['consentRevoked']?.(value)

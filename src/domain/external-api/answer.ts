@@ -1,0 +1,47 @@
+import { z } from 'zod'
+
+/** Whom the API vouches for. */
+export interface ExternalPerson {
+  /** Never given to anybody else there. */
+  readonly subject: string
+  readonly email: string | undefined
+  readonly fullName: string | undefined
+}
+
+/** No line breaks, and no NUL, which Postgres cannot store. */
+const line = (longest: number) =>
+  z
+    .string()
+    .trim()
+    .max(longest)
+    .refine((text) => !/\p{Cc}/u.test(text))
+const optional = <S extends z.ZodType>(schema: S) => z.union([z.literal(''), schema]).nullish()
+
+const answer = z.discriminatedUnion('success', [
+  z.object({
+    success: z.literal(true),
+    user_id: z.union([line(255).min(1), z.int().transform(String)]),
+    email: optional(z.email().max(254)),
+    full_name: optional(line(200)),
+  }),
+  z.object({ success: z.literal(false) }),
+])
+
+/** A person, `refused`, or undefined for what is no answer at all. */
+export function parseAnswer(status: number, text: string): ExternalPerson | 'refused' | undefined {
+  const parsed = answer.safeParse(parseJson(text))
+  if (!parsed.success) return undefined
+  if (!parsed.data.success) return 'refused'
+  // An error that claims success is believed by nobody.
+  if (status < 200 || status > 299) return undefined
+  const { user_id: subject, email, full_name: fullName } = parsed.data
+  return { subject, email: email || undefined, fullName: fullName || undefined }
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}

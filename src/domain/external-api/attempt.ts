@@ -1,0 +1,66 @@
+import type { ExternalApiResult } from '#/protocol/vocabulary.ts'
+import { type ExternalPerson, parseAnswer } from './answer.ts'
+
+export type Attempt =
+  | { readonly result: 'success'; readonly person: ExternalPerson }
+  | {
+      readonly result: Exclude<ExternalApiResult, 'success'>
+      /** Present when nothing was decided and asking again may help; milliseconds that the API asks to wait. */
+      readonly again?: { readonly afterMs: number | undefined }
+    }
+
+const largestAnswer = 64 * 1024
+const passing: readonly number[] = [429, 502, 503, 504]
+
+/** One request, from the connection to the last byte. It never throws, and tells nothing of what was sent or answered. */
+export async function attempt(
+  url: URL,
+  request: { headers: Record<string, string>; body: string; timeoutMs: number },
+): Promise<Attempt> {
+  const signal = AbortSignal.timeout(request.timeoutMs)
+  const response = await fetch(url, {
+    method: 'POST',
+    headers: request.headers,
+    body: request.body,
+    // Elsewhere is nobody whom the operator has named.
+    redirect: 'manual',
+    signal,
+  }).catch(() => undefined)
+  if (signal.aborted) return { result: 'timeout' }
+  if (!response) return { result: 'unavailable', again: { afterMs: undefined } }
+  if (passing.includes(response.status)) {
+    await response.body?.cancel().catch(() => {})
+    return { result: 'unavailable', again: { afterMs: retryAfterOf(response) } }
+  }
+  const text = await readBounded(response).catch(() => undefined)
+  if (signal.aborted) return { result: 'timeout' }
+  if (text === undefined) return { result: 'unavailable' }
+  return judge(response.status, text)
+}
+
+function judge(status: number, text: string): Attempt {
+  if (status >= 500) return { result: 'unavailable' }
+  const person = parseAnswer(status, text)
+  if (person === undefined) return { result: 'invalid_answer' }
+  return person === 'refused' ? { result: 'refused' } : { result: 'success', person }
+}
+
+/** An answer that is too large is cut, and what is cut is no JSON. */
+async function readBounded(response: Response): Promise<string> {
+  const parts: Uint8Array[] = []
+  let size = 0
+  for await (const part of response.body ?? []) {
+    size += part.length
+    if (size > largestAnswer) break
+    parts.push(part)
+  }
+  return size > largestAnswer ? '' : Buffer.concat(parts).toString('utf8')
+}
+
+/** RFC 9110 §10.2.3: seconds, or a date. */
+function retryAfterOf(response: Response): number | undefined {
+  const text = response.headers.get('retry-after') ?? ''
+  if (/^\d{1,9}$/.test(text)) return Number(text) * 1000
+  const at = Date.parse(text)
+  return Number.isNaN(at) ? undefined : Math.max(0, at - Date.now())
+}

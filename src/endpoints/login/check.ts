@@ -1,0 +1,79 @@
+/** Who checks a password: we do for local accounts, the operator's API, where there is one, for everybody else. */
+import type { Database } from '#/database/client.ts'
+import type { ExternalApi } from '#/domain/external-api/external-api.ts'
+import { enterExternalAccount } from '#/domain/identities/external-account.ts'
+import { longestPassword, type Passwords } from '#/domain/users/passwords.ts'
+import {
+  findUserByUsername,
+  isUsername,
+  type User,
+  type Verdict,
+  verifyCredentials,
+} from '#/domain/users/users.ts'
+import type { AppContext } from '#/web/context.ts'
+
+interface CheckOptions {
+  readonly db: Database
+  readonly passwords: Passwords
+  readonly externalApi: ExternalApi | undefined
+}
+
+interface Credentials {
+  readonly username: string
+  readonly password: string
+}
+
+export type Checked = Verdict & { readonly method: 'local' | 'http_api' }
+
+export async function checkCredentials(
+  c: AppContext,
+  { db, passwords, externalApi }: CheckOptions,
+  { username, password }: Credentials,
+): Promise<Checked> {
+  const known = externalApi && (await knownByName(db, username))
+  if (externalApi && known !== 'ours')
+    return {
+      ...(await askApi(c, { db, externalApi, known }, { username, password })),
+      method: 'http_api',
+    }
+  const checked = { username, password: password.slice(0, longestPassword + 1) }
+  return { ...(await verifyCredentials(db, passwords, checked)), method: 'local' }
+}
+
+/** Local accounts never leave the house: so the operator gets in while the API is down. */
+async function knownByName(db: Database, username: string): Promise<User | 'ours' | undefined> {
+  if (!isUsername(username)) return 'ours'
+  const user = await findUserByUsername(db, username)
+  return user === undefined || user.authSource === 'http_api' ? user : 'ours'
+}
+
+async function askApi(
+  c: AppContext,
+  { db, externalApi, known }: { db: Database; externalApi: ExternalApi; known: User | undefined },
+  { username, password }: Credentials,
+): Promise<Verdict> {
+  const refused = { ok: false, user: known } as const
+  // Some directories take an empty password for a wish to be nobody, and say yes (RFC 4513 §5.1.2).
+  if (password === '' || password.length > longestPassword)
+    return { ...refused, reason: known ? 'wrong_password' : 'unknown_user' }
+  const answer = await externalApi.ask({ username, password })
+  if (answer.result === 'refused')
+    return { ...refused, reason: known ? 'wrong_password' : 'unknown_user' }
+  if (answer.result !== 'success') {
+    c.var.log.warn({ result: answer.result }, 'the API that checks passwords gave no answer')
+    return { ...refused, reason: 'unavailable' }
+  }
+  const { origin, now } = c.var
+  const person = { ...answer.person, issuer: externalApi.issuer, username }
+  const account = await enterExternalAccount(db, person, { origin, now })
+  if (account === 'conflict') {
+    c.var.log.warn(
+      'an account of the API could not be made: its name or e-mail is taken, or it has no e-mail',
+    )
+    return { ...refused, reason: 'conflict' }
+  }
+  const { user, emailTaken } = account
+  if (emailTaken)
+    c.var.log.warn({ user: user.id }, 'an e-mail address of the API belongs to another account')
+  return user.isActive ? { ok: true, user } : { ok: false, reason: 'account_inactive', user }
+}
