@@ -94,6 +94,7 @@ const accountLinks: readonly NavLink[] = [
 const adminLinks: readonly NavLink[] = [
   ['admin-users', '/admin/users', 'Users'],
   ['admin-clients', '/admin/clients', 'Clients'],
+  ['admin-audit', '/admin/audit', 'Audit log'],
 ]
 
 const navLinks = (links: readonly NavLink[], current: NavItem | undefined) =>

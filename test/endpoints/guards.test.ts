@@ -99,6 +99,10 @@ const guards: Readonly<Record<string, Guard>> = {
   'POST /admin/clients/:id/enable': 'admin',
   'POST /admin/clients/:id/disable': 'admin',
   'POST /admin/clients/:id/regenerate-secret': 'admin',
+  'GET /admin/audit': 'admin',
+  'GET /admin/audit/export': 'admin',
+  'GET /admin/audit/api': 'admin',
+  'GET /admin/audit/api/stats': 'admin',
 }
 
 const routes = Object.entries(guards).map(([route, guard]) => {

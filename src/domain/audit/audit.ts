@@ -45,9 +45,19 @@ const severities = {
   USER_PASSWORD_CHANGED: 'warning',
   USER_PASSWORD_RESET: 'warning',
   IDENTITY_UNLINKED: 'warning',
+  AUDIT_EXPORTED: 'warning',
 } as const
 
 export type AuditEventType = keyof typeof severities
+
+/** Every type of event, as filters name them. */
+export const auditEventTypes = Object.keys(severities) as AuditEventType[]
+
+/** How much an event of the type matters. */
+export const auditSeverityOf = (type: AuditEventType) => severities[type]
+
+/** From what is usual to what somebody should look at. */
+export const auditSeverities = ['info', 'warning', 'critical'] as const
 
 /** Where a request came from. `enabled` is false when audit logging is switched off. */
 export interface AuditOrigin {

@@ -1,6 +1,7 @@
 /** Operator pages. */
 import { Hono } from 'hono'
 import type { AppEnv } from '#/web/context.ts'
+import { auditRoutes } from './audit/routes.ts'
 import { clientRoutes } from './clients/routes.ts'
 import type { AdminOptions } from './options.ts'
 import { userRoutes } from './users/routes.ts'
@@ -10,4 +11,5 @@ export function adminRoutes(options: AdminOptions): Hono<AppEnv> {
     .get('/admin', options.sessions.requireAdmin, (c) => c.redirect('/admin/users', 303))
     .route('/', userRoutes(options))
     .route('/', clientRoutes(options))
+    .route('/', auditRoutes(options))
 }

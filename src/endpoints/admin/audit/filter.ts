@@ -1,0 +1,136 @@
+/** What the audit log is asked for. A wrong value is refused, never left out: the answer would look like more than it is. */
+import { isIP } from 'node:net'
+import { z } from 'zod'
+import type { Database } from '#/database/client.ts'
+import { auditEventTypes, auditSeverities } from '#/domain/audit/audit.ts'
+import type { AuditCursor, AuditFilter } from '#/domain/audit/find-events.ts'
+import { findUserByUsername, isUsername, normalizeUsername } from '#/domain/users/users.ts'
+import type { AppContext } from '#/web/context.ts'
+import { isUuid } from '#/web/viewer.ts'
+
+const identifier = (what: string) =>
+  z
+    .string()
+    .max(200, `The ${what} is too long.`)
+    .refine((text) => !text.includes('\0'), `The ${what} holds a character that none has.`)
+
+const wrongTime = 'Give times like 2026-11-24T18:30, in UTC.'
+
+/** A moment in UTC unless it says otherwise. */
+const moment = z
+  .string()
+  .regex(
+    /^(19[7-9]\d|[2-9]\d{3})-\d{2}-\d{2}T\d{2}:\d{2}(:\d{2}(\.\d{1,3})?)?(Z|[+-]\d{2}:\d{2})?$/,
+    wrongTime,
+  )
+  .transform((text) => new Date(/(Z|[+-]\d{2}:\d{2})$/.test(text) ? text : `${text}Z`))
+  .refine((at) => !Number.isNaN(at.getTime()), wrongTime)
+
+/** Postgres keeps ids in 64 bits; numbers of ours are exact up to 53. */
+const cursor = z
+  .string()
+  .regex(
+    /^(19[7-9]\d|[2-9]\d{3})-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{6}Z_\d{1,15}$/,
+    'The address of this page is damaged.',
+  )
+  .transform((text): AuditCursor => {
+    const [at = '', id] = text.split('_')
+    return { at, id: Number(id) }
+  })
+  .refine(
+    ({ at }) => new Date(at).toJSON()?.slice(0, 19) === at.slice(0, 19),
+    'The address of this page is damaged.',
+  )
+
+const asked = z
+  .strictObject({
+    type: z.enum(auditEventTypes, 'There is no such type of event.').optional(),
+    severity: z.enum(auditSeverities, 'There is no such severity.').optional(),
+    failures: z.literal('only', 'Failures are either left in or “only”.').optional(),
+    actor: identifier('actor').optional(),
+    client: identifier('client ID').optional(),
+    resource: identifier('resource ID').optional(),
+    ip: z
+      .string()
+      .refine((text) => isIP(text) > 0, 'Give a whole IP address.')
+      .optional(),
+    from: moment.optional(),
+    to: moment.optional(),
+    after: cursor.optional(),
+    format: z.enum(['csv', 'json'], 'The format is either csv or json.').optional(),
+  })
+  .refine(({ from, to }) => !(from && to && from >= to), 'The end must come after the beginning.')
+
+const filterNames = [
+  'type',
+  'severity',
+  'failures',
+  'actor',
+  'client',
+  'resource',
+  'ip',
+  'from',
+  'to',
+] as const
+
+export type FilterName = (typeof filterNames)[number]
+
+/** The filters as they were sent, so that a form can show them again. */
+export type SentFilter = Readonly<Partial<Record<FilterName, string>>>
+
+interface AuditQuestion {
+  readonly filter: AuditFilter
+  readonly after: AuditCursor | undefined
+  readonly format: 'csv' | 'json'
+}
+
+export const sentFilter = (c: AppContext): SentFilter =>
+  Object.fromEntries(
+    filterNames.flatMap((name) => {
+      const value = c.req.query(name)?.trim()
+      return value ? [[name, value]] : []
+    }),
+  )
+
+/** The question of a request, or what is wrong with it. A form sends what was left empty, too. */
+export async function readQuestion(
+  c: AppContext,
+  db: Database,
+): Promise<AuditQuestion | { readonly problem: string }> {
+  const sent = Object.entries(c.req.queries()).map(([name, values]) => [
+    name,
+    values.join(' ').trim(),
+  ])
+  const parsed = asked.safeParse(Object.fromEntries(sent.filter(([, value]) => value !== '')))
+  if (!parsed.success) return { problem: problemOf(parsed.error) }
+  const { actor, after, format = 'csv', ...rest } = parsed.data
+  const actorUserId = actor && (await findActor(db, actor))
+  if (actor && !actorUserId)
+    return { problem: 'There is no account of this name. Of a deleted one, give the ID.' }
+  const filter = {
+    type: rest.type,
+    severity: rest.severity,
+    failuresOnly: rest.failures === 'only',
+    actorUserId,
+    clientId: rest.client,
+    resourceId: rest.resource,
+    ip: rest.ip,
+    from: rest.from,
+    to: rest.to,
+  }
+  return { filter, after, format }
+}
+
+function problemOf(error: z.ZodError): string {
+  const [issue] = error.issues
+  return issue?.code === 'unrecognized_keys'
+    ? 'There is no such filter.'
+    : (issue?.message ?? 'This cannot be searched for.')
+}
+
+/** An id stays good when its account is gone. */
+async function findActor(db: Database, actor: string): Promise<string | undefined> {
+  if (isUuid(actor)) return actor
+  const username = normalizeUsername(actor)
+  return isUsername(username) ? (await findUserByUsername(db, username))?.id : undefined
+}
