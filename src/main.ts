@@ -1,10 +1,9 @@
 /** The process: configuration, database, app, listeners; and a way out that loses nothing. */
-
-import { existsSync } from 'node:fs'
 import { readBuildInfo } from '#/boot/build-info.ts'
 import { helpText } from '#/boot/help.ts'
+import { readConfig } from '#/boot/read-config.ts'
 import { startServer } from '#/boot/server.ts'
-import { type Config, ConfigError, parseConfig, sessionSecrets } from './config.ts'
+import { sessionSecrets } from './config.ts'
 
 const [argument] = process.argv.slice(2)
 
@@ -21,7 +20,7 @@ if (argument === '--help' || argument === '-h') {
 }
 
 async function run() {
-  const config = readConfig()
+  const config = readConfig(process.env)
   if (!config) return
   try {
     const server = await startServer(config, sessionSecrets(config))
@@ -36,18 +35,5 @@ async function run() {
       `AuthGate could not start: ${error instanceof Error ? error.message : String(error)}\n`,
     )
     process.exit(1)
-  }
-}
-
-/** What is in the environment already wins over the .env file. */
-function readConfig(): Config | undefined {
-  if (existsSync('.env')) process.loadEnvFile('.env')
-  try {
-    return parseConfig(process.env)
-  } catch (error) {
-    if (!(error instanceof ConfigError)) throw error
-    process.stderr.write(`${error.message}\n`)
-    process.exitCode = 1
-    return undefined
   }
 }

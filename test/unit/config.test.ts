@@ -140,6 +140,7 @@ describe('problems', () => {
     ['DATABASE_URL', 'mysql://root:hunter2@db/x'],
     ['REDIS_URL', 'http://:hunter2@redis'],
     ['METRICS_TOKEN', 'hunter2'],
+    ['HTTP_API_AUTH_SECRET', 'hunter2'],
     ['DYNAMIC_CLIENT_REGISTRATION_TOKEN', 'hunter2 is not a bearer token'],
     ['DEFAULT_ADMIN_PASSWORD', 'hunter2'],
   ]

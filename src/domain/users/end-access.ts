@@ -32,6 +32,9 @@ export interface By {
   readonly now: Date
 }
 
+/** Without an actor: whoever has the shell of this server. */
+type ByAnyone = Omit<By, 'actor'> & Partial<Pick<By, 'actor'>>
+
 /** The last active admin can neither be disabled nor deleted; nobody can do it to themselves. */
 export type Refusal = 'unknown_user' | 'self' | 'last_admin' | 'no_change'
 
@@ -55,7 +58,7 @@ export function disableUser(db: Database, id: string, by: By): Promise<EndedAcce
 }
 
 /** Enables an account again. What had ended stays ended. */
-export function enableUser(db: Database, id: string, by: By): Promise<User | 'no_change'> {
+export function enableUser(db: Database, id: string, by: ByAnyone): Promise<User | 'no_change'> {
   return span('users.enable', () =>
     db.transaction(async (tx) => {
       const [user] = await tx
@@ -103,7 +106,7 @@ export function deleteUser(db: Database, id: string, by: By): Promise<EndedAcces
 export function changePassword(
   db: Database,
   change: { id: string; passwordHash: string; verified?: string | null; keepSession?: string },
-  by: By,
+  by: ByAnyone,
 ): Promise<EndedAccess | 'no_change'> {
   const { id, passwordHash, verified, keepSession } = change
   return span('users.change_password', () =>
@@ -130,7 +133,7 @@ export function changePassword(
       const ended = { user, sessions, tokens, deviceCodes, consents: 0 }
       await audit(
         tx,
-        by.actor.id === id ? 'USER_PASSWORD_CHANGED' : 'USER_PASSWORD_RESET',
+        by.actor?.id === id ? 'USER_PASSWORD_CHANGED' : 'USER_PASSWORD_RESET',
         ended,
         by,
       )
@@ -169,7 +172,7 @@ const audit = (
   tx: Database,
   type: AuditEventType,
   { user, sessions, tokens }: EndedAccess,
-  { actor, origin, now }: By,
+  { actor, origin, now }: ByAnyone,
 ) =>
   writeAudit(tx, origin, {
     type,

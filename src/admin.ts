@@ -1,0 +1,27 @@
+/** `npm run admin`: the operator's way in without a password, for whoever has the shell and the configuration. */
+import { OperatorError, operate, operatorHelp } from '#/boot/operate.ts'
+import { readConfig } from '#/boot/read-config.ts'
+
+const [command, name, ...more] = process.argv.slice(2)
+
+if (command === '--help' || command === '-h') {
+  process.stdout.write(operatorHelp)
+} else if (command === undefined || name === undefined || more.length > 0) {
+  process.stderr.write(operatorHelp)
+  process.exitCode = 1
+} else {
+  await run(command, name)
+}
+
+async function run(verb: string, username: string) {
+  const config = readConfig(process.env)
+  if (!config) return
+  try {
+    process.stdout.write(await operate(config, verb, username))
+  } catch (error) {
+    const text = error instanceof Error ? error.message : String(error)
+    const said = error instanceof OperatorError ? text : `Nothing was changed: ${text}`
+    process.stderr.write(`${said.trimEnd()}\n`)
+    process.exitCode = 1
+  }
+}

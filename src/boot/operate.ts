@@ -1,0 +1,82 @@
+/** What an operator with a shell can do without signing in: the way back for whoever has locked themselves out. */
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import type { Config } from '#/config.ts'
+import { type Database, openDatabase } from '#/database/client.ts'
+import { changePassword, enableUser } from '#/domain/users/end-access.ts'
+import { createPasswords } from '#/domain/users/passwords.ts'
+import { findUserByUsername, normalizeUsername, type User } from '#/domain/users/users.ts'
+import { randomSecret } from '#/protocol/secrets.ts'
+
+/** Why nothing was done, in words for the operator. */
+export class OperatorError extends Error {
+  override readonly name = 'OperatorError'
+}
+
+type Work = (db: Database, user: User, enabled: boolean) => Promise<string>
+
+const works: Readonly<Record<string, Work>> = {
+  'reset-password': resetPassword,
+  enable,
+}
+
+export const operatorHelp = `Usage: npm run admin -- COMMAND NAME
+
+  reset-password NAME   Gives a local account a new random password and prints it once. All its sessions and tokens end.
+  enable NAME           Lets a disabled account sign in again.
+
+It reads the same settings and the same .env file as the server. With DATABASE_URL servers may run meanwhile; stop the
+server first where the embedded database is used. A running server's counters do not see what is done here; its gauges
+and the audit log do.
+`
+
+/** Does one thing to one account and answers what to tell; throws an `OperatorError` when nothing was changed. */
+export async function operate(config: Config, command: string, name: string): Promise<string> {
+  const work = Object.hasOwn(works, command) ? works[command] : undefined
+  if (!work) throw new OperatorError(`Unknown command ${command}.\n\n${operatorHelp}`)
+  const { DATABASE_URL: url, DATA_DIR: dataDir } = config
+  if (url === undefined && !existsSync(join(dataDir, 'pgdata')))
+    throw new OperatorError(
+      `There is no database in ${dataDir}. Set DATA_DIR or DATABASE_URL as for the server.`,
+    )
+  const database = await openDatabase({
+    url,
+    dataDir,
+    poolSize: 1,
+    countTimeoutMs: 5000,
+    record: undefined,
+    prepare: async () => {},
+  })
+  try {
+    const user = await findUserByUsername(database.db, normalizeUsername(name))
+    if (!user) throw new OperatorError(`There is no account of that name: ${name}`)
+    return await work(database.db, user, config.ENABLE_AUDIT_LOGGING)
+  } finally {
+    await database.close()
+  }
+}
+
+async function resetPassword(db: Database, user: User, enabled: boolean): Promise<string> {
+  const elsewhere = `The password of ${user.username} is kept elsewhere (${user.authSource}) and cannot be reset here.`
+  if (user.authSource !== 'local') throw new OperatorError(elsewhere)
+  const password = randomSecret().slice(0, 20)
+  const passwordHash = await createPasswords().hash(password)
+  const by = { origin: { enabled }, now: new Date() }
+  const ended = await changePassword(db, { id: user.id, passwordHash }, by)
+  if (ended === 'no_change') throw new OperatorError(elsewhere)
+  const { sessions, tokens } = ended
+  const disabled = ended.user.isActive
+    ? ''
+    : `The account is disabled and stays so; let it in again with: npm run admin -- enable ${user.username}\n`
+  return `New password of ${user.username}, told only now: ${password}
+Ended: ${sessions.length} sessions, ${tokens.access} access tokens, ${tokens.refresh} refresh tokens.
+${disabled}`
+}
+
+async function enable(db: Database, user: User, enabled: boolean): Promise<string> {
+  const by = { origin: { enabled }, now: new Date() }
+  const changed = await enableUser(db, user.id, by)
+  return changed === 'no_change'
+    ? `${user.username} is enabled already.\n`
+    : `${user.username} may sign in again.\n`
+}

@@ -1,0 +1,15 @@
+import { existsSync } from 'node:fs'
+import { type Config, ConfigError, parseConfig } from '#/config.ts'
+
+/** What is in the environment already wins over the .env file. Undefined after its problems were told. */
+export function readConfig(environment: NodeJS.ProcessEnv): Config | undefined {
+  if (existsSync('.env')) process.loadEnvFile('.env')
+  try {
+    return parseConfig(environment)
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error
+    process.stderr.write(`${error.message}\n`)
+    process.exitCode = 1
+    return undefined
+  }
+}
