@@ -101,6 +101,27 @@ export async function setAppStatus(
   did(world, 'authgate_client_decisions_total', { decision: `${verb}d` })
 }
 
+/** Takes back all that an app was given, or deletes it with that. `guest` is the one person who uses it. */
+export async function endApp(
+  world: World,
+  { app, guest }: { app: App; guest: Person },
+  verb: 'revoke-all' | 'delete',
+): Promise<void> {
+  const answer = await world.admin.submit(
+    '/admin/clients',
+    `/admin/clients/${app.clientId}/${verb}`,
+  )
+  expectThat(answer.location.includes('notice='), `to ${verb} an app answered ${answer.status}`)
+  if (verb === 'delete') {
+    did(world, 'authgate_oauth_clients_registered', { status: 'active' }, -1)
+    did(world, 'authgate_client_decisions_total', { decision: 'deleted' })
+  }
+  endedFamilies(world, guest, verb === 'delete' ? 'client_inactive' : 'admin_request')
+  guest.consents.delete(app)
+  did(world, 'oauth_consent_revoked_total', { actor: 'admin' })
+  did(world, 'authgate_consents_active', {}, -1)
+}
+
 /** Decides on an app that waits, as the page shows it. */
 export async function decideOnApp(
   world: World,

@@ -5,8 +5,10 @@
 import { type Browser, idsIn } from '../browser.ts'
 import {
   createAccount,
+  createApp,
   disable,
   enable,
+  endApp,
   endedFamilies,
   regenerateSecret,
   remove,
@@ -36,7 +38,7 @@ import {
   signOut,
 } from './people.ts'
 import { letIn, type Scenario } from './scenarios.ts'
-import { type App, did, expectThat, type Person, type World } from './world.ts'
+import { type App, did, expectThat, nextName, type Person, type World } from './world.ts'
 
 type Story = (world: World, guest: Person) => Promise<void>
 
@@ -151,6 +153,17 @@ export const seasonalApp = (app: App): Scenario =>
     await refresh(world, await letInAgain(world, guest, browser, app))
   })
 
+const shortLivedApp = withGuest(async (world, guest) => {
+  const app = await createApp(world, nextName('Popup'))
+  const browser = await arrive(world, guest)
+  const first = await letIn(world, guest, browser, app)
+  await endApp(world, { app, guest }, 'revoke-all')
+  await lookUpInVain(world, first.access, 'invalid')
+  const second = await letIn(world, guest, browser, app)
+  await endApp(world, { app, guest }, 'delete')
+  await lookUpInVain(world, second.access, 'invalid')
+})
+
 const letInAgain = (world: World, guest: Person, browser: Browser, app: App) =>
   letIn(world, guest, browser, app, 'openid offline_access')
 
@@ -167,4 +180,5 @@ export const guestStories: readonly Scenario[] = [
   suspension,
   forgottenPassword,
   changeOfHeart,
+  shortLivedApp,
 ]

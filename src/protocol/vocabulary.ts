@@ -76,7 +76,14 @@ export const registrationResults = [
 export type RegistrationResult = (typeof registrationResults)[number]
 
 /** What operators decide about clients; `returned` is a registration that changed itself and has to be approved again. */
-export const clientDecisions = ['approved', 'rejected', 'enabled', 'disabled', 'returned'] as const
+export const clientDecisions = [
+  'approved',
+  'rejected',
+  'enabled',
+  'disabled',
+  'deleted',
+  'returned',
+] as const
 export type ClientDecision = (typeof clientDecisions)[number]
 
 /** RFC 6749 §2.1. */

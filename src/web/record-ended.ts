@@ -1,6 +1,7 @@
+import type { EndedOfClient } from '#/domain/clients/end-access.ts'
 import type { EndedSession } from '#/domain/sessions/sessions.ts'
 import type { RevokedTokens } from '#/domain/tokens/revoke-tokens.ts'
-import { storedTokenTypes } from '#/protocol/vocabulary.ts'
+import { type ConsentRevoker, storedTokenTypes } from '#/protocol/vocabulary.ts'
 import type { Recorder } from '#/telemetry/recorder.ts'
 
 /** Records the sessions that a committed change has ended. */
@@ -13,4 +14,15 @@ export function recordRevokedTokens(recorder: Recorder, revoked: RevokedTokens):
   for (const type of storedTokenTypes) {
     if (revoked[type] > 0) recorder.tokensRevoked(revoked.reason, type, revoked[type])
   }
+}
+
+/** Records what a client has lost by a committed change. */
+export function recordEndedOfClient(
+  recorder: Recorder,
+  { tokens, deviceCodes, consents }: EndedOfClient,
+  actor: ConsentRevoker,
+): void {
+  recordRevokedTokens(recorder, tokens)
+  if (deviceCodes > 0) recorder.deviceCodesEnded('denied', deviceCodes)
+  for (let n = 0; n < consents; n += 1) recorder.consentRevoked(actor)
 }

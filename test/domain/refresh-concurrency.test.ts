@@ -145,7 +145,7 @@ it('counts each row once when a user, a client, a consent and a family end at th
     ])
     if (typeof disabled === 'string') throw new Error(disabled)
     const stolen = endedBy([late])
-    const ended = [disabled.tokens, deactivated?.tokens, withdrawn?.tokens, stolen]
+    const ended = [disabled.tokens, deactivated?.ended.tokens, withdrawn?.tokens, stolen]
     const sum = (type: 'access' | 'refresh') =>
       ended.reduce((total, one) => total + (one?.[type] ?? 0), 0)
     expect({ access: sum('access'), refresh: sum('refresh') }).toEqual(live)

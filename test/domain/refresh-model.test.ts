@@ -323,7 +323,7 @@ async function changeClient(
   expect(changed === undefined).toBe(client.active === (status === 'active'))
   client.active = status === 'active'
   if (changed && !client.active)
-    ended(world, changed.tokens, endAll(rows, world.now, 'client_inactive'))
+    ended(world, changed.ended.tokens, endAll(rows, world.now, 'client_inactive'))
 }
 
 /** Rows and model say the same, and every end but the lost ones was counted, once. */

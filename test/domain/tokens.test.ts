@@ -290,7 +290,11 @@ describe('taking access away', () => {
     const { access } = await addFamily(db, user, clientId)
     const by = { origin: systemOrigin, now: new Date() }
     const changed = await setClientStatus(db, { clientId, status: 'inactive' }, by)
-    expect(changed?.tokens).toMatchObject({ access: 1, refresh: 1, reason: 'client_inactive' })
+    expect(changed?.ended.tokens).toMatchObject({
+      access: 1,
+      refresh: 1,
+      reason: 'client_inactive',
+    })
     expect(await setClientStatus(db, { clientId, status: 'inactive' }, by)).toBeUndefined()
     expect(await findLiveAccessToken(db, access.id, new Date())).toBeUndefined()
   })

@@ -98,6 +98,8 @@ const guards: Readonly<Record<string, Guard>> = {
   'POST /admin/clients/:id/reject': 'admin',
   'POST /admin/clients/:id/enable': 'admin',
   'POST /admin/clients/:id/disable': 'admin',
+  'POST /admin/clients/:id/delete': 'admin',
+  'POST /admin/clients/:id/revoke-all': 'admin',
   'POST /admin/clients/:id/regenerate-secret': 'admin',
   'GET /admin/audit': 'admin',
   'GET /admin/audit/export': 'admin',
@@ -384,6 +386,8 @@ describe('a form that is sent twice', () => {
     ['/admin/clients/:id/reject', 303],
     ['/admin/clients/:id/enable', 303],
     ['/admin/clients/:id/disable', 303],
+    ['/admin/clients/:id/delete', 303],
+    ['/admin/clients/:id/revoke-all', 303],
   ]
   /** Each time makes something new, and says so. */
   const everyTime = [
@@ -429,6 +433,13 @@ async function prepare(path: string, target: Person, second: Browser): Promise<s
     return path.replace(':id', latest?.id ?? '')
   }
   const address = await addressOf(path, target)
+  if (path.endsWith('/revoke-all'))
+    await app.database.db.insert(consents).values({
+      userId: target.id,
+      clientId: address.split('/')[3] ?? '',
+      scope: 'openid',
+      grantedAt: app.now(),
+    })
   if (path.endsWith('/enable')) {
     const csrf_token = await tokenOf(admin)
     await admin.browser.post(address.replace(/enable$/, 'disable'), { csrf_token })

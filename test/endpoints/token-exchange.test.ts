@@ -605,7 +605,7 @@ describe('what was exchanged ends with what it came from', () => {
     const { hops } = await chain(by)
     const change = { clientId: by.id, status: 'inactive' } as const
     const changed = await setClientStatus(app.database.db, change, at())
-    expect(changed?.tokens).toEqual({ reason: 'client_inactive', access: 3, refresh: 1 })
+    expect(changed?.ended.tokens).toEqual({ reason: 'client_inactive', access: 3, refresh: 1 })
     expect(await liveOf(hops)).toEqual([false, false])
   })
 

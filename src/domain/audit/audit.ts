@@ -36,6 +36,7 @@ const severities = {
   CLIENT_APPROVED: 'info',
   CLIENT_REJECTED: 'warning',
   CLIENT_DELETED: 'warning',
+  CLIENT_ACCESS_REVOKED: 'warning',
   CLIENT_SECRET_REGENERATED: 'warning',
   USER_CREATED: 'info',
   USER_SYNCED: 'info',

@@ -140,16 +140,19 @@ export async function findAuthorizationCode(
   return (await tx.select().from(authorizationCodes).where(ofClient(code, clientId)))[0]
 }
 
-/** Makes codes that were not redeemed yet worthless: of a user, or of what a user approved for one client. */
+/** Makes codes that were not redeemed yet worthless: of a user, of a client, or of what a user approved for one client. */
 export async function discardAuthorizationCodes(
   tx: Database,
-  { userId, clientId }: { userId: string; clientId?: string },
+  {
+    userId,
+    clientId,
+  }: { userId: string; clientId?: string } | { userId?: never; clientId: string },
 ): Promise<void> {
   await tx
     .delete(authorizationCodes)
     .where(
       and(
-        eq(authorizationCodes.userId, userId),
+        userId === undefined ? undefined : eq(authorizationCodes.userId, userId),
         clientId === undefined ? undefined : eq(authorizationCodes.clientId, clientId),
         isNull(authorizationCodes.consumedAt),
       ),

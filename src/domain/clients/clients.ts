@@ -2,11 +2,11 @@
 import { and, asc, eq, isNotNull, ne } from 'drizzle-orm'
 import type { Database } from '#/database/client.ts'
 import { type Client, clients } from '#/database/schema/clients.ts'
-import { type RevokedTokens, revokeTokensOfClient } from '#/domain/tokens/revoke-tokens.ts'
 import { constantTimeEqual, randomSecret, sha256 } from '#/protocol/secrets.ts'
 import type { ClientDecision, ClientStatus } from '#/protocol/vocabulary.ts'
 import { span } from '#/telemetry/tracing.ts'
 import { announceClient, type By } from './announce.ts'
+import { countsOf, type EndedOfClient, endAccessOfClient, nothingEnded } from './end-access.ts'
 
 export type { Client } from '#/database/schema/clients.ts'
 
@@ -105,11 +105,11 @@ export interface StatusChange {
 
 export interface ChangedStatus {
   readonly client: Client
-  readonly tokens: RevokedTokens
+  readonly ended: EndedOfClient
   readonly decision: ClientDecision
 }
 
-/** Activates or deactivates a client; its tokens end with its access. Undefined when nothing changed. */
+/** Activates or deactivates a client; with its access end its tokens and codes. What people have allowed it stays. Undefined when nothing changed. */
 export function setClientStatus(
   db: Database,
   change: StatusChange,
@@ -130,9 +130,12 @@ export function setClientStatus(
       if (!client) throw new Error('the client was not updated')
       const { decision, type } =
         decisions[before.status === 'pending' ? 'pending' : 'other'][status]
-      const tokens = status === 'active' ? noTokens : await endTokensOfClient(tx, clientId, by.now)
-      await announceClient(tx, clientId, { type, by, details: { status } })
-      return { client, tokens, decision }
+      const ended =
+        status === 'active'
+          ? nothingEnded
+          : await endAccessOfClient(tx, clientId, { reason: 'client_inactive', now: by.now })
+      await announceClient(tx, clientId, { type, by, details: { status, ...countsOf(ended) } })
+      return { client, ended, decision }
     }),
   )
 }
@@ -145,16 +148,6 @@ const whatChanges = ({ clientId, status, from }: StatusChange) =>
     eq(clients.clientId, clientId),
     from === undefined ? ne(clients.status, status) : eq(clients.status, from),
   )
-
-/** What ends when nothing does. */
-export const noTokens: RevokedTokens = { reason: 'client_inactive', access: 0, refresh: 0 }
-
-/** Ends the tokens of a client that may do nothing any more. */
-export const endTokensOfClient = (
-  tx: Database,
-  clientId: string,
-  now: Date,
-): Promise<RevokedTokens> => revokeTokensOfClient(tx, clientId, { reason: 'client_inactive', now })
 
 /** How a change of status is called, by what it was before. */
 const decisions = {

@@ -6,20 +6,13 @@ import { isDeepStrictEqual } from 'node:util'
 import { and, eq } from 'drizzle-orm'
 import type { Database } from '#/database/client.ts'
 import { type Client, clients } from '#/database/schema/clients.ts'
-import { revokeConsentsOfClient } from '#/domain/consents/consents.ts'
-import type { RevokedTokens } from '#/domain/tokens/revoke-tokens.ts'
 import type { ClientMetadata } from '#/protocol/client-metadata.ts'
 import { constantTimeEqual, randomSecret, sha256 } from '#/protocol/secrets.ts'
 import { span } from '#/telemetry/tracing.ts'
 import { announceClient, type By } from './announce.ts'
-import {
-  type CreatedClient,
-  endTokensOfClient,
-  findClient,
-  hasSecret,
-  insertClient,
-  noTokens,
-} from './clients.ts'
+import { removeClient, replaceClient } from './change-client.ts'
+import { type CreatedClient, findClient, insertClient } from './clients.ts'
+import { type EndedOfClient, endAccessOfClient, nothingEnded } from './end-access.ts'
 import { columnsOf, type MetadataColumns } from './metadata.ts'
 
 /** What new and changed registrations become. */
@@ -64,9 +57,9 @@ export async function findRegisteredClient(
 }
 
 export interface UpdatedClient extends CreatedClient {
-  /** Whether it has to be approved again; then its tokens have ended. */
+  /** Whether it has to be approved again; then its tokens and codes have ended. */
   readonly returned: boolean
-  readonly tokens: RevokedTokens
+  readonly ended: EndedOfClient
 }
 
 /**
@@ -84,27 +77,23 @@ export function updateClient(
     db.transaction(async (tx) => {
       const current = await lockRegistered(tx, change.client)
       if (!current) return undefined
-      const { secret, ...secretColumns } = secretAfter(current, next)
       const returned =
         change.status === 'pending' && current.status === 'active' && needsApproval(current, next)
       const status = returned ? 'pending' : current.status
-      const [client] = await tx
-        .update(clients)
-        .set({ ...next, ...profile, ...secretColumns, status, updatedAt: by.now })
-        .where(eq(clients.clientId, current.clientId))
-        .returning()
-      if (!client) throw new Error('the client was not updated')
-      const tokens = returned ? await endTokensOfClient(tx, client.clientId, by.now) : noTokens
-      await announceClient(tx, client.clientId, { type: 'CLIENT_UPDATED', by, details: { status } })
-      return { client, secret, returned, tokens }
+      const replaced = await replaceClient(tx, current, {
+        ...next,
+        ...profile,
+        status,
+        updatedAt: by.now,
+      })
+      const { clientId } = current
+      const ended = returned
+        ? await endAccessOfClient(tx, clientId, { reason: 'client_inactive', now: by.now })
+        : nothingEnded
+      await announceClient(tx, clientId, { type: 'CLIENT_UPDATED', by, details: { status } })
+      return { ...replaced, returned, ended }
     }),
   )
-}
-
-export interface DeletedClient {
-  readonly tokens: RevokedTokens
-  /** Consents that were in force. */
-  readonly consents: number
 }
 
 /** Deletes a registered client and all that it was given (RFC 7592 §2.3); undefined when it has gone already. */
@@ -112,20 +101,12 @@ export function deleteClient(
   db: Database,
   client: Client,
   by: By,
-): Promise<DeletedClient | undefined> {
+): Promise<EndedOfClient | undefined> {
   const { clientId } = client
   return span('clients.delete', () =>
     db.transaction(async (tx) => {
       if (!(await lockRegistered(tx, client))) return undefined
-      const consents = await revokeConsentsOfClient(tx, clientId, by.now)
-      const tokens = await endTokensOfClient(tx, clientId, by.now)
-      await tx.delete(clients).where(eq(clients.clientId, clientId))
-      await announceClient(tx, clientId, {
-        type: 'CLIENT_DELETED',
-        by,
-        details: { consents_ended: consents, ...countsOf(tokens) },
-      })
-      return { tokens, consents }
+      return removeClient(tx, clientId, by)
     }),
   )
 }
@@ -149,14 +130,6 @@ const lockRegistered = async (tx: Database, { clientId, registrationTokenHash }:
 const profileOf = (metadata: ClientMetadata): Partial<Pick<Client, 'refreshTokenMode'>> =>
   metadata.require_pushed_authorization_requests ? { refreshTokenMode: 'fixed' } : {}
 
-/** A client that begins to need a secret gets one; one that no longer needs it loses it. */
-function secretAfter(current: Client, next: MetadataColumns) {
-  if (!hasSecret(next.tokenEndpointAuthMethod)) return { secret: undefined, secretHash: null }
-  if (current.secretHash !== null) return { secret: undefined }
-  const secret = randomSecret()
-  return { secret, secretHash: sha256(secret) }
-}
-
 /** Nobody is deceived and nothing gets weaker when these change; everything else is what was approved. */
 const harmless: readonly (keyof MetadataColumns)[] = [
   'contacts',
@@ -175,8 +148,3 @@ const needsApproval = (current: Client, next: MetadataColumns) =>
   (Object.keys(next) as (keyof MetadataColumns)[])
     .filter((column) => !harmless.includes(column))
     .some((column) => !isDeepStrictEqual(current[column], next[column]))
-
-const countsOf = ({ access, refresh }: RevokedTokens) => ({
-  access_ended: access,
-  refresh_ended: refresh,
-})

@@ -88,6 +88,7 @@ export function revokeConsent(
   return span('consents.revoke', () =>
     db.transaction(async (tx) => {
       await lockUser(tx, user.id)
+      await waitForClient(tx, id)
       const [revoked] = await tx
         .update(consents)
         .set({ revokedAt: now })
@@ -110,6 +111,15 @@ export function revokeConsent(
     }),
   )
 }
+
+/** Whoever ends all of a client's access holds its row: two that wait for each other's rows would never end. */
+const waitForClient = (tx: Database, id: string) =>
+  tx
+    .select({ clientId: clients.clientId })
+    .from(consents)
+    .innerJoin(clients, eq(clients.clientId, consents.clientId))
+    .where(eq(consents.id, id))
+    .for('key share', { of: clients })
 
 /** Takes back all consents of a user; answers how many were in force. */
 export async function revokeConsentsOfUser(

@@ -203,6 +203,20 @@ export async function discardApprovedDeviceCodes(
   return discarded.length
 }
 
+/** Denies all that waits for a client, approved or not yet. Answers how many. */
+export async function denyDeviceCodesOfClient(
+  tx: Database,
+  clientId: string,
+  now: Date,
+): Promise<number> {
+  const denied = await tx
+    .update(deviceCodes)
+    .set({ status: 'denied', decidedAt: now })
+    .where(and(eq(deviceCodes.clientId, clientId), isOpen(now)))
+    .returning({ id: deviceCodes.id })
+  return denied.length
+}
+
 /** Ends up to `limit` codes that nobody redeemed in time; answers how many. Replicas skip each other's rows. */
 export async function expireDeviceCodes(db: Database, now: Date, limit: number): Promise<number> {
   const overdue = db

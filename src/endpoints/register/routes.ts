@@ -23,7 +23,7 @@ import { constantTimeEqual } from '#/protocol/secrets.ts'
 import { networkOf } from '#/web/client-address.ts'
 import type { AppContext, AppEnv } from '#/web/context.ts'
 import { enforceLimit, type Limiter } from '#/web/rate-limit.ts'
-import { recordRevokedTokens } from '#/web/record-ended.ts'
+import { recordEndedOfClient } from '#/web/record-ended.ts'
 import { readBearer, readObject, refuseBearer } from './request.ts'
 
 export interface RegisterOptions {
@@ -110,7 +110,7 @@ async function update(c: AppContext, context: Context) {
   clients.invalidate(client.clientId)
   c.var.recorder.registration('updated')
   if (updated.returned) c.var.recorder.clientDecided('returned')
-  recordRevokedTokens(c.var.recorder, updated.tokens)
+  recordEndedOfClient(c.var.recorder, updated.ended, 'system')
   return c.json(describe(context, { ...updated, registrationToken }))
 }
 
@@ -120,8 +120,7 @@ async function remove(c: AppContext, context: Context) {
   if (!deleted) return refuseBearer(c)
   context.clients.invalidate(client.clientId)
   c.var.recorder.registration('deleted')
-  recordRevokedTokens(c.var.recorder, deleted.tokens)
-  for (let n = 0; n < deleted.consents; n += 1) c.var.recorder.consentRevoked('system')
+  recordEndedOfClient(c.var.recorder, deleted, 'system')
   return c.body(null, 204)
 }
 

@@ -107,7 +107,7 @@ export const tokens = {
   clientDecisions: counter('authgate.client.decisions', {
     unit: '{decision}',
     description:
-      'Changes of what clients may do; returned is a registration that changed itself and waits for approval again.',
+      'What operators decided about clients; returned is a registration that changed itself and waits for approval again.',
     labels: { decision: clientDecisions },
   }),
   oauthErrors: counter('authgate.oauth.errors', {

@@ -1,4 +1,5 @@
 /** /admin/clients: the applications that people can sign in to. */
+import { deleteClientBy, revokeAllOfClient } from '#/domain/clients/change-client.ts'
 import {
   type Client,
   type CreatedClient,
@@ -18,7 +19,7 @@ import type { AppContext } from '#/web/context.ts'
 import { actedBy, signedInUser } from '#/web/current-user.ts'
 import { readFields } from '#/web/forms.ts'
 import { PageError } from '#/web/page-error.ts'
-import { recordRevokedTokens } from '#/web/record-ended.ts'
+import { recordEndedOfClient } from '#/web/record-ended.ts'
 import { uuidParameter, viewer } from '#/web/viewer.ts'
 import type { AdminOptions } from '../options.ts'
 import { asFormError, type ParseClient } from './fields.ts'
@@ -31,7 +32,9 @@ const notices: Readonly<Record<string, string>> = {
   approved: 'The client is approved.',
   rejected: 'The client is rejected.',
   enabled: 'The client is enabled.',
-  disabled: 'The client is disabled. Its tokens have ended.',
+  disabled: 'The client is disabled. Its tokens and codes have ended.',
+  deleted: 'The client is deleted. All that it was given has ended.',
+  revoked: 'All access that the client was given is taken back. It may ask for it again.',
 }
 const warnings: Readonly<Record<string, string>> = {
   changed: 'Nothing was decided: that client has changed or was decided on meanwhile. Look again.',
@@ -110,8 +113,25 @@ export async function postClientDecision(
   if (!changed) return c.redirect(change.from === 'pending' ? `${path}?notice=changed` : path, 303)
   clients.invalidate(clientId)
   c.var.recorder.clientDecided(changed.decision)
-  recordRevokedTokens(c.var.recorder, changed.tokens)
+  recordEndedOfClient(c.var.recorder, changed.ended, 'admin')
   return c.redirect(`${path}?notice=${decision}`, 303)
+}
+
+export async function postClientDelete(c: AppContext, { db, clients }: AdminOptions) {
+  const clientId = uuidParameter(c, 'id') ?? ''
+  const ended = await deleteClientBy(db, clientId, actedBy(c))
+  if (!ended) return c.redirect(path, 303)
+  clients.invalidate(clientId)
+  c.var.recorder.clientDecided('deleted')
+  recordEndedOfClient(c.var.recorder, ended, 'admin')
+  return c.redirect(`${path}?notice=deleted`, 303)
+}
+
+export async function postClientRevokeAll(c: AppContext, { db }: AdminOptions) {
+  const ended = await revokeAllOfClient(db, uuidParameter(c, 'id') ?? '', actedBy(c))
+  if (!ended) return c.redirect(path, 303)
+  recordEndedOfClient(c.var.recorder, ended, 'admin')
+  return c.redirect(`${path}?notice=revoked`, 303)
 }
 
 export async function postClientSecret(c: AppContext, options: AdminOptions) {

@@ -2,7 +2,14 @@
 import { Hono } from 'hono'
 import type { AppEnv } from '#/web/context.ts'
 import type { AdminOptions } from '../options.ts'
-import { getClients, postClient, postClientDecision, postClientSecret } from './actions.ts'
+import {
+  getClients,
+  postClient,
+  postClientDecision,
+  postClientDelete,
+  postClientRevokeAll,
+  postClientSecret,
+} from './actions.ts'
 import { createClientParser } from './fields.ts'
 
 export function clientRoutes(options: AdminOptions): Hono<AppEnv> {
@@ -23,6 +30,12 @@ export function clientRoutes(options: AdminOptions): Hono<AppEnv> {
     )
     .post('/admin/clients/:id/disable', requireAdmin, csrf.require, (c) =>
       postClientDecision(c, options, 'disabled'),
+    )
+    .post('/admin/clients/:id/delete', requireAdmin, csrf.require, (c) =>
+      postClientDelete(c, options),
+    )
+    .post('/admin/clients/:id/revoke-all', requireAdmin, csrf.require, (c) =>
+      postClientRevokeAll(c, options),
     )
     .post('/admin/clients/:id/regenerate-secret', requireAdmin, csrf.require, (c) =>
       postClientSecret(c, options),

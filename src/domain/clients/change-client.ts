@@ -1,0 +1,76 @@
+/** What becomes of a client, whoever decides it: its operator, its owner or, registered by itself, the client. */
+import { eq } from 'drizzle-orm'
+import type { Database } from '#/database/client.ts'
+import { type Client, clients } from '#/database/schema/clients.ts'
+import { randomSecret, sha256 } from '#/protocol/secrets.ts'
+import { span } from '#/telemetry/tracing.ts'
+import { announceClient, type By } from './announce.ts'
+import { type CreatedClient, hasSecret, type NewClient } from './clients.ts'
+import { countsOf, type EndedOfClient, endAllOfClient } from './end-access.ts'
+
+/** Waits for tokens under way: their foreign keys hold this row until they commit. */
+const lockClient = async (tx: Database, clientId: string): Promise<Client | undefined> =>
+  (await tx.select().from(clients).where(eq(clients.clientId, clientId)).for('update'))[0]
+
+/** Puts `next` in the place of a locked client. `secret` is a new one, for a client that had none. */
+export async function replaceClient(
+  tx: Database,
+  current: Client,
+  next: Partial<NewClient> & Pick<Client, 'tokenEndpointAuthMethod' | 'updatedAt'>,
+): Promise<CreatedClient> {
+  const { secret, ...secretColumns } = secretAfter(current, next)
+  const [client] = await tx
+    .update(clients)
+    .set({ ...next, ...secretColumns })
+    .where(eq(clients.clientId, current.clientId))
+    .returning()
+  if (!client) throw new Error('the client was not updated')
+  return { client, secret }
+}
+
+/** A client that begins to need a secret gets one; one that no longer needs it loses it. */
+function secretAfter(current: Client, next: Pick<Client, 'tokenEndpointAuthMethod'>) {
+  if (!hasSecret(next.tokenEndpointAuthMethod)) return { secret: undefined, secretHash: null }
+  if (current.secretHash !== null) return { secret: undefined }
+  const secret = randomSecret()
+  return { secret, secretHash: sha256(secret) }
+}
+
+/** Deletes a locked client, and ends all that it was given. */
+export async function removeClient(tx: Database, clientId: string, by: By): Promise<EndedOfClient> {
+  const ended = await endAllOfClient(tx, clientId, { reason: 'client_inactive', now: by.now })
+  await tx.delete(clients).where(eq(clients.clientId, clientId))
+  await announceClient(tx, clientId, { type: 'CLIENT_DELETED', by, details: countsOf(ended) })
+  return ended
+}
+
+/** Deletes a client, whoever it belongs to; undefined when it has gone already. */
+export const deleteClientBy = (
+  db: Database,
+  clientId: string,
+  by: By,
+): Promise<EndedOfClient | undefined> =>
+  span('clients.delete', () =>
+    db.transaction(async (tx) =>
+      (await lockClient(tx, clientId)) ? removeClient(tx, clientId, by) : undefined,
+    ),
+  )
+
+/** Takes back all that a client was given, which may ask for it again. */
+export const revokeAllOfClient = (
+  db: Database,
+  clientId: string,
+  by: By,
+): Promise<EndedOfClient | undefined> =>
+  span('clients.revoke_all', () =>
+    db.transaction(async (tx) => {
+      if (!(await lockClient(tx, clientId))) return undefined
+      const ended = await endAllOfClient(tx, clientId, { reason: 'admin_request', now: by.now })
+      await announceClient(tx, clientId, {
+        type: 'CLIENT_ACCESS_REVOKED',
+        by,
+        details: countsOf(ended),
+      })
+      return ended
+    }),
+  )

@@ -1,0 +1,196 @@
+/** What operators do to clients: what ends with it, in rows and in counters. */
+import { and, eq, gt, inArray, isNull } from 'drizzle-orm'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { authorizationCodes } from '#/database/schema/authorization-codes.ts'
+import { consents } from '#/database/schema/consents.ts'
+import { deviceCodes } from '#/database/schema/device-codes.ts'
+import { tokens } from '#/database/schema/tokens.ts'
+import { findClient } from '#/domain/clients/clients.ts'
+import { startTestApp, type TestApp } from '../support/app.ts'
+import { type Browser, csrfTokenOf, openBrowser } from '../support/browser.ts'
+import { addApproved, askForCodes } from '../support/devices.ts'
+import { obtainCode, obtainTokens, redeemCode } from '../support/flow.ts'
+import { addAdmin, addClient, addUser } from '../support/people.ts'
+import { countAudit, observe, observeUnchanged } from './refusals.ts'
+
+let app: TestApp
+let admin: Browser
+beforeAll(async () => {
+  app = await startTestApp()
+  admin = openBrowser(app)
+  await admin.signIn((await addAdmin(app.database.db)).username)
+})
+afterAll(() => app.close())
+
+/** A client that two people use: four tokens, two consents, one code, and three open device codes. */
+async function addUsedClient() {
+  const { db } = app.database
+  const { clientId } = (
+    await addClient(db, {
+      grantTypes: [
+        'authorization_code',
+        'refresh_token',
+        'urn:ietf:params:oauth:grant-type:device_code',
+      ],
+    })
+  ).client
+  const people = [openBrowser(app), openBrowser(app)]
+  for (const person of people) {
+    await person.signIn((await addUser(db)).username)
+    await obtainTokens(app, person, clientId)
+  }
+  const [first] = people
+  const code = first ? await obtainCode(first, clientId) : ''
+  await askForCodes(db, clientId)
+  await askForCodes(db, clientId)
+  return { clientId, code, person: first }
+}
+
+/** What a client has that is worth something. */
+async function held(clientId: string) {
+  const { db } = app.database
+  const now = app.now()
+  const live = and(
+    eq(tokens.clientId, clientId),
+    isNull(tokens.revokedAt),
+    gt(tokens.expiresAt, now),
+  )
+  const open = inArray(deviceCodes.status, ['pending', 'approved'])
+  const unused = isNull(authorizationCodes.consumedAt)
+  return {
+    tokens: await db.$count(tokens, live),
+    consents: await db.$count(
+      consents,
+      and(eq(consents.clientId, clientId), isNull(consents.revokedAt)),
+    ),
+    codes: await db.$count(
+      authorizationCodes,
+      and(eq(authorizationCodes.clientId, clientId), unused),
+    ),
+    devices: await db.$count(deviceCodes, and(eq(deviceCodes.clientId, clientId), open)),
+  }
+}
+
+const all = { tokens: 4, consents: 2, codes: 1, devices: 2 }
+const nothing = { tokens: 0, consents: 0, codes: 0, devices: 0 }
+
+const send = (clientId: string, verb: string) =>
+  admin.submit('/admin/clients', `/admin/clients/${clientId}/${verb}`)
+
+const ended = (reason: string) => ({
+  [`oauth_tokens_revoked_total{reason="${reason}",token_type="access"}`]: 2,
+  [`oauth_tokens_revoked_total{reason="${reason}",token_type="refresh"}`]: 2,
+  'oauth_tokens_active{token_type="access"}': -2,
+  'oauth_tokens_active{token_type="refresh"}': -2,
+  'authgate_device_codes_ended_total{result="denied"}': 2,
+  oauth_device_codes_active: -2,
+  oauth_device_codes_pending_authorization: -2,
+})
+const consentsEnded = {
+  'oauth_consent_revoked_total{actor="admin"}': 2,
+  authgate_consents_active: -2,
+}
+const decided = (decision: string) => ({
+  [`authgate_client_decisions_total{decision="${decision}"}`]: 1,
+})
+const population = (status: string, change: number) => ({
+  [`authgate_oauth_clients_registered{status="${status}"}`]: change,
+})
+
+describe('a client that an operator', () => {
+  it('disables keeps its consents and nothing else', async () => {
+    const { clientId, code } = await addUsedClient()
+    expect(await held(clientId)).toEqual(all)
+    const { moved } = await observe(app, () => send(clientId, 'disable'))
+    expect(moved).toEqual({
+      ...ended('client_inactive'),
+      ...decided('disabled'),
+      ...population('active', -1),
+      ...population('inactive', 1),
+    })
+    expect(await held(clientId)).toEqual({ ...nothing, consents: 2 })
+    await send(clientId, 'enable')
+    expect(await held(clientId)).toEqual({ ...nothing, consents: 2 })
+    expect((await redeemCode(app, clientId, code)).status).toBe(400)
+  })
+
+  it('deletes is gone with all that it was given', async () => {
+    const { clientId } = await addUsedClient()
+    const { moved } = await observe(app, () => send(clientId, 'delete'))
+    expect(moved).toEqual({
+      ...ended('client_inactive'),
+      ...consentsEnded,
+      ...decided('deleted'),
+      ...population('active', -1),
+    })
+    expect(await held(clientId)).toEqual(nothing)
+    expect(await findClient(app.database.db, clientId)).toBeUndefined()
+  })
+
+  it('takes everything from stays active, and may ask again', async () => {
+    const { clientId, code, person } = await addUsedClient()
+    const before = await countAudit(app, 'CLIENT_ACCESS_REVOKED')
+    const { moved } = await observe(app, () => send(clientId, 'revoke-all'))
+    expect(moved).toEqual({ ...ended('admin_request'), ...consentsEnded })
+    expect(await held(clientId)).toEqual(nothing)
+    expect(await countAudit(app, 'CLIENT_ACCESS_REVOKED')).toBe(before + 1)
+    expect((await redeemCode(app, clientId, code)).status).toBe(400)
+    const again = person && (await obtainTokens(app, person, clientId))
+    expect(again?.access_token).toBeTypeOf('string')
+  })
+
+  it('loses device codes that were approved and not redeemed, too', async () => {
+    const { db } = app.database
+    const { clientId } = await addUsedClient()
+    const user = await addUser(db)
+    await addApproved(db, user, clientId)
+    const { moved } = await observe(app, () => send(clientId, 'delete'))
+    expect(moved['authgate_device_codes_ended_total{result="denied"}']).toBe(3)
+    expect(moved['oauth_device_codes_active']).toBe(-3)
+    expect(moved['oauth_device_codes_pending_authorization']).toBe(-2)
+  })
+})
+
+describe('several operators at once', () => {
+  it.each(['disable', 'delete', 'revoke-all'])('%s counts each row once', async (verb) => {
+    const { clientId } = await addUsedClient()
+    const csrf_token = csrfTokenOf(await (await admin.get('/admin/clients')).text())
+    const before = await countAudit(app, 'CLIENT_DELETED')
+    const { moved } = await observe(app, () =>
+      Promise.all(
+        Array.from({ length: 6 }, () =>
+          admin.post(`/admin/clients/${clientId}/${verb}`, { csrf_token }),
+        ),
+      ),
+    )
+    expect(moved).toMatchObject(ended(verb === 'revoke-all' ? 'admin_request' : 'client_inactive'))
+    expect(moved['oauth_consent_revoked_total{actor="admin"}']).toBe(
+      verb === 'disable' ? undefined : 2,
+    )
+    expect(await countAudit(app, 'CLIENT_DELETED')).toBe(before + (verb === 'delete' ? 1 : 0))
+  })
+
+  it('leave nothing alive that was issued meanwhile', async () => {
+    const { clientId, person } = await addUsedClient()
+    const csrf_token = csrfTokenOf(await (await admin.get('/admin/clients')).text())
+    const codes = await Promise.all(
+      Array.from({ length: 5 }, () => (person ? obtainCode(person, clientId) : '')),
+    )
+    await Promise.all([
+      ...codes.map((code) => redeemCode(app, clientId, code)),
+      admin.post(`/admin/clients/${clientId}/disable`, { csrf_token }),
+    ])
+    expect(await held(clientId)).toEqual({ ...nothing, consents: 2 })
+  })
+})
+
+it.each(['delete', 'revoke-all'])(
+  '%s of a client that is not there changes nothing',
+  async (verb) => {
+    for (const id of [crypto.randomUUID(), 'x', '%00', "'--"]) {
+      const { result, moved } = await observeUnchanged(app, () => send(id, verb))
+      expect([result.status, result.headers.get('location')]).toEqual([303, '/admin/clients'])
+      expect(moved).toEqual({})
+    }
+  },
+)
