@@ -251,6 +251,6 @@ export function outsideLink(uri: string | undefined, text: string): Html | strin
     : text
 }
 
-/** A value to copy: one press selects all of it. */
+/** A value to copy: one press selects all of it, and where scripts run a button copies it. */
 export const copyable = (label: string, value: string): Html =>
-  html`<div class="copyable"><dt>${label}</dt><dd><code>${value}</code></dd></div>`
+  html`<div class="copyable"><dt>${label}</dt><dd><code>${value}</code><button class="button button-small copy" type="button" hidden>Copy<span class="visually-hidden"> ${label}</span></button><span class="copy-said" role="status"></span></dd></div>`

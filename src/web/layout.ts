@@ -51,6 +51,7 @@ export function renderPage(props: PageProps, body: Html): Html {
 <title>${title} · AuthGate</title>
 <link rel="icon" type="image/svg+xml" href="${iconPath}">
 <link rel="stylesheet" href="${stylesheetPath}">
+${user && html`<script type="module" src="${copyScriptPath}"></script>`}
 </head>
 <body class="${user ? `page-${width}` : 'page-alone'}">
 <a class="skip-link" href="#content">Skip to content</a>
@@ -76,10 +77,9 @@ ${postForm({ action: '/logout', csrfToken }, html`<button class="button button-q
 </div>
 </div>
 <nav aria-label="Main">
-<ul class="tabs">
-${navLinks(accountLinks, nav)}
-${user.isAdmin && [html`<li class="tabs-divider" aria-hidden="true"></li>`, navLinks(adminLinks, nav)]}
-</ul>
+<div class="tabs">
+${user.isAdmin ? sections.map((section) => navSection(section, nav)) : navLinks(accountLinks, nav)}
+</div>
 </nav>
 </header>`
 
@@ -97,11 +97,24 @@ const adminLinks: readonly NavLink[] = [
   ['admin-audit', '/admin/audit', 'Audit log'],
 ]
 
-const navLinks = (links: readonly NavLink[], current: NavItem | undefined) =>
-  links.map(
-    ([item, href, text]) =>
-      html`<li><a href="${href}"${attributes({ 'aria-current': item === current && 'page' })}>${text}</a></li>`,
-  )
+const sections = [
+  { title: 'My account', links: accountLinks, holds: (item = '') => !item.startsWith('admin') },
+  { title: 'Administration', links: adminLinks, holds: (item = '') => item.startsWith('admin') },
+] as const
+
+/** Small screens show the links of the section that is open, and one link to the other. */
+const navSection = ({ title, links, holds }: (typeof sections)[number], current?: NavItem) =>
+  holds(current)
+    ? navLinks(links, current)
+    : html`<a class="tabs-switch" href="${links[0]?.[1]}">${title}</a>${navLinks(links, current, 'tabs-away')}`
+
+const navLinks = (links: readonly NavLink[], current: NavItem | undefined, className?: string) =>
+  html`<ul${attributes({ class: className })}>
+${links.map(
+  ([item, href, text]) =>
+    html`<li><a href="${href}"${attributes({ 'aria-current': item === current && 'page' })}>${text}</a></li>`,
+)}
+</ul>`
 
 export interface Asset {
   readonly body: string
@@ -121,6 +134,9 @@ export const stylesheetPath = keep(
   'text/css; charset=utf-8',
   styles.map((part) => read(`${part}.css`)).join('\n'),
 )
+
+/** Puts a button beside values to copy; without it they are selected by one press. */
+const copyScriptPath = keep('copy.js', 'text/javascript; charset=utf-8', read('copy.js'))
 
 const iconPath = keep('favicon.svg', 'image/svg+xml', read('favicon.svg'))
 

@@ -76,10 +76,11 @@ describe('every page', () => {
   )
 
   it.each(everyPage)(
-    'needs no script and no inline style, which its policy forbids: %s',
+    'has no inline script or style, which its policy forbids: %s',
     async (_, render) => {
       for (const { name, attributes } of tagsOf(await render())) {
-        expect(['script', 'style', 'iframe', 'object', 'base']).not.toContain(name)
+        if (name === 'script') expect(assets.has(attributes.get('src') ?? '')).toBe(true)
+        expect(['style', 'iframe', 'object', 'base']).not.toContain(name)
         for (const attribute of attributes.keys()) expect(attribute).not.toMatch(/^(on.*|style)$/i)
       }
     },
@@ -125,7 +126,7 @@ describe('assets', () => {
   it('change their name with their content', () => {
     for (const [path, { body }] of assets) {
       const hash = createHash('sha256').update(body).digest('hex').slice(0, 16)
-      expect(path).toMatch(new RegExp(`^/assets/[a-z]+\\.${hash}\\.(css|svg)$`))
+      expect(path).toMatch(new RegExp(`^/assets/[a-z]+\\.${hash}\\.(css|js|svg)$`))
     }
     expect(assets.get(stylesheetPath)?.type).toBe('text/css; charset=utf-8')
   })
@@ -143,6 +144,15 @@ describe('navigation', () => {
     expect(current.map(({ attributes }) => attributes.get('href'))).toEqual(['/admin/users'])
   })
 
+  it('leads an admin from one section into the other', async () => {
+    const switches = async (page: string) =>
+      tagsOf((await pages[page]?.('Ada')) ?? '')
+        .filter(({ attributes }) => attributes.get('class') === 'tabs-switch')
+        .map(({ attributes }) => attributes.get('href'))
+    expect(await switches('users')).toEqual(['/account/devices'])
+    expect(await switches('devices')).toEqual(['/admin/users'])
+  })
+
   it('shows the operator pages to admins only', async () => {
     const props = devicesProps('Ada')
     const asUser = String(
@@ -151,6 +161,7 @@ describe('navigation', () => {
     expect(String(await renderDevicesPage(props))).toContain('href="/admin/users"')
     expect(asUser).not.toContain('/admin/')
     expect(asUser).toContain('href="/account/authorizations"')
+    expect(asUser).not.toContain('Administration')
   })
 
   it('offers no navigation and no sign-out before somebody is signed in', async () => {
