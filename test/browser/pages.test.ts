@@ -1,0 +1,163 @@
+/** Every page of the app, seen by axe and by a camera; the table below names them all. */
+import { readdirSync, readFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import type { Browser } from 'playwright-core'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { createHome, type Home, type ServerProcess } from '../support/process.ts'
+import { inspect, launchChromium, openProfile, type Person } from './chromium.ts'
+
+let chromium: Browser
+let home: Home
+let server: ServerProcess
+let admin: Person
+
+beforeAll(async () => {
+  chromium = await launchChromium()
+  home = await createHome()
+  server = await home.start()
+  admin = await openProfile(chromium)
+  await signIn(admin, 'admin', home.credentials().password)
+})
+afterAll(async () => {
+  await admin.close()
+  await home.remove()
+  await chromium.close()
+})
+
+const at = (path: string) => `${server.url}${path}`
+
+async function signIn({ page }: Person, username: string, password: string) {
+  await page.goto(at('/login'))
+  await page.getByLabel('Username').fill(username)
+  await page.getByLabel('Password').fill(password)
+  await page.getByRole('button', { name: 'Sign in', exact: true }).click()
+  await page.waitForURL(at('/account/devices'))
+}
+
+/** An account with names as long as they may be, and a person signed in with it. */
+async function addUser(username: string): Promise<Person> {
+  const { page } = admin
+  await page.goto(at('/admin/users'))
+  await page.getByText('Add a user').click()
+  await page.getByLabel('Username', { exact: true }).fill(username)
+  await page.getByLabel('E-mail address', { exact: true }).fill(`${username}@example.test`)
+  await page.getByRole('button', { name: 'Add user', exact: true }).click()
+  const [, password = ''] = await page.locator('.copyable code').allTextContents()
+  const person = await openProfile(chromium)
+  await signIn(person, username, password)
+  return person
+}
+
+/** `page`: looked at here; `elsewhere`: leads on, or shows a page that a journey inspects; `no page`: for programs. */
+const routes: Readonly<Record<string, 'page' | 'elsewhere' | 'no page'>> = {
+  '/': 'elsewhere',
+  '/.well-known/jwks.json': 'no page',
+  '/.well-known/oauth-authorization-server': 'no page',
+  '/.well-known/openid-configuration': 'no page',
+  '/account/authorizations': 'page',
+  '/account/devices': 'page',
+  '/account/security': 'page',
+  '/account/sessions': 'elsewhere',
+  '/account/tokens': 'page',
+  '/admin': 'elsewhere',
+  '/admin/audit': 'page',
+  '/admin/audit/api': 'no page',
+  '/admin/audit/api/stats': 'no page',
+  '/admin/audit/export': 'no page',
+  '/admin/clients': 'page',
+  '/admin/users': 'page',
+  '/device': 'page',
+  '/health': 'no page',
+  '/livez': 'no page',
+  '/login': 'elsewhere',
+  '/oauth/authorize': 'elsewhere',
+  '/oauth/logout': 'elsewhere',
+  '/oauth/register/:clientId': 'no page',
+  '/oauth/tokeninfo': 'no page',
+  '/readyz': 'no page',
+}
+
+const pages = Object.keys(routes).filter((path) => routes[path] === 'page')
+
+describe('the table of pages', () => {
+  it('names every route that answers GET, so that no page can be forgotten', () => {
+    const root = fileURLToPath(new URL('../../src', import.meta.url))
+    const sources = readdirSync(root, { recursive: true, encoding: 'utf8' }).filter((file) =>
+      /(routes|app)\.ts$/.test(file),
+    )
+    const found = sources.flatMap((file) =>
+      [...readFileSync(`${root}/${file}`, 'utf8').matchAll(/\.get\(\s*'(\/[^']*)'/g)].map(
+        ([, path = '']) => path,
+      ),
+    )
+    expect([...new Set(found)].sort()).toEqual(Object.keys(routes).sort())
+  })
+})
+
+describe('every page', () => {
+  it.each(pages)('%s has no barrier', async (path) => {
+    const answer = await admin.page.goto(at(path))
+    expect([answer?.status(), new URL(admin.page.url()).pathname]).toEqual([200, path])
+    await inspect(admin.page, `page${path.replaceAll('/', '-')}`)
+  })
+})
+
+describe('navigation', () => {
+  const links = async ({ page }: Person) => {
+    await page.goto(at('/account/devices'))
+    const found = await page.getByRole('navigation').locator('a').all()
+    return Promise.all(found.map(async (link) => (await link.getAttribute('href')) ?? ''))
+  }
+
+  it('leads an admin and a user to pages that are there', async () => {
+    const user = await addUser('a-name-that-is-quite-long-for-a-name')
+    const [hers, his] = [await links(admin), await links(user)]
+    expect(hers.some((href) => href.startsWith('/admin'))).toBe(true)
+    expect(his.some((href) => href.startsWith('/admin'))).toBe(false)
+    for (const [{ page }, hrefs] of [
+      [admin, hers],
+      [user, his],
+    ] as const) {
+      for (const href of hrefs)
+        expect([href, (await page.goto(at(href)))?.status()]).toEqual([href, 200])
+    }
+    await admin.page.goto(at('/admin/users'))
+    await inspect(admin.page, 'page-admin-users-long-name')
+    await user.page.goto(at('/account/authorizations'))
+    await inspect(user.page, 'page-nothing-connected')
+    expect((await user.page.goto(at('/admin/users')))?.status()).toBe(403)
+    await inspect(user.page, 'page-forbidden')
+    await user.close()
+  })
+
+  it('shows on a phone the links of one section, and leads to the other', async () => {
+    const { page } = admin
+    await page.setViewportSize({ width: 375, height: 800 })
+    await page.goto(at('/account/devices'))
+    const nav = page.getByRole('navigation')
+    expect(await nav.getByRole('link', { name: 'Users' }).isVisible()).toBe(false)
+    await nav.getByRole('link', { name: 'Administration' }).click()
+    await nav.getByRole('link', { name: 'Users' }).waitFor()
+    await nav.getByRole('link', { name: 'My account' }).click()
+    await nav.getByRole('link', { name: 'Devices' }).waitFor()
+    await page.setViewportSize({ width: 1280, height: 900 })
+  })
+})
+
+describe('a value to copy', () => {
+  it('is copied by its button, which says so', async () => {
+    const { page } = admin
+    await page.context().grantPermissions(['clipboard-read', 'clipboard-write'])
+    await page.goto(at('/admin/users'))
+    await page.getByText('Add a user').click()
+    await page.getByLabel('Username', { exact: true }).fill('copied')
+    await page.getByLabel('E-mail address', { exact: true }).fill('copied@example.test')
+    await page.getByRole('button', { name: 'Add user', exact: true }).click()
+    await page.getByRole('button', { name: 'Copy Password' }).click()
+    await page.getByText('Copied', { exact: true }).waitFor()
+    const [, password] = await page.locator('.copyable code').allTextContents()
+    expect(await page.evaluate('navigator.clipboard.readText()')).toBe(password)
+    await inspect(page, 'page-copied')
+    expect(admin.complaints).toEqual([])
+  })
+})
