@@ -1,6 +1,7 @@
 /** The COUNTs behind the gauges are answered by indexes, with the planner left as it is. */
 import { sql } from 'drizzle-orm'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { auditCountsQuery, auditEventsQuery } from '#/domain/audit/find-events.ts'
 import {
   clientsQuery,
   consentsQuery,
@@ -44,9 +45,22 @@ async function seed() {
                case when n % 20 <> 0 then 'redeemed' when n % 40 = 0 then 'pending' else 'approved' end, now(),
                now() + case when n % 3 = 0 then interval '10 minutes' else interval '-1 minute' end
         from generate_series(1, 20000) n`,
+    sql`insert into audit_events (at, type, severity, success, actor_user_id)
+        select now() - n * interval '1 second', case when n % 500 = 0 then 'USER_DISABLED' else 'TOKEN_REFRESHED' end, 'info', true,
+               'actor-' || n % 200
+        from generate_series(1, 60000) n`,
   ]
   for (const statement of statements) await database.db.execute(statement)
-  for (const table of ['users', 'clients', 'sessions', 'tokens', 'consents', 'device_codes']) {
+  const tables = [
+    'users',
+    'clients',
+    'sessions',
+    'tokens',
+    'consents',
+    'device_codes',
+    'audit_events',
+  ]
+  for (const table of tables) {
     await database.db.execute(sql`vacuum analyze ${sql.identifier(table)}`)
   }
 }
@@ -96,6 +110,35 @@ describe('the plan of each population count', () => {
         .filter((node) => node['Node Type'] === 'Seq Scan')
         .map((node) => node['Relation Name'])
       expect(scanned).toEqual([])
+    })
+  }
+})
+
+describe('the plan of each question to the audit log', () => {
+  const limit = 51
+  const now = Date.now()
+  const hour = { from: new Date(now - 3_600_000), to: new Date(now) }
+  const after = { at: new Date(now - 30_000_000).toISOString(), id: 30_000 }
+  const page = (filter: Parameters<typeof auditEventsQuery>[1], more = {}) =>
+    auditEventsQuery(database.db, filter, { limit, ...more })
+  const cases = {
+    'the newest page': { query: () => page({}), index: 'audit_events_at' },
+    'a later page': { query: () => page({}, { after }), index: 'audit_events_at' },
+    'a time': { query: () => page(hour), index: 'audit_events_at' },
+    'a type': { query: () => page({ type: 'USER_DISABLED' }), index: 'audit_events_type' },
+    'an actor': {
+      query: () => page({ actorUserId: 'actor-3' }),
+      index: 'audit_events_actor',
+    },
+    'the counts': { query: () => auditCountsQuery(database.db, hour), index: 'audit_events_type' },
+  }
+  for (const [name, { query, index }] of Object.entries(cases)) {
+    it(`reads ${name} through ${index}, and sorts no more than one moment`, async () => {
+      const plan = await explain(query())
+      expect(plan.flatMap((node) => node['Index Name'] ?? [])).toContain(index)
+      const nodes = plan.map((node) => node['Node Type'])
+      expect(nodes).not.toContain('Seq Scan')
+      expect(nodes).not.toContain('Sort')
     })
   }
 })
