@@ -6,7 +6,8 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { users } from '#/database/schema/users.ts'
 import { startTestApp, type TestApp } from '../support/app.ts'
 import { openBrowser } from '../support/browser.ts'
-import { addAdmin, addUser } from '../support/people.ts'
+import { authorizePath } from '../support/flow.ts'
+import { addAdmin, addClient, addUser } from '../support/people.ts'
 import { countAudit, observe, observeUnchanged } from './refusals.ts'
 
 interface Asked {
@@ -177,6 +178,32 @@ describe('a later sign-in', () => {
   })
 })
 
+describe('a client that wants its user to sign in once more', () => {
+  it('is served by the API as well', async () => {
+    const { client } = await addClient(app.database.db)
+    const name = await newPerson()
+    const browser = openBrowser(app)
+    await browser.signIn(name, { password })
+    const path = authorizePath(client.clientId, { prompt: 'login' })
+    const { searchParams } = new URL(
+      (await browser.get(path)).headers.get('location') ?? '',
+      'http://self',
+    )
+    const redirect = searchParams.get('redirect') ?? ''
+    const page = `/login?again=1&redirect=${encodeURIComponent(redirect)}`
+    answer = json({ success: false })
+    const refused = await browser.submit(page, '/login', { username: name, password, redirect })
+    answer = vouchFor(name)
+    const done = await browser.submit(page, '/login', { username: name, password, redirect })
+    expect([refused.status, done.status, done.headers.get('location')]).toEqual([
+      401,
+      303,
+      redirect,
+    ])
+    expect((await browser.get(redirect)).status).toBe(200)
+  })
+})
+
 describe('an answer that is not yes', () => {
   it.each([200, 401])(
     'refuses a wrong password (%i), asks once and changes nothing',
@@ -187,6 +214,9 @@ describe('an answer that is not yes', () => {
       expect([result.status, asked.length]).toEqual([401, 1])
       expect(moved).toEqual(failed('wrong_password', 'http_api'))
       expect(await result.text()).not.toContain('a word of theirs')
+      const audit = JSON.stringify(await app.database.db.query.auditEvents.findMany())
+      for (const word of ['a word of theirs', password, sharedSecret])
+        expect(audit).not.toContain(word)
     },
   )
 
