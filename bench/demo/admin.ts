@@ -101,6 +101,22 @@ export async function setAppStatus(
   did(world, 'authgate_client_decisions_total', { decision: `${verb}d` })
 }
 
+/** Changes an app, as the page shows it. */
+export async function editApp(world: World, app: App, name: string): Promise<void> {
+  const page = await world.admin.get(`/admin/clients/${app.clientId}/edit`)
+  const answer = await world.admin.post(`/admin/clients/${app.clientId}`, {
+    csrf_token: hiddenField(page.text, 'csrf_token'),
+    seen: hiddenField(page.text, 'seen'),
+    client_name: name,
+    token_endpoint_auth_method: 'client_secret_basic',
+    grant_types: 'authorization_code refresh_token',
+    redirect_uris: app.redirectUri,
+    scope: allScopes,
+  })
+  expectThat(answer.location.endsWith('updated'), `to edit an app answered ${answer.status}`)
+  did(world, 'authgate_client_decisions_total', { decision: 'updated' })
+}
+
 /** Takes back all that an app was given, or deletes it with that. `guest` is the one person who uses it. */
 export async function endApp(
   world: World,

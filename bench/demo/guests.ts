@@ -7,6 +7,7 @@ import {
   createAccount,
   createApp,
   disable,
+  editApp,
   enable,
   endApp,
   endedFamilies,
@@ -155,6 +156,7 @@ export const seasonalApp = (app: App): Scenario =>
 
 const shortLivedApp = withGuest(async (world, guest) => {
   const app = await createApp(world, nextName('Popup'))
+  await editApp(world, app, nextName('Popup'))
   const browser = await arrive(world, guest)
   const first = await letIn(world, guest, browser, app)
   await endApp(world, { app, guest }, 'revoke-all')

@@ -81,6 +81,7 @@ export const clientDecisions = [
   'rejected',
   'enabled',
   'disabled',
+  'updated',
   'deleted',
   'returned',
 ] as const

@@ -7,7 +7,7 @@ import { deviceCodes } from '#/database/schema/device-codes.ts'
 import { tokens } from '#/database/schema/tokens.ts'
 import { findClient } from '#/domain/clients/clients.ts'
 import { startTestApp, type TestApp } from '../support/app.ts'
-import { type Browser, csrfTokenOf, openBrowser } from '../support/browser.ts'
+import { type Browser, csrfTokenOf, hiddenField, openBrowser } from '../support/browser.ts'
 import { addApproved, askForCodes } from '../support/devices.ts'
 import { obtainCode, obtainTokens, redeemCode } from '../support/flow.ts'
 import { addAdmin, addClient, addUser } from '../support/people.ts'
@@ -148,6 +148,95 @@ describe('a client that an operator', () => {
     expect(moved['authgate_device_codes_ended_total{result="denied"}']).toBe(3)
     expect(moved['oauth_device_codes_active']).toBe(-3)
     expect(moved['oauth_device_codes_pending_authorization']).toBe(-2)
+  })
+})
+
+describe('POST /admin/clients/:id', () => {
+  const edit = async (clientId: string, changes: Record<string, string> = {}) => {
+    const page = await (await admin.get(`/admin/clients/${clientId}/edit`)).text()
+    const fields = {
+      csrf_token: csrfTokenOf(page),
+      seen: hiddenField(page, 'seen'),
+      client_name: 'Renamed',
+      token_endpoint_auth_method: 'none',
+      grant_types: 'authorization_code refresh_token',
+      redirect_uris: 'https://app.example.test/callback',
+      scope: 'openid profile email offline_access',
+      ...changes,
+    }
+    return { fields, answer: await admin.post(`/admin/clients/${clientId}`, fields) }
+  }
+
+  it('changes what the form shows and keeps what it does not', async () => {
+    const { db } = app.database
+    const more = { tosUri: 'https://app.example.test/terms', contacts: ['ops@example.test'] }
+    const { client } = await addClient(db, more)
+    const { result, moved } = await observe(app, () => edit(client.clientId))
+    expect(result.answer.headers.get('location')).toBe('/admin/clients?notice=updated')
+    expect(moved).toEqual(decided('updated'))
+    const after = await findClient(db, client.clientId)
+    expect(after).toEqual({ ...client, name: 'Renamed', updatedAt: after?.updatedAt })
+  })
+
+  it('ends what is wider than before and leaves the rest', async () => {
+    const { clientId, code } = await addUsedClient()
+    await edit(clientId)
+    expect((await held(clientId)).tokens).toBe(4)
+    const { moved } = await observe(app, () => edit(clientId, { scope: 'openid' }))
+    expect(moved).toMatchObject({
+      'oauth_tokens_revoked_total{reason="admin_request",token_type="access"}': 2,
+      'oauth_tokens_revoked_total{reason="admin_request",token_type="refresh"}': 2,
+    })
+    expect(await held(clientId)).toEqual({ ...nothing, consents: 2 })
+    expect((await redeemCode(app, clientId, code)).status).toBe(400)
+  })
+
+  it('ends refresh tokens alone when the client may not refresh any more', async () => {
+    const { clientId } = await addUsedClient()
+    const { moved } = await observe(app, () =>
+      edit(clientId, { grant_types: 'authorization_code' }),
+    )
+    expect(moved['oauth_tokens_active{token_type="refresh"}']).toBe(-2)
+    expect((await held(clientId)).tokens).toBe(2)
+  })
+
+  it('shows a new secret once, and forgets it with the need for it', async () => {
+    const { db } = app.database
+    const { clientId } = (await addClient(db)).client
+    const { answer } = await edit(clientId, { token_endpoint_auth_method: 'client_secret_basic' })
+    expect(await answer.text()).toContain('Client secret')
+    expect((await findClient(db, clientId))?.secretHash).toBeTypeOf('string')
+    expect((await findClient(db, clientId))?.type).toBe('confidential')
+    await edit(clientId)
+    expect((await findClient(db, clientId))?.secretHash).toBeNull()
+  })
+
+  it('overwrites nothing that has changed since it was looked at', async () => {
+    const { clientId } = (await addClient(app.database.db)).client
+    const { fields } = await edit(clientId)
+    const { result, moved } = await observeUnchanged(app, () =>
+      admin.post(`/admin/clients/${clientId}`, { ...fields, client_name: 'Lost' }),
+    )
+    expect(result.headers.get('location')).toBe('/admin/clients?notice=changed')
+    expect(moved).toEqual({})
+  })
+
+  it.each([
+    ['client_name', ''],
+    ['client_name', 'x'.repeat(101)],
+    ['token_endpoint_auth_method', 'telepathy'],
+    ['redirect_uris', 'http://app.example.test/'],
+    ['grant_types', 'password'],
+    ['scope', ''],
+    ['jwks', '{'],
+    ['token_profile', 'forever'],
+    ['refresh_token_mode', 'fixed'],
+  ])('refuses %s %j with the form as it was sent', async (name, value) => {
+    const { clientId } = (await addClient(app.database.db)).client
+    const { result, moved } = await observeUnchanged(app, () => edit(clientId, { [name]: value }))
+    expect(result.answer.status).toBe(400)
+    expect(await result.answer.text()).toContain(`value="${result.fields.seen}"`)
+    expect(moved).toEqual({})
   })
 })
 

@@ -94,6 +94,8 @@ const guards: Readonly<Record<string, Guard>> = {
   'POST /admin/users/:id/reset-password': 'admin',
   'GET /admin/clients': 'admin',
   'POST /admin/clients': 'admin',
+  'GET /admin/clients/:id/edit': 'admin',
+  'POST /admin/clients/:id': 'admin',
   'POST /admin/clients/:id/approve': 'admin',
   'POST /admin/clients/:id/reject': 'admin',
   'POST /admin/clients/:id/enable': 'admin',
@@ -157,7 +159,7 @@ const filled = () => ({
 
 /** The same for a form whose page shows a client: whoever decides says which version they have seen. */
 async function filledFor(address: string): Promise<Record<string, string>> {
-  const id = /\/clients\/([0-9a-f-]{36})\//.exec(address)?.[1] ?? ''
+  const id = /\/clients\/([0-9a-f-]{36})(?:\/|$)/.exec(address)?.[1] ?? ''
   const client = await findClient(app.database.db, id)
   return { ...filled(), ...(client && { seen: versionOf(client) }) }
 }
@@ -382,6 +384,7 @@ describe('a form that is sent twice', () => {
     ['/admin/users/:id/disable', 303],
     ['/admin/users/:id/enable', 303],
     ['/admin/users/:id/delete', 409],
+    ['/admin/clients/:id', 303],
     ['/admin/clients/:id/approve', 303],
     ['/admin/clients/:id/reject', 303],
     ['/admin/clients/:id/enable', 303],

@@ -2,11 +2,20 @@
 import { eq } from 'drizzle-orm'
 import type { Database } from '#/database/client.ts'
 import { type Client, clients } from '#/database/schema/clients.ts'
+import { revokeTokensBeyond } from '#/domain/tokens/revoke-tokens.ts'
+import { isScopeWithin, scopeWords } from '#/protocol/scopes.ts'
 import { randomSecret, sha256 } from '#/protocol/secrets.ts'
+import type { TokenRevocationReason } from '#/protocol/vocabulary.ts'
 import { span } from '#/telemetry/tracing.ts'
 import { announceClient, type By } from './announce.ts'
-import { type CreatedClient, hasSecret, type NewClient } from './clients.ts'
-import { countsOf, type EndedOfClient, endAllOfClient } from './end-access.ts'
+import { type CreatedClient, hasSecret, type NewClient, versionOf } from './clients.ts'
+import {
+  countsOf,
+  type EndedOfClient,
+  endAllOfClient,
+  endCodesOfClient,
+  nothingEnded,
+} from './end-access.ts'
 
 /** Waits for tokens under way: their foreign keys hold this row until they commit. */
 const lockClient = async (tx: Database, clientId: string): Promise<Client | undefined> =>
@@ -74,3 +83,57 @@ export const revokeAllOfClient = (
       return ended
     }),
   )
+
+export interface ClientEdit {
+  readonly clientId: string
+  /** The version that was edited: a client that has changed since is not overwritten. */
+  readonly seen: string
+  readonly next: Partial<NewClient> & Pick<Client, 'tokenEndpointAuthMethod'>
+  /** Why tokens end that go beyond what the client may have now. */
+  readonly reason: TokenRevocationReason
+}
+
+export interface EditedClient extends CreatedClient {
+  readonly ended: EndedOfClient
+}
+
+/**
+ * Changes what a client is. When it may have less than before, its wider tokens end, and all codes that were not
+ * redeemed yet.
+ */
+export const editClient = (
+  db: Database,
+  { clientId, seen, next, reason }: ClientEdit,
+  by: By,
+): Promise<EditedClient | 'unknown' | 'changed'> =>
+  span('clients.edit', () =>
+    db.transaction(async (tx) => {
+      const current = await lockClient(tx, clientId)
+      if (!current) return 'unknown'
+      if (versionOf(current) !== seen) return 'changed'
+      const replaced = await replaceClient(tx, current, { ...next, updatedAt: by.now })
+      const ended = isNarrower(current, replaced.client)
+        ? await endWider(tx, replaced.client, { reason, now: by.now })
+        : nothingEnded
+      await announceClient(tx, clientId, { type: 'CLIENT_UPDATED', by, details: countsOf(ended) })
+      return { ...replaced, ended }
+    }),
+  )
+
+const isNarrower = (before: Client, after: Client) =>
+  !isScopeWithin(scopeWords(before.scope), after.scope) ||
+  before.grantTypes.some((grant) => !after.grantTypes.includes(grant))
+
+async function endWider(
+  tx: Database,
+  { clientId, scope, grantTypes }: Client,
+  end: { reason: TokenRevocationReason; now: Date },
+): Promise<EndedOfClient> {
+  const mayRefresh = grantTypes.includes('refresh_token')
+  const tokens = await revokeTokensBeyond(
+    tx,
+    { clientId, scope: scopeWords(scope), mayRefresh },
+    end,
+  )
+  return { tokens, deviceCodes: await endCodesOfClient(tx, clientId, end.now), consents: 0 }
+}

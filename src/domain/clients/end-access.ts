@@ -44,7 +44,7 @@ export async function endAllOfClient(
 }
 
 /** Ends what has not become tokens yet; answers how many device codes were open. */
-async function endCodesOfClient(tx: Database, clientId: string, now: Date): Promise<number> {
+export async function endCodesOfClient(tx: Database, clientId: string, now: Date): Promise<number> {
   await discardAuthorizationCodes(tx, { clientId })
   return denyDeviceCodesOfClient(tx, clientId, now)
 }

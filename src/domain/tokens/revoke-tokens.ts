@@ -1,5 +1,5 @@
 /** Ending tokens before their time. Every way in is one guarded UPDATE whose returned rows are what is counted. */
-import { and, eq, gt, inArray, isNull, or, type SQL } from 'drizzle-orm'
+import { and, eq, gt, inArray, isNull, or, type SQL, sql } from 'drizzle-orm'
 import type { Database } from '#/database/client.ts'
 import { type Token, tokens } from '#/database/schema/tokens.ts'
 import { type AuditOrigin, writeAudit } from '#/domain/audit/audit.ts'
@@ -41,6 +41,26 @@ export const revokeTokensOfConsent = (
 /** What a client holds, and what others were given for its tokens. */
 const restsOn = (clientId: string): SQL | undefined =>
   or(eq(tokens.clientId, clientId), eq(tokens.originClientId, clientId))
+
+/** Ends what goes beyond what a client may have now: wider scopes and, if it may not refresh any more, refresh tokens. */
+export const revokeTokensBeyond = (
+  tx: Database,
+  client: { clientId: string; scope: readonly string[]; mayRefresh: boolean },
+  end: Revocation,
+): Promise<RevokedTokens> =>
+  revokeTokens(
+    tx,
+    and(
+      restsOn(client.clientId),
+      or(
+        sql`not string_to_array(${tokens.scope}, ' ') <@ ${sql.param([...client.scope], tokens.resources)}`,
+        client.mayRefresh
+          ? undefined
+          : and(eq(tokens.clientId, client.clientId), eq(tokens.type, 'refresh')),
+      ),
+    ),
+    end,
+  )
 
 type Family = Pick<Token, 'familyId' | 'userId'>
 

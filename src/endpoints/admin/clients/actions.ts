@@ -1,9 +1,10 @@
 /** /admin/clients: the applications that people can sign in to. */
-import { deleteClientBy, revokeAllOfClient } from '#/domain/clients/change-client.ts'
+import { deleteClientBy, editClient, revokeAllOfClient } from '#/domain/clients/change-client.ts'
 import {
   type Client,
   type CreatedClient,
   createClient,
+  findClient,
   hasSecret,
   listClients,
   listPendingClients,
@@ -14,6 +15,7 @@ import {
 } from '#/domain/clients/clients.ts'
 import { metadataOf } from '#/domain/clients/metadata.ts'
 import { verifySector } from '#/domain/clients/sector-identifier.ts'
+import type { ClientMetadata } from '#/protocol/client-metadata.ts'
 import { scopeWords } from '#/protocol/scopes.ts'
 import type { AppContext } from '#/web/context.ts'
 import { actedBy, signedInUser } from '#/web/current-user.ts'
@@ -22,9 +24,16 @@ import { PageError } from '#/web/page-error.ts'
 import { recordEndedOfClient } from '#/web/record-ended.ts'
 import { uuidParameter, viewer } from '#/web/viewer.ts'
 import type { AdminOptions } from '../options.ts'
-import { asFormError, type ParseClient } from './fields.ts'
+import type { AdminPageProps } from '../page.ts'
+import { asFormError, fieldsOf, type ParseClient } from './fields.ts'
 import type { RefusedForm } from './form.ts'
-import { type ListedClient, renderClientSecretPage, renderClientsPage } from './pages.ts'
+import {
+  type ClientEditPageProps,
+  type ListedClient,
+  renderClientEditPage,
+  renderClientSecretPage,
+  renderClientsPage,
+} from './pages.ts'
 
 const path = '/admin/clients'
 
@@ -33,11 +42,12 @@ const notices: Readonly<Record<string, string>> = {
   rejected: 'The client is rejected.',
   enabled: 'The client is enabled.',
   disabled: 'The client is disabled. Its tokens and codes have ended.',
+  updated: 'The client is changed.',
   deleted: 'The client is deleted. All that it was given has ended.',
   revoked: 'All access that the client was given is taken back. It may ask for it again.',
 }
 const warnings: Readonly<Record<string, string>> = {
-  changed: 'Nothing was decided: that client has changed or was decided on meanwhile. Look again.',
+  changed: 'Nothing was changed: that client has changed or was decided on meanwhile. Look again.',
 }
 
 export const getClients = (c: AppContext, options: AdminOptions) => clientsPage(c, options)
@@ -91,6 +101,55 @@ export async function postClient(c: AppContext, options: AdminOptions, parse: Pa
     const { field, message } = asFormError(error)
     return clientsPage(c, options, { values: fields, problem: message, field })
   }
+}
+
+export async function getClientEdit(c: AppContext, options: AdminOptions) {
+  const client = await requireClient(c, options)
+  const form = { values: fieldsOf(client), problem: '', field: '' }
+  return editPage(c, options, { ...client, seen: versionOf(client), form })
+}
+
+/** What people have already allowed stays; the page says which tokens end. */
+export async function postClientEdit(c: AppContext, options: AdminOptions, parse: ParseClient) {
+  const current = await requireClient(c, options)
+  const { clientId } = current
+  const fields = await readFields(c)
+  const seen = fields.get('seen') ?? ''
+  try {
+    const { metadata, client: next } = parse(fields, current)
+    await verifySector(options.fetchDocument, metadata)
+    const change = { clientId, seen, next: { ...next, ...methodOf(metadata) } }
+    const edited = await editClient(options.db, { ...change, reason: 'admin_request' }, actedBy(c))
+    if (typeof edited === 'string') return c.redirect(`${path}?notice=changed`, 303)
+    options.clients.invalidate(clientId)
+    c.var.recorder.clientDecided('updated')
+    recordEndedOfClient(c.var.recorder, edited.ended, 'admin')
+    if (edited.secret !== undefined) return await secretPage(c, options, edited)
+    return c.redirect(`${path}?notice=updated`, 303)
+  } catch (error) {
+    const { field, message } = asFormError(error)
+    const form = { values: fields, problem: message, field }
+    return editPage(c, options, { ...current, seen, form })
+  }
+}
+
+const methodOf = (metadata: ClientMetadata) => ({
+  tokenEndpointAuthMethod: metadata.token_endpoint_auth_method,
+})
+
+async function requireClient(c: AppContext, { db }: AdminOptions): Promise<Client> {
+  const client = await findClient(db, uuidParameter(c, 'id') ?? '')
+  if (!client) throw new PageError(404, 'No such client', 'There is no client at this address.')
+  return client
+}
+
+async function editPage(
+  c: AppContext,
+  { csrf }: AdminOptions,
+  { clientId, name, seen, form }: Omit<ClientEditPageProps, keyof AdminPageProps>,
+) {
+  const props = { clientId, name, seen, form, user: viewer(c), csrfToken: csrf.token(c) }
+  return c.html(await renderClientEditPage(props), form.problem === '' ? 200 : 400)
 }
 
 /** Approving and rejecting decide on what was looked at, the other two on whatever it is now. */

@@ -1,11 +1,12 @@
 /** From the fields of the form to a new client: the same judgement of metadata as for clients that register themselves. */
 import { z } from 'zod'
-import type { NewClient } from '#/domain/clients/clients.ts'
-import { columnsOf } from '#/domain/clients/metadata.ts'
+import type { Client, NewClient } from '#/domain/clients/clients.ts'
+import { columnsOf, metadataOf } from '#/domain/clients/metadata.ts'
 import { type ClientMetadata, createMetadataParser } from '#/protocol/client-metadata.ts'
 import { OAuthError } from '#/protocol/errors.ts'
 import { grantTypes } from '#/protocol/grant-types.ts'
 import { isResource } from '#/protocol/resources.ts'
+import { scopeWords, standardScopes } from '#/protocol/scopes.ts'
 import { refreshTokenModes, tokenProfiles } from '#/protocol/vocabulary.ts'
 
 /** Why a form was not taken, for the person who sent it. */
@@ -24,13 +25,13 @@ interface ParsedClient {
   readonly client: Omit<NewClient, 'status' | 'ownerId'>
 }
 
-/** Reads the form; throws what `asFormError` understands. */
-export type ParseClient = (fields: URLSearchParams) => ParsedClient
+/** Reads the form, over what the client is already; throws what `asFormError` understands. */
+export type ParseClient = (fields: URLSearchParams, current?: Client) => ParsedClient
 
 export function createClientParser({ loopbackHttp }: { loopbackHttp: boolean }): ParseClient {
   const parse = createMetadataParser({ grantTypes, scopes: undefined, loopbackHttp })
-  return (fields) => {
-    const metadata = parse(metadataIn(fields))
+  return (fields, current) => {
+    const metadata = parse({ ...(current && metadataOf(current)), ...metadataIn(fields) })
     const operator = operatorFields.safeParse(Object.fromEntries(fields))
     if (!operator.success) {
       const [issue] = operator.error.issues
@@ -114,6 +115,27 @@ function metadataIn(fields: URLSearchParams) {
     backchannel_logout_uri: text('backchannel_logout_uri'),
     backchannel_logout_session_required: isTicked('backchannel_logout_session_required'),
   }
+}
+
+/** The form as it would have to be sent to make this client. */
+export function fieldsOf(client: Client): URLSearchParams {
+  const metadata: Readonly<Record<string, unknown>> = metadataOf(client)
+  const { scope: _, grant_types: __, jwks, ...rest } = metadata
+  const fields = new URLSearchParams()
+  for (const [name, value] of Object.entries(rest))
+    fields.set(name, Array.isArray(value) ? value.join('\n') : String(value))
+  for (const grant of client.grantTypes) fields.append('grant_types', grant)
+  const isStandard = (word: string) => standardScopes.some((standard) => standard === word)
+  for (const word of scopeWords(client.scope).filter(isStandard)) fields.append('scope', word)
+  const others = scopeWords(client.scope).filter((word) => !isStandard(word))
+  fields.set('other_scopes', others.join(' '))
+  if (jwks) fields.set('jwks', JSON.stringify(jwks))
+  fields.set('token_profile', client.tokenProfile)
+  fields.set('refresh_token_mode', client.refreshTokenMode)
+  fields.set('allowed_resources', client.allowedResources.join('\n'))
+  fields.set('served_resources', client.servedResources.join('\n'))
+  fields.set('extra_claims', String(client.extraClaims))
+  return fields
 }
 
 function keysIn(text: string | null): unknown {

@@ -29,22 +29,29 @@ export interface ClientFormProps {
   readonly csrfToken: string
   readonly open: boolean
   readonly refused?: RefusedForm | undefined
+  /** The client that is changed, and its version; without it the form makes a new one. */
+  readonly edited?: { readonly clientId: string; readonly seen: string }
 }
 
-export function clientForm({ csrfToken, open, refused }: ClientFormProps): Html {
+export function clientForm({ csrfToken, open, refused, edited }: ClientFormProps): Html {
   const fields = filledIn(refused)
   return disclosure(
-    { title: 'Add a client', open: open || refused !== undefined },
+    { title: edited ? 'What it is' : 'Add a client', open: open || refused !== undefined },
     postForm(
-      { action: '/admin/clients', csrfToken, className: 'stack' },
+      {
+        action: edited ? `/admin/clients/${edited.clientId}` : '/admin/clients',
+        csrfToken,
+        className: 'stack',
+      },
       html`${problem(refused?.problem, 'client-problem')}
+${edited && html`<input type="hidden" name="seen" value="${edited.seen}">`}
 ${basics(fields)}
 <div class="folds">
 ${proofs(fields)}
 ${tokens(fields)}
 ${people(fields)}
 </div>
-<div class="form-end"><button class="button button-primary">Add client</button></div>`,
+<div class="form-end"><button class="button button-primary">${edited ? 'Save changes' : 'Add client'}</button></div>`,
     ),
   )
 }
@@ -113,6 +120,12 @@ const types: readonly ChoiceProps[] = [
     label: 'Confidential, with a secret',
     detail: 'Runs on a server that can keep a secret.',
     checked: true,
+  },
+  {
+    ...radio,
+    value: 'client_secret_post',
+    label: 'Confidential, with a secret in the form',
+    detail: 'For applications that cannot send it in a header.',
   },
   {
     ...radio,

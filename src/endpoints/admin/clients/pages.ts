@@ -158,6 +158,7 @@ function clientMenu({ clientId, name, hasSecret, status }: ListedClient, csrfTok
     csrfToken,
   })
   return actionMenu({ label: 'Manage', of: name }, [
+    html`<p class="menu-text">Changes its name, addresses, scopes and all else.</p><a class="button" href="/admin/clients/${encodeURIComponent(clientId)}/edit">Edit client</a>`,
     hasSecret &&
       postForm(
         to('regenerate-secret'),
@@ -191,6 +192,27 @@ const confirmed = (opener: string, to: Parameters<typeof postForm>[0], body: Htm
 <summary class="confirm-opener">${opener}</summary>
 ${postForm(to, body)}
 </details>`
+
+export interface ClientEditPageProps extends AdminPageProps {
+  readonly clientId: string
+  readonly name: string
+  /** The version that is edited. */
+  readonly seen: string
+  readonly form: RefusedForm
+}
+
+/** Everything about a client that an operator can change. */
+export function renderClientEditPage(props: ClientEditPageProps): Html {
+  const { user, csrfToken, clientId, name, seen, form } = props
+  const lead =
+    'Tokens with scopes that it may not have any more end at once. So do its refresh tokens, if it may not refresh.'
+  return renderPage(
+    { title: `Edit ${name}`, user, csrfToken, nav: 'admin-clients', wide: true },
+    html`${pageHeading(`Edit ${name}`, lead)}
+${clientForm({ csrfToken, open: true, refused: form, edited: { clientId, seen } })}
+<p><a class="button" href="/admin/clients">Back to clients</a></p>`,
+  )
+}
 
 export interface ClientSecretPageProps extends AdminPageProps {
   readonly clientId: string

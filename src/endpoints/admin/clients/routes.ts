@@ -3,10 +3,12 @@ import { Hono } from 'hono'
 import type { AppEnv } from '#/web/context.ts'
 import type { AdminOptions } from '../options.ts'
 import {
+  getClientEdit,
   getClients,
   postClient,
   postClientDecision,
   postClientDelete,
+  postClientEdit,
   postClientRevokeAll,
   postClientSecret,
 } from './actions.ts'
@@ -19,6 +21,10 @@ export function clientRoutes(options: AdminOptions): Hono<AppEnv> {
   return new Hono<AppEnv>()
     .get('/admin/clients', requireAdmin, (c) => getClients(c, options))
     .post('/admin/clients', requireAdmin, csrf.require, (c) => postClient(c, options, parseClient))
+    .get('/admin/clients/:id/edit', requireAdmin, (c) => getClientEdit(c, options))
+    .post('/admin/clients/:id', requireAdmin, csrf.require, (c) =>
+      postClientEdit(c, options, parseClient),
+    )
     .post('/admin/clients/:id/approve', requireAdmin, csrf.require, (c) =>
       postClientDecision(c, options, 'approved'),
     )
