@@ -75,12 +75,18 @@ async function enterKnown(tx: Database, person: Person, { origin, now }: By) {
         eq(identities.subject, person.subject),
       ),
     )
-    .for('update')
+    // The user first, as everybody locks them; the identity may be gone by then.
+    .for('update', { of: users })
   if (!known) return undefined
   const { id, user } = known
   // Nobody signs in, so nothing changes.
   if (!user.isActive) return { user, emailTaken: false }
-  await tx.update(identities).set({ lastUsedAt: now }).where(eq(identities.id, id))
+  const used = await tx
+    .update(identities)
+    .set({ lastUsedAt: now })
+    .where(eq(identities.id, id))
+    .returning({ id: identities.id })
+  if (used.length === 0) return undefined
   return syncProfile(tx, { user, profile: person, now }, origin)
 }
 
