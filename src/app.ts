@@ -25,6 +25,7 @@ import { registerRoutes } from '#/endpoints/register/routes.ts'
 import { revokeRoutes } from '#/endpoints/revoke/routes.ts'
 import { tokenRoutes } from '#/endpoints/token/routes.ts'
 import { tokeninfoRoutes } from '#/endpoints/tokeninfo/routes.ts'
+import { upstreamRoutes } from '#/endpoints/upstream/routes.ts'
 import { userinfoRoutes } from '#/endpoints/userinfo/routes.ts'
 import { createDpopNonces } from '#/protocol/dpop-nonces.ts'
 import type { Log } from '#/telemetry/log.ts'
@@ -47,6 +48,7 @@ import { createRateLimits, type RateLimits } from '#/web/rate-limit.ts'
 import { requestTelemetry } from '#/web/request-telemetry.ts'
 import { securityHeaders } from '#/web/security-headers.ts'
 import { sessionPolicy } from '#/web/session-policy.ts'
+import { identityProviders } from './boot/identity-providers.ts'
 import type { Config } from './config.ts'
 
 export interface AppParts {
@@ -129,10 +131,13 @@ function furnish({ config, secrets, db, clients, keys, redis }: AppParts) {
 
 /** What people see. */
 function mountPages(app: Hono<AppEnv>, parts: AppParts, house: House) {
-  const { config, fetchDocument } = parts
+  const { config, fetchDocument, recorder } = parts
   const { limits } = house
   const externalApi = externalApiOf(parts)
-  app.route('/', loginRoutes({ ...house, externalApi, limits: loginLimits(limits, config) }))
+  const providers = identityProviders(config, recorder)
+  const signInLimits = loginLimits(limits, config)
+  app.route('/', loginRoutes({ ...house, externalApi, providers, limits: signInLimits }))
+  app.route('/', upstreamRoutes({ ...house, providers, ...upstreamPolicy(config, limits) }))
   app.route('/', logoutRoutes(house))
   const passwordLimiter = limits.limiter({
     name: 'password',
@@ -213,6 +218,17 @@ const requestRules = (
   pkceRequired: config.PKCE_REQUIRED,
   pushRequired: config.REQUIRE_PUSHED_AUTHORIZATION_REQUESTS,
 })
+
+const upstreamPolicy = (config: Config, limits: RateLimits) => {
+  const limiter = (name: string, endpoint: '/auth/login' | '/auth/callback') =>
+    limits.limiter({ name, endpoint, perMinute: config.OAUTH_LOGIN_RATE_LIMIT })
+  return {
+    secure: config.secure,
+    autoRegister: config.OAUTH_AUTO_REGISTER,
+    loginLimiter: limiter('upstream-login', '/auth/login'),
+    callbackLimiter: limiter('upstream-callback', '/auth/callback'),
+  }
+}
 
 const authorizationPolicy = (config: Config, limits: RateLimits) => ({
   limiter: limits.limiter({

@@ -66,6 +66,18 @@ const headerName = z
     'write the name of a header of your own, such as X-API-Secret',
   )
 
+/** Whoever listens on the way could sign in as anybody, so only this machine is asked in the clear. */
+const isPrivateWay = (text: string) =>
+  URL.canParse(text) &&
+  (new URL(text).protocol === 'https:' || isLoopback(new URL(text).hostname.replace(/[[\]]/g, '')))
+const upstreamUrl = httpUrl.refine(isPrivateWay, 'write an https:// URL')
+/** Kept to the letter: an issuer is compared, not visited. */
+const upstreamIssuer = z
+  .string()
+  .refine((text) => httpUrl.safeParse(text).success && isPrivateWay(text), 'write an https:// URL')
+
+const words = z.string().transform((text) => text.split(/[\s,]+/).filter((word) => word !== ''))
+
 const origins = list.refine(
   (items) =>
     items.length > 0 &&
@@ -152,6 +164,7 @@ const data = inGroup('Data')
 const sessions = inGroup('Sessions and sign-in')
 const tokens = inGroup('Tokens and consent')
 const registration = inGroup('Client registration')
+const upstream = inGroup('Sign-in through other providers')
 const limits = inGroup('Rate limits')
 const metrics = inGroup('Metrics and traces')
 const logs = inGroup('Log and audit')
@@ -463,6 +476,139 @@ export const settings = {
     'What new clients are: `pending` until an administrator approves them, and again when they change; or `active` at once.',
   ),
 
+  GITHUB_URL: upstream(
+    upstreamUrl,
+    'https://github.com',
+    'Where GitHub is; another address for GitHub Enterprise Server.',
+  ),
+  GITHUB_OAUTH_ENABLED: upstream(
+    flag,
+    'true',
+    '`false` switches it off; otherwise it is on once client id and secret are set.',
+  ),
+  GITHUB_CLIENT_ID: upstream(
+    z.string(),
+    undefined,
+    'Client id of this server at GitHub; its redirect URI there is `BASE_URL/auth/callback/github`.',
+  ),
+  GITHUB_CLIENT_SECRET: upstream(z.string(), undefined, 'The secret that goes with it.', {
+    secret: true,
+  }),
+  GITHUB_SCOPES: upstream(words, 'user:email', 'What is asked for there.'),
+  GITHUB_TRUST_EMAIL: upstream(
+    flag,
+    'true',
+    'Link a sign-in to the existing account with the primary e-mail address that GitHub has verified.',
+  ),
+  GITEA_URL: upstream(upstreamUrl, undefined, 'Where your Gitea is.'),
+  GITEA_OAUTH_ENABLED: upstream(
+    flag,
+    'true',
+    '`false` switches it off; otherwise it is on once client id and secret are set.',
+  ),
+  GITEA_CLIENT_ID: upstream(
+    z.string(),
+    undefined,
+    'Client id of this server at Gitea; its redirect URI there is `BASE_URL/auth/callback/gitea`.',
+  ),
+  GITEA_CLIENT_SECRET: upstream(z.string(), undefined, 'The secret that goes with it.', {
+    secret: true,
+  }),
+  GITEA_SCOPES: upstream(words, 'read:user', 'What is asked for there.'),
+  GITEA_TRUST_EMAIL: upstream(
+    flag,
+    'false',
+    'Link a sign-in to the existing account with an e-mail address that it calls verified: whoever runs it can then sign in as everybody here.',
+  ),
+  GITLAB_URL: upstream(
+    upstreamUrl,
+    'https://gitlab.com',
+    'Where GitLab is; another address for your own.',
+  ),
+  GITLAB_OAUTH_ENABLED: upstream(
+    flag,
+    'true',
+    '`false` switches it off; otherwise it is on once client id and secret are set.',
+  ),
+  GITLAB_CLIENT_ID: upstream(
+    z.string(),
+    undefined,
+    'Client id of this server at GitLab; its redirect URI there is `BASE_URL/auth/callback/gitlab`.',
+  ),
+  GITLAB_CLIENT_SECRET: upstream(z.string(), undefined, 'The secret that goes with it.', {
+    secret: true,
+  }),
+  GITLAB_SCOPES: upstream(words, 'read_user', 'What is asked for there.'),
+  GITLAB_TRUST_EMAIL: upstream(
+    flag,
+    'false',
+    'Link a sign-in to the existing account with an e-mail address that it calls verified: whoever runs it can then sign in as everybody here.',
+  ),
+  MICROSOFT_URL: upstream(
+    upstreamUrl,
+    'https://login.microsoftonline.com',
+    'Where Microsoft signs people in; another address for national clouds.',
+  ),
+  MICROSOFT_TENANT_ID: upstream(
+    z.string().regex(/^[\w.-]+$/, 'write the id or the domain of a tenant'),
+    'common',
+    'Whose accounts may sign in: the id of your tenant, or `common`, `organizations` or `consumers` for everybody’s.',
+  ),
+  MICROSOFT_OAUTH_ENABLED: upstream(
+    flag,
+    'true',
+    '`false` switches it off; otherwise it is on once client id and secret are set.',
+  ),
+  MICROSOFT_CLIENT_ID: upstream(
+    z.string(),
+    undefined,
+    'Client id of this server at Microsoft Entra ID; its redirect URI there is `BASE_URL/auth/callback/microsoft`.',
+  ),
+  MICROSOFT_CLIENT_SECRET: upstream(z.string(), undefined, 'The secret that goes with it.', {
+    secret: true,
+  }),
+  MICROSOFT_SCOPES: upstream(words, 'openid profile email', 'What is asked for there.'),
+  MICROSOFT_TRUST_EMAIL: upstream(
+    flag,
+    'false',
+    'Link a sign-in to the existing account with the same e-mail address. Only for a tenant of your own, whose administrators decide which addresses its accounts have.',
+  ),
+  OIDC_ISSUER: upstream(
+    upstreamIssuer,
+    undefined,
+    'Issuer of any OpenID Connect provider, exactly as it writes itself; everything else is discovered.',
+  ),
+  OIDC_NAME: upstream(
+    z.string().max(40, 'write at most 40 characters'),
+    'single sign-on',
+    'What the button calls it: "Continue with …".',
+  ),
+  OIDC_OAUTH_ENABLED: upstream(
+    flag,
+    'true',
+    '`false` switches it off; otherwise it is on once client id and secret are set.',
+  ),
+  OIDC_CLIENT_ID: upstream(
+    z.string(),
+    undefined,
+    'Client id of this server at the OpenID Connect provider; its redirect URI there is `BASE_URL/auth/callback/oidc`.',
+  ),
+  OIDC_CLIENT_SECRET: upstream(z.string(), undefined, 'The secret that goes with it.', {
+    secret: true,
+  }),
+  OIDC_SCOPES: upstream(words, 'openid profile email', 'What is asked for there.'),
+  OIDC_TRUST_EMAIL: upstream(
+    flag,
+    'false',
+    'Link a sign-in to the existing account with an e-mail address that it calls verified: whoever runs it can then sign in as everybody here.',
+  ),
+  OAUTH_AUTO_REGISTER: upstream(
+    flag,
+    'true',
+    'Make an account for whoever signs in through a provider for the first time.',
+  ),
+  OAUTH_TIMEOUT: upstream(positiveDuration, '15s', 'How long one answer of a provider may take.'),
+
   ENABLE_RATE_LIMIT: limits(flag, 'true', 'Limit requests.'),
   LOGIN_RATE_LIMIT: limits(
     rate,
@@ -478,6 +624,11 @@ export const settings = {
     rate,
     '100',
     'Sign-in attempts per minute for one account from all unknown browsers together. A browser that signed in to the account before is not held up by it.',
+  ),
+  OAUTH_LOGIN_RATE_LIMIT: limits(
+    rate,
+    '30',
+    'Visits per minute and address to `/auth/login` and, counted apart, to `/auth/callback`.',
   ),
   AUTHORIZE_RATE_LIMIT: limits(
     rate,
@@ -633,6 +784,12 @@ const renamed: Readonly<Record<string, string>> = {
   EXTRA_CLAIMS_ENABLED: 'remove it: an operator allows it to single clients',
   TOKEN_PROFILE_STANDARD_ACCESS_TTL: 'write JWT_EXPIRATION instead',
   TOKEN_PROFILE_STANDARD_REFRESH_TTL: 'write REFRESH_TOKEN_EXPIRATION instead',
+  GITHUB_REDIRECT_URL: 'remove it: it is BASE_URL/auth/callback/github',
+  GITEA_REDIRECT_URL: 'remove it: it is BASE_URL/auth/callback/gitea',
+  GITLAB_REDIRECT_URL: 'remove it: it is BASE_URL/auth/callback/gitlab',
+  MICROSOFT_REDIRECT_URL: 'remove it: it is BASE_URL/auth/callback/microsoft',
+  OAUTH_INSECURE_SKIP_VERIFY:
+    'remove it: certificates are always checked; NODE_EXTRA_CA_CERTS adds your own authority',
 }
 
 /** Every problem of a configuration, each naming the setting and what to write. */
@@ -660,6 +817,7 @@ export function parseConfig(environment: Readonly<Record<string, string | undefi
     ...crossProblems(values, environment),
     ...tokenProblems(values),
     ...apiProblems(values, environment),
+    ...upstreamProblems(values),
   )
   if (problems.length > 0) throw new ConfigError(problems)
   const v = values as Values
@@ -788,6 +946,35 @@ function apiProblems(
       `HTTP_API_AUTH_SECRET: is required with HTTP_API_AUTH_MODE=${mode}; write a random text of at least 16 characters.`,
     )
   return problems
+}
+
+function upstreamProblems(v: Partial<Values>): string[] {
+  const whole = (['GITHUB', 'GITEA', 'GITLAB', 'MICROSOFT', 'OIDC'] as const).flatMap((name) => {
+    const [id, secret] = [v[`${name}_CLIENT_ID`], v[`${name}_CLIENT_SECRET`]]
+    if (v[`${name}_OAUTH_ENABLED`] === false || (id === undefined) === (secret === undefined))
+      return []
+    return id === undefined
+      ? [`${name}_CLIENT_SECRET: needs ${name}_CLIENT_ID beside it.`]
+      : [`${name}_CLIENT_ID: needs ${name}_CLIENT_SECRET beside it.`]
+  })
+  const needs = (id: unknown, name: 'GITEA_URL' | 'OIDC_ISSUER', of: string) =>
+    id !== undefined && v[name] === undefined ? [`${name}: is required with ${of}.`] : []
+  const everybody = ['common', 'organizations', 'consumers'].includes(
+    v.MICROSOFT_TENANT_ID?.toLowerCase() ?? '',
+  )
+  return [
+    ...whole,
+    ...needs(v.GITEA_OAUTH_ENABLED ? v.GITEA_CLIENT_ID : undefined, 'GITEA_URL', 'GITEA_CLIENT_ID'),
+    ...needs(v.OIDC_OAUTH_ENABLED ? v.OIDC_CLIENT_ID : undefined, 'OIDC_ISSUER', 'OIDC_CLIENT_ID'),
+    ...(v.MICROSOFT_TRUST_EMAIL && everybody
+      ? [
+          'MICROSOFT_TRUST_EMAIL: needs a MICROSOFT_TENANT_ID of your own; in the tenants of others anybody can claim any address.',
+        ]
+      : []),
+    ...(['MICROSOFT_SCOPES', 'OIDC_SCOPES'] as const).flatMap((name) =>
+      v[name]?.includes('openid') === false ? [`${name}: must hold openid.`] : [],
+    ),
+  ]
 }
 
 type LifetimeName = Extract<

@@ -25,7 +25,34 @@ export const userAuthSources = ['local', 'http_api', 'oauth'] as const
 export type UserAuthSource = (typeof userAuthSources)[number]
 
 /** Providers that people can sign in through; `oidc` is any issuer that an operator names. */
-const upstreamProviders = ['github', 'gitea', 'gitlab', 'microsoft', 'oidc'] as const
+export const upstreamProviders = ['github', 'gitea', 'gitlab', 'microsoft', 'oidc'] as const
+export type UpstreamProvider = (typeof upstreamProviders)[number]
+
+/** What a provider is asked for during a sign-in. */
+export const upstreamOperations = ['discovery', 'token', 'profile'] as const
+export type UpstreamOperation = (typeof upstreamOperations)[number]
+
+/** How a browser that comes back from a provider is answered; the first three are sign-ins. */
+export const upstreamResults = [
+  'success',
+  'registered',
+  'linked',
+  'bad_state',
+  'wrong_issuer',
+  'access_denied',
+  'unavailable',
+  'provider_error',
+  'exchange_failed',
+  'invalid_id_token',
+  'profile_failed',
+  'registration_off',
+  'email_missing',
+  'email_taken',
+  'account_inactive',
+  'rate_limited',
+  'error',
+] as const
+export type UpstreamResult = (typeof upstreamResults)[number]
 
 /** Who can vouch for a user besides ourselves. */
 export const identitySources = ['http_api', ...upstreamProviders] as const
@@ -43,6 +70,8 @@ export const loginFailureReasons = [
   'unknown_user',
   'wrong_password',
   'account_inactive',
+  'upstream',
+  'not_admitted',
   'rate_limited',
   'overloaded',
   'unavailable',
@@ -215,6 +244,8 @@ export type PopulationGroup = (typeof populationGroups)[number]
 export const rateLimitedEndpoints = [
   '/login',
   '/account/security/password',
+  '/auth/login',
+  '/auth/callback',
   '/oauth/authorize',
   '/oauth/par',
   '/oauth/token',
@@ -245,8 +276,8 @@ export const sweeperTasks = [
 ] as const
 export type SweeperTask = (typeof sweeperTasks)[number]
 
-/** Signed proofs whose `jti` is accepted once. */
-export type ProofKind = 'client_assertion' | 'dpop' | 'request_object'
+/** What is accepted once: the `jti` of signed proofs, and the state with which somebody went to a provider. */
+export type ProofKind = 'client_assertion' | 'dpop' | 'request_object' | 'upstream_state'
 
 /** What became of a DPoP proof; `nonce_missing` is how a client learns our nonce. */
 export const dpopResults = ['accepted', 'invalid', 'nonce_missing', 'replayed'] as const

@@ -55,6 +55,8 @@ const guards: Readonly<Record<string, Guard>> = {
   'GET /login': 'self',
   'POST /login': 'self',
   'POST /logout': 'self',
+  'GET /auth/login/:provider': 'self',
+  'GET /auth/callback/:provider': 'self',
   'GET /oauth/authorize': 'self',
   'POST /oauth/authorize': 'self',
   'POST /oauth/par': 'self',

@@ -335,6 +335,7 @@ function mountLogin(passwords: ReturnType<typeof createPasswords>) {
         policy,
         passwords,
         clients: { get: async () => undefined, invalidate: () => {} },
+        providers: [],
         sessions: createSessionAccess({ db, cookies, policy }),
         csrf: createCsrf(sealing),
         limits: { pair: undefined, address: undefined, account: undefined },

@@ -20,6 +20,7 @@ const tables = [
   'session_clients',
   'logout_deliveries',
   'device_codes',
+  'identities',
 ] as const
 
 /** Count and digest of each table's rows; when a session was last seen does not belong to its state. */
@@ -70,7 +71,7 @@ export async function observeUnchanged<T>(
 }
 
 /** Rows of a raw query, whichever driver answers it. */
-function rowsOf(result: unknown): Record<string, unknown>[] {
+export function rowsOf(result: unknown): Record<string, unknown>[] {
   const rows = Array.isArray(result) ? result : (result as { rows: unknown[] }).rows
   return rows as Record<string, unknown>[]
 }

@@ -135,6 +135,31 @@ describe('problems', () => {
     expect(problemsOf({ JWT_KEY_PUBLISH_AHEAD: '9m' })).toHaveLength(1)
   })
 
+  it('tell what a provider still lacks', () => {
+    const oidc = { OIDC_CLIENT_ID: 'x', OIDC_CLIENT_SECRET: 'y' }
+    expect(problemsOf({ GITHUB_CLIENT_ID: 'x' })).toEqual([
+      'GITHUB_CLIENT_ID: needs GITHUB_CLIENT_SECRET beside it.',
+    ])
+    expect(problemsOf(oidc)).toEqual(['OIDC_ISSUER: is required with OIDC_CLIENT_ID.'])
+    expect(problemsOf({ ...oidc, OIDC_OAUTH_ENABLED: 'false' })).toEqual([])
+    expect(problemsOf({ GITEA_CLIENT_ID: 'x', GITEA_CLIENT_SECRET: 'y' })).toEqual([
+      'GITEA_URL: is required with GITEA_CLIENT_ID.',
+    ])
+    expect(problemsOf({ OIDC_SCOPES: 'profile' })).toEqual(['OIDC_SCOPES: must hold openid.'])
+  })
+
+  it('refuse to be told who somebody is by a provider that anybody can speak for', () => {
+    for (const url of ['http://id.example.test', 'http://127.0.0.1.example.test', 'ftp://a.test'])
+      expect(problemsOf({ OIDC_ISSUER: url, GITHUB_URL: url })).toHaveLength(2)
+    expect(problemsOf({ OIDC_ISSUER: 'http://[::1]:9/', GITHUB_URL: 'http://localhost' })).toEqual(
+      [],
+    )
+    for (const tenant of ['common', 'Common', 'organizations', 'consumers'])
+      expect(problemsOf({ MICROSOFT_TRUST_EMAIL: 'true', MICROSOFT_TENANT_ID: tenant })).toEqual([
+        expect.stringMatching(/^MICROSOFT_TRUST_EMAIL: needs a MICROSOFT_TENANT_ID of your own/),
+      ])
+  })
+
   const secrets: [string, string][] = [
     ['SESSION_SECRET', 'hunter2-short-secret'],
     ['DATABASE_URL', 'mysql://root:hunter2@db/x'],
@@ -143,6 +168,11 @@ describe('problems', () => {
     ['HTTP_API_AUTH_SECRET', 'hunter2'],
     ['DYNAMIC_CLIENT_REGISTRATION_TOKEN', 'hunter2 is not a bearer token'],
     ['DEFAULT_ADMIN_PASSWORD', 'hunter2'],
+    ['GITHUB_CLIENT_SECRET', 'hunter2'],
+    ['GITEA_CLIENT_SECRET', 'hunter2'],
+    ['GITLAB_CLIENT_SECRET', 'hunter2'],
+    ['MICROSOFT_CLIENT_SECRET', 'hunter2'],
+    ['OIDC_CLIENT_SECRET', 'hunter2'],
   ]
   it.each(secrets)('never repeat a secret: %s', (name, value) => {
     const problems = problemsOf({ [name]: value })

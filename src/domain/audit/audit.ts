@@ -45,6 +45,7 @@ const severities = {
   USER_DELETED: 'warning',
   USER_PASSWORD_CHANGED: 'warning',
   USER_PASSWORD_RESET: 'warning',
+  IDENTITY_LINKED: 'info',
   IDENTITY_UNLINKED: 'warning',
   AUDIT_EXPORTED: 'warning',
 } as const

@@ -55,6 +55,7 @@ export function verifyCredentials(
 export interface NewUser {
   readonly username: string
   readonly email: string
+  readonly emailVerified?: boolean
   readonly fullName?: string
   readonly role?: User['role']
   readonly passwordHash: string | null

@@ -12,6 +12,10 @@ export interface LoginPageProps {
   readonly rememberMeEnabled: boolean
   readonly error?: string
   readonly notice?: string
+  /** Who else can say who somebody is. */
+  readonly providers: readonly { readonly source: string; readonly title: string }[]
+  /** Whether those sign-ins are to last. */
+  readonly remember: boolean
   /** The client that sent the person here, if any. */
   readonly client?: ClientFace
 }
@@ -37,13 +41,38 @@ ${client?.logoUri !== undefined && clientTile(client)}
 ${notice(props.notice)}
 ${problem(props.error, 'login-error')}
 ${form}
+${props.providers.length > 0 && otherWays(props)}
 ${client && clientTerms(client)}
 </section>
 <p class="alone-note">Before you type your password, check that the address bar shows the site you expect.</p>`,
   )
 }
 
-function credentials({ redirect, username = '', error, rememberMeEnabled }: LoginPageProps): Html {
+/** Links, not a form: a form's CSP would have to allow every address that a provider may lead on to. */
+function otherWays({ providers, redirect, remember, rememberMeEnabled }: LoginPageProps): Html {
+  const query = (lasting: boolean) =>
+    new URLSearchParams({ redirect, ...(lasting && { remember_me: '1' }) })
+  const links = providers.map(
+    ({ source, title }) =>
+      html`<li><a class="button button-block" href="/auth/login/${source}?${query(remember)}">Continue with ${title}</a></li>`,
+  )
+  const lasting = remember
+    ? html`You will stay signed in on this device. <a href="/login?${query(false)}">Rather not</a>`
+    : html`<a href="/login?${query(true)}">Stay signed in on this device</a>`
+  return html`<section class="stack" aria-labelledby="other-ways">
+<h2 id="other-ways" class="hint">Or sign in without a password</h2>
+<ul class="stack">${links}</ul>
+${rememberMeEnabled && html`<p class="hint">${lasting}</p>`}
+</section>`
+}
+
+function credentials({
+  redirect,
+  username = '',
+  error,
+  rememberMeEnabled,
+  remember: lasting,
+}: LoginPageProps): Html {
   const invalidBecause = error ? 'login-error' : undefined
   const name = textField({
     name: 'username',
@@ -67,6 +96,7 @@ function credentials({ redirect, username = '', error, rememberMeEnabled }: Logi
     value: '1',
     label: 'Keep me signed in on this device',
     detail: 'Leave this off on a device that others use.',
+    checked: lasting,
   })
   return html`<input type="hidden" name="redirect" value="${redirect}">
 ${name}

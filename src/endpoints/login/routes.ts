@@ -21,7 +21,7 @@ import { safePath } from '#/web/safe-path.ts'
 import { type SignInOptions, signIn } from '#/web/sign-in.ts'
 import { type Checked, checkCredentials } from './check.ts'
 import { enforceLoginLimits, type LoginLimits } from './limits.ts'
-import { renderLoginPage } from './pages.ts'
+import { type LoginPageProps, renderLoginPage } from './pages.ts'
 
 export interface LoginOptions extends SignInOptions {
   readonly passwords: Passwords
@@ -32,6 +32,7 @@ export interface LoginOptions extends SignInOptions {
   readonly csrf: Csrf
   readonly limits: LoginLimits
   readonly knownBrowsers: KnownBrowsers
+  readonly providers: LoginPageProps['providers']
 }
 
 const startPage = '/account/devices'
@@ -188,6 +189,8 @@ async function loginPage(c: AppContext, options: LoginOptions, page: Page) {
     await renderLoginPage({
       csrfToken: options.csrf.token(c),
       rememberMeEnabled,
+      providers: options.providers,
+      remember: rememberMeEnabled && c.req.query('remember_me') === '1',
       ...destination,
       ...page,
     }),

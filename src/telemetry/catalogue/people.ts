@@ -10,6 +10,9 @@ import {
   logoutDeliveryResults,
   outcomes,
   sessionEndReasons,
+  upstreamOperations,
+  upstreamProviders,
+  upstreamResults,
 } from '#/protocol/vocabulary.ts'
 import { deliveryBuckets, requestBuckets, sessionBuckets } from '../buckets.ts'
 import { counter, gauge, histogram } from '../series.ts'
@@ -50,6 +53,17 @@ export const signIns = {
   externalApiRetries: counter('auth.external_api.retries', {
     unit: '{request}',
     description: 'Requests to the API that checks passwords that were made once more.',
+  }),
+  upstreamCallbacks: counter('auth.oauth.callback', {
+    unit: '{callback}',
+    description: 'Browsers that came back from an identity provider, by how they were answered.',
+    labels: { provider: upstreamProviders, result: upstreamResults },
+  }),
+  upstreamDuration: histogram('authgate.upstream.request.duration', {
+    unit: 's',
+    description: 'Time an identity provider took to answer, or to fail to.',
+    labels: { provider: upstreamProviders, operation: upstreamOperations },
+    buckets: requestBuckets,
   }),
   authLogout: counter('auth.logout', {
     unit: '{logout}',

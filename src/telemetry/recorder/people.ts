@@ -10,6 +10,9 @@ import type {
   LogoutDeliveryResult,
   Outcome,
   SessionEndReason,
+  UpstreamOperation,
+  UpstreamProvider,
+  UpstreamResult,
 } from '#/protocol/vocabulary.ts'
 import { catalogue } from '../catalogue.ts'
 import { createCounter, createHistogram, type Instruments } from '../instruments.ts'
@@ -29,6 +32,8 @@ export function signIns(instruments: Instruments) {
   const logins = createCounter(instruments, catalogue.authLogin)
   const durations = createHistogram(instruments, catalogue.authLoginDuration)
   const failures = createCounter(instruments, catalogue.loginFailures)
+  const callbacks = createCounter(instruments, catalogue.upstreamCallbacks)
+  const upstream = createHistogram(instruments, catalogue.upstreamDuration)
   return {
     /** Credentials were checked. */
     loginAttempted({ method, source, result, seconds, reason }: LoginAttempt): void {
@@ -40,6 +45,18 @@ export function signIns(instruments: Instruments) {
     /** A sign-in was refused before its credentials were checked. */
     loginRefused(reason: LoginFailureReason): void {
       failures({ reason })
+    },
+    /** A browser that came back from a provider was answered. */
+    upstreamCallback(provider: UpstreamProvider, result: UpstreamResult): void {
+      callbacks({ provider, result })
+    },
+    /** A provider was asked for something, and answered or failed. */
+    upstreamRequested(
+      provider: UpstreamProvider,
+      operation: UpstreamOperation,
+      seconds: number,
+    ): void {
+      upstream({ provider, operation }, seconds)
     },
   }
 }

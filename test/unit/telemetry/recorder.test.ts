@@ -62,6 +62,16 @@ const events: [string, (recorder: Recorder) => void, Record<string, number>][] =
     },
   ],
   [
+    'somebody who came back from a provider',
+    (r) => r.upstreamCallback('gitlab', 'registered'),
+    { 'auth_oauth_callback_total{provider="gitlab",result="registered"}': 1 },
+  ],
+  [
+    'an answer of a provider',
+    (r) => r.upstreamRequested('oidc', 'token', 0.1),
+    { 'authgate_upstream_request_duration_seconds_count{operation="token",provider="oidc"}': 1 },
+  ],
+  [
     'a failed sign-in',
     (r) =>
       r.loginAttempted({
@@ -425,6 +435,8 @@ function hostile(recorder: Recorder, value: string) {
   })
   call['loginRefused']?.(value)
   call['externalApiAsked']?.(value, 1)
+  call['upstreamCallback']?.(value, value)
+  call['upstreamRequested']?.(value, value, 1)
   call['sessionEnded']?.(value, 1)
   call['consentGranted']?.(value)
   call['consentRevoked']?.(value)

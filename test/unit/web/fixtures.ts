@@ -61,6 +61,8 @@ export const loginProps = (text: string): LoginPageProps => ({
   redirect: text,
   username: text,
   rememberMeEnabled: true,
+  providers: [{ source: 'oidc', title: text }],
+  remember: true,
   error: text,
   notice: text,
   client: faceOf(text),
@@ -253,7 +255,15 @@ export const pages: Readonly<Record<string, (text: string) => Promise<string>>> 
 /** The same pages where there is nothing to show, or nothing to do. */
 export const sparePages: Readonly<Record<string, () => Promise<string>>> = {
   'bare login': async () =>
-    String(await renderLoginPage({ csrfToken, redirect: '/', rememberMeEnabled: false })),
+    String(
+      await renderLoginPage({
+        csrfToken,
+        redirect: '/',
+        rememberMeEnabled: false,
+        providers: [],
+        remember: false,
+      }),
+    ),
   'device code filled in': async () =>
     String(await renderCodePage({ ...codeProps('BCDF-GHJK'), prefilled: true, refused: false })),
   'nothing to answer': async () => String(await renderTooLatePage()),

@@ -1,0 +1,176 @@
+/** Whom a provider's word lets in: known identities, accounts it may speak for, and newcomers. */
+import { and, eq, sql } from 'drizzle-orm'
+import type { Database } from '#/database/client.ts'
+import { isUniqueViolation } from '#/database/errors.ts'
+import { identities } from '#/database/schema/identities.ts'
+import { users } from '#/database/schema/users.ts'
+import { type AuditOrigin, writeAudit } from '#/domain/audit/audit.ts'
+import type { Profile } from '#/domain/identity-providers/provider.ts'
+import { createUser, isUsername, type User } from '#/domain/users/users.ts'
+import { randomSecret } from '#/protocol/secrets.ts'
+import type { UpstreamProvider } from '#/protocol/vocabulary.ts'
+import { span } from '#/telemetry/tracing.ts'
+
+export interface Arrival {
+  readonly source: UpstreamProvider
+  readonly profile: Profile
+  /** Whether its verified addresses open accounts. */
+  readonly trustEmail: boolean
+  readonly autoRegister: boolean
+  readonly origin: AuditOrigin
+  readonly now: Date
+}
+
+export type Admission =
+  | { readonly result: 'success' | 'linked' | 'registered'; readonly user: User }
+  | {
+      readonly result: 'account_inactive' | 'registration_off' | 'email_missing' | 'email_taken'
+      readonly user?: User
+    }
+
+/** Each round reads afresh what those before it lost against. */
+const mostRounds = 5
+
+/** Finds, links or makes the account. Of any number of parallel arrivals, one makes it and the others find it. */
+export function admit(db: Database, arrival: Arrival): Promise<Admission> {
+  return span('identities.admit', async () => {
+    for (let round = 0; round < mostRounds; round++) {
+      const admission = await attempt(db, arrival)
+      if (admission) return admission
+    }
+    throw new Error('others were faster each time')
+  })
+}
+
+/** Undefined when somebody else was faster. */
+async function attempt(db: Database, arrival: Arrival): Promise<Admission | undefined> {
+  try {
+    return await db.transaction(
+      async (tx) =>
+        (await enter(tx, arrival)) ?? (await linkByEmail(tx, arrival)) ?? register(tx, arrival),
+    )
+  } catch (error) {
+    if (isUniqueViolation(error)) return undefined
+    throw error
+  }
+}
+
+async function enter(
+  tx: Database,
+  { source, profile, now }: Arrival,
+): Promise<Admission | undefined> {
+  const [known] = await tx
+    .update(identities)
+    .set({ lastUsedAt: now, label: labelOf(profile) })
+    .where(
+      and(
+        eq(identities.source, source),
+        eq(identities.issuer, profile.issuer),
+        eq(identities.subject, profile.subject),
+      ),
+    )
+    .returning()
+  if (!known) return undefined
+  const [user] = await tx.select().from(users).where(eq(users.id, known.userId))
+  if (!user) return undefined
+  return { result: user.isActive ? 'success' : 'account_inactive', user }
+}
+
+const findByEmail = async (tx: Database, email: string) =>
+  (
+    await tx
+      .select()
+      .from(users)
+      .where(sql`lower(${users.email}) = ${email.toLowerCase()}`)
+      .for('share')
+  )[0]
+
+async function linkByEmail(tx: Database, arrival: Arrival): Promise<Admission | undefined> {
+  const { email, emailVerified } = arrival.profile
+  if (email === undefined || !emailVerified || !arrival.trustEmail) return undefined
+  const user = await findByEmail(tx, email)
+  if (!user || !mayBeLinked(user)) return undefined
+  if (!user.isActive) return { result: 'account_inactive', user }
+  await link(tx, user, arrival)
+  return { result: 'linked', user }
+}
+
+/**
+ * An account that somebody made here with an address that nobody verified may have been laid out for its owner to walk
+ * into, and what an administrator may do is worth more than any provider's word.
+ */
+const mayBeLinked = ({ role, authSource, emailVerified }: User) =>
+  role !== 'admin' && (authSource !== 'oauth' || emailVerified)
+
+async function register(tx: Database, arrival: Arrival): Promise<Admission | undefined> {
+  const { profile, autoRegister, origin, now } = arrival
+  const { email } = profile
+  if (!autoRegister) return { result: 'registration_off' }
+  if (email === undefined || !isAddress(email)) return { result: 'email_missing' }
+  // Whoever took it since the first look may be the same person, who came back twice.
+  if (await findByEmail(tx, email)) return (await enter(tx, arrival)) ?? { result: 'email_taken' }
+  const user = await createUser(
+    tx,
+    {
+      username: await freeUsername(tx, profile),
+      email,
+      emailVerified: profile.emailVerified && arrival.trustEmail,
+      fullName: plain(profile.fullName),
+      passwordHash: null,
+      authSource: 'oauth',
+      now,
+    },
+    { origin },
+  )
+  if (!user) return undefined
+  await link(tx, user, arrival)
+  return { result: 'registered', user }
+}
+
+async function link(tx: Database, user: User, { source, profile, origin, now }: Arrival) {
+  await tx.insert(identities).values({
+    userId: user.id,
+    source,
+    issuer: profile.issuer,
+    subject: profile.subject,
+    label: labelOf(profile),
+    createdAt: now,
+    lastUsedAt: now,
+  })
+  await writeAudit(tx, origin, {
+    type: 'IDENTITY_LINKED',
+    at: now,
+    actor: user,
+    resource: { type: 'user', id: user.id },
+    details: { source },
+  })
+}
+
+/** Without what turns text around or breaks lines; of a length that pages can show. */
+const plain = (text: string) =>
+  text
+    .replaceAll(/[\p{Cc}\p{Cf}]/gu, '')
+    .trim()
+    .slice(0, 100)
+
+const labelOf = ({ username, email, subject }: Profile) =>
+  plain(username) || plain(email ?? '') || plain(subject)
+
+const isAddress = (text: string) =>
+  text.length <= 254 && /^[^\s@\p{Cc}]+@[^\s@\p{Cc}]+$/u.test(text)
+
+/** Their name there, as far as it can be one here and nobody has it. */
+async function freeUsername(tx: Database, { username }: Profile): Promise<string> {
+  const wanted = username
+    .toLowerCase()
+    .replaceAll(/[^a-z0-9_.@+-]+/g, '-')
+    .replace(/^[^a-z0-9]+/, '')
+    .slice(0, 48)
+  const name = isUsername(wanted) ? wanted : 'user'
+  const taken = await tx.select({ id: users.id }).from(users).where(eq(users.username, name))
+  const suffix = randomSecret()
+    .toLowerCase()
+    .replaceAll(/[^a-z0-9]/g, '')
+    .slice(0, 6)
+  return taken.length > 0 ? `${name}-${suffix}` : name
+}

@@ -1,0 +1,50 @@
+/** GitHub and GitHub Enterprise Server. */
+import { z } from 'zod'
+import {
+  createProvider,
+  knownServer,
+  type Provider,
+  type ProviderSettings,
+  readJson,
+  withoutOpenid,
+} from './provider.ts'
+
+const account = z.object({ id: z.number().int(), login: z.string(), name: z.string().nullish() })
+const addresses = z.array(
+  z.object({ email: z.string(), primary: z.boolean(), verified: z.boolean() }),
+)
+
+/** `url` without a slash at its end. */
+export function github(url: string, settings: ProviderSettings): Provider {
+  const api = url === 'https://github.com' ? 'https://api.github.com' : `${url}/api/v3`
+  return createProvider(
+    {
+      source: 'github',
+      title: 'GitHub',
+      openid: false,
+      connect: (s) =>
+        knownServer(
+          {
+            issuer: `${url}/login/oauth`,
+            authorization_endpoint: `${url}/login/oauth/authorize`,
+            token_endpoint: `${url}/login/oauth/access_token`,
+          },
+          s,
+        ),
+      async readProfile(config, tokens) {
+        const user = account.parse(await readJson(config, tokens, `${api}/user`))
+        const all = addresses.parse(await readJson(config, tokens, `${api}/user/emails`))
+        const email = all.find(({ primary }) => primary)
+        return {
+          issuer: url,
+          subject: String(user.id),
+          username: user.login,
+          email: email?.email,
+          emailVerified: email?.verified === true,
+          fullName: user.name ?? '',
+        }
+      },
+    },
+    withoutOpenid(settings),
+  )
+}

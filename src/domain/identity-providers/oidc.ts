@@ -1,0 +1,73 @@
+/** Any OpenID Connect issuer, discovered (OIDC Discovery §4), and what Microsoft shares with it. */
+import {
+  ClientSecretPost,
+  type Configuration,
+  discovery,
+  enableNonRepudiationChecks,
+  fetchUserInfo,
+} from 'openid-client'
+import { z } from 'zod'
+import {
+  createProvider,
+  extensionsFor,
+  type Kind,
+  type Provider,
+  type ProviderSettings,
+  UpstreamError,
+} from './provider.ts'
+
+/** What is discovered is believed for so long. */
+const hourMs = 60 * 60 * 1000
+
+/** Finds out about an issuer once an hour; a failure is not kept. */
+export function discovered(issuer: string): Kind['connect'] {
+  let known: { readonly config: Promise<Configuration>; readonly until: number } | undefined
+  return ({ clientId, clientSecret, timeoutMs }) => {
+    if (known && known.until > Date.now()) return known.config
+    const config = discovery(new URL(issuer), clientId, undefined, ClientSecretPost(clientSecret), {
+      timeout: timeoutMs / 1000,
+      // OIDC Core §3.1.3.7: signatures are checked although TLS would do.
+      execute: [enableNonRepudiationChecks, ...extensionsFor(issuer)],
+    })
+    known = { config, until: Date.now() + hourMs }
+    config.catch(() => {
+      known = undefined
+    })
+    return config
+  }
+}
+
+const claimsOf = z.object({
+  email: z.string().optional(),
+  email_verified: z.boolean().optional(),
+  name: z.string().optional(),
+  preferred_username: z.string().optional(),
+})
+
+/** The claims of the ID token, and where it leaves out who it is about, those of the userinfo endpoint. */
+export const readClaims: Kind['readProfile'] = async (config, tokens) => {
+  const idToken = tokens.claims()
+  if (!idToken) throw new UpstreamError('invalid_id_token', 'there is no ID token')
+  const { iss, sub } = idToken
+  const ask = idToken['email'] === undefined && config.serverMetadata().userinfo_endpoint
+  const more = ask ? await fetchUserInfo(config, tokens.access_token, sub) : {}
+  const claims = claimsOf.parse({ ...idToken, ...more })
+  return {
+    issuer: iss,
+    subject: sub,
+    username: claims.preferred_username ?? claims.email?.split('@')[0] ?? '',
+    email: claims.email,
+    emailVerified: claims.email_verified === true,
+    fullName: claims.name ?? '',
+  }
+}
+
+/** `issuer` to the letter; `title` is what the button calls it. */
+export const oidc = (
+  { issuer, title }: { issuer: string; title: string },
+  settings: ProviderSettings,
+): Provider =>
+  createProvider(
+    { source: 'oidc', title, openid: true, connect: discovered(issuer), readProfile: readClaims },
+    settings,
+  )

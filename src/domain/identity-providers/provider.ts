@@ -1,0 +1,236 @@
+/**
+ * Identity providers: who else can vouch for people. What differs from one to the next is a small file each; what must
+ * be the same is here: PKCE (RFC 7636), the issuer of the answer (RFC 9207), times, and what counts as which failure.
+ * Tokens of a provider are used for one question and forgotten.
+ */
+import {
+  AuthorizationResponseError,
+  allowInsecureRequests,
+  authorizationCodeGrant,
+  buildAuthorizationUrl,
+  ClientSecretPost,
+  Configuration,
+  calculatePKCECodeChallenge,
+  fetchProtectedResource,
+  type ServerMetadata,
+} from 'openid-client'
+import type { UpstreamOperation, UpstreamProvider, UpstreamResult } from '#/protocol/vocabulary.ts'
+import { span } from '#/telemetry/tracing.ts'
+
+/** What a provider says about somebody; all of it is a claim of theirs. */
+export interface Profile {
+  readonly issuer: string
+  readonly subject: string
+  readonly username: string
+  readonly email: string | undefined
+  readonly emailVerified: boolean
+  readonly fullName: string
+}
+
+/** What one sign-in is bound to. */
+interface Checks {
+  readonly state: string
+  readonly verifier: string
+  readonly nonce: string
+}
+
+export interface ProviderSettings {
+  readonly clientId: string
+  readonly clientSecret: string
+  readonly scopes: readonly string[]
+  readonly redirectUri: string
+  readonly timeoutMs: number
+  /** Whether an address that it calls verified opens the account with that address. */
+  readonly trustEmail: boolean
+  readonly onRequest: (
+    provider: UpstreamProvider,
+    operation: UpstreamOperation,
+    seconds: number,
+  ) => void
+}
+
+export interface Provider {
+  readonly source: UpstreamProvider
+  readonly title: string
+  readonly trustEmail: boolean
+  /** Where to send the browser. Throws an `UpstreamError` when the provider cannot be found. */
+  begin(checks: Checks): Promise<URL>
+  /** Who came back. Throws an `UpstreamError`. */
+  finish(answer: URLSearchParams, checks: Checks): Promise<Profile>
+}
+
+type Tokens = Awaited<ReturnType<typeof authorizationCodeGrant>>
+
+/** What makes a provider different from others. */
+export interface Kind {
+  readonly source: UpstreamProvider
+  readonly title: string
+  /** Whether it signs ID tokens for us (OIDC Core §2). */
+  readonly openid: boolean
+  connect(settings: ProviderSettings): Promise<Configuration> | Configuration
+  readProfile(config: Configuration, tokens: Tokens): Promise<Profile>
+}
+
+type Failure = Exclude<
+  UpstreamResult,
+  'success' | 'registered' | 'linked' | 'rate_limited' | 'error'
+>
+
+/** Why nobody came back; the message is for the log. */
+export class UpstreamError extends Error {
+  override readonly name = 'UpstreamError'
+  readonly result: Failure
+
+  constructor(result: Failure, message: string, options: { cause?: unknown } = {}) {
+    super(message, options)
+    this.result = result
+  }
+}
+
+/** Makes a provider of what is particular to it and what the operator says. */
+export function createProvider(kind: Kind, settings: ProviderSettings): Provider {
+  const { source, title, openid } = kind
+  const { trustEmail, redirectUri, scopes } = settings
+  const config = () =>
+    ask(kind, settings, { operation: 'discovery', failure: 'unavailable' }, () =>
+      kind.connect(settings),
+    )
+  return {
+    source,
+    title,
+    trustEmail,
+    async begin({ state, verifier, nonce }) {
+      return buildAuthorizationUrl(await config(), {
+        redirect_uri: redirectUri,
+        scope: scopes.join(' '),
+        state,
+        code_challenge: await calculatePKCECodeChallenge(verifier),
+        code_challenge_method: 'S256',
+        ...(openid && { nonce }),
+      })
+    },
+    async finish(answer, { state, verifier, nonce }) {
+      const connected = await config()
+      requireIssuer(connected, answer)
+      const tokens = await ask(
+        kind,
+        settings,
+        { operation: 'token', failure: 'exchange_failed' },
+        () =>
+          authorizationCodeGrant(connected, new URL(`${redirectUri}?${answer}`), {
+            expectedState: state,
+            pkceCodeVerifier: verifier,
+            ...(openid && { expectedNonce: nonce, idTokenExpected: true }),
+          }),
+      )
+      return ask(kind, settings, { operation: 'profile', failure: 'profile_failed' }, () =>
+        kind.readProfile(connected, tokens),
+      )
+    },
+  }
+}
+
+/** RFC 9207 §2.4: an answer that another server gave is none; those that leave tenants open are judged by the ID token. */
+function requireIssuer(config: Configuration, answer: URLSearchParams) {
+  const { issuer, authorization_response_iss_parameter_supported: promised } =
+    config.serverMetadata()
+  const said = answer.get('iss')
+  if (issuer.includes('{')) return
+  if (said === null ? promised === true : said !== issuer)
+    throw new UpstreamError('wrong_issuer', 'the answer names another issuer')
+}
+
+interface Question {
+  readonly operation: UpstreamOperation
+  /** What it is called when it fails for no better reason. */
+  readonly failure: Failure
+}
+
+async function ask<T>(
+  { source }: Kind,
+  { onRequest }: ProviderSettings,
+  { operation, failure }: Question,
+  question: () => Promise<T> | T,
+): Promise<T> {
+  const start = performance.now()
+  try {
+    return await span(`upstream.${operation}`, async () => question())
+  } catch (error) {
+    throw asUpstreamError(error, failure)
+  } finally {
+    onRequest(source, operation, (performance.now() - start) / 1000)
+  }
+}
+
+function asUpstreamError(error: unknown, otherwise: Failure): UpstreamError {
+  if (error instanceof UpstreamError) return error
+  if (error instanceof AuthorizationResponseError) {
+    const denied = error.error === 'access_denied'
+    const busy = ['temporarily_unavailable', 'server_error'].includes(error.error)
+    return new UpstreamError(
+      denied ? 'access_denied' : busy ? 'unavailable' : 'provider_error',
+      'the provider answered with an error',
+    )
+  }
+  const code = error instanceof Error && 'code' in error ? String(error.code) : ''
+  if (otherwise === 'exchange_failed' && isAboutIdToken(error, code))
+    return new UpstreamError('invalid_id_token', `the ID token does not hold (${code})`)
+  // Causes may hold what the provider sent, tokens included: only our library's word for it goes on.
+  return new UpstreamError(otherwise, `the provider did not answer as it should (${code})`)
+}
+
+/** A bad signature has no code of its own, only words. */
+const isAboutIdToken = (error: unknown, code: string) =>
+  aboutIdTokens.has(code) ||
+  (error instanceof Error &&
+    error.cause instanceof Error &&
+    /JWT|ID Token|id_token/.test(error.cause.message))
+
+/** Codes of the library for what can be wrong with a JWT. */
+const aboutIdTokens = new Set([
+  'OAUTH_JWT_CLAIM_COMPARISON_FAILED',
+  'OAUTH_JWT_TIMESTAMP_CHECK_FAILED',
+  'OAUTH_KEY_SELECTION_FAILED',
+])
+
+/** What a provider without discovery is known to have. */
+export function knownServer(metadata: ServerMetadata, settings: ProviderSettings): Configuration {
+  const config = new Configuration(
+    metadata,
+    settings.clientId,
+    undefined,
+    ClientSecretPost(settings.clientSecret),
+  )
+  config.timeout = settings.timeoutMs / 1000
+  for (const extension of extensionsFor(metadata.issuer)) extension(config)
+  return config
+}
+
+/** This machine is asked in the clear, nobody else. */
+export const extensionsFor = (url: string): ((config: Configuration) => void)[] =>
+  url.startsWith('http:') ? [allowInsecureRequests] : []
+
+/** A JSON document of the provider's own API. */
+export async function readJson(
+  config: Configuration,
+  tokens: Tokens,
+  url: string,
+): Promise<unknown> {
+  const response = await fetchProtectedResource(
+    config,
+    tokens.access_token,
+    new URL(url),
+    'GET',
+    undefined,
+    new Headers({ accept: 'application/json' }),
+  )
+  if (!response.ok)
+    throw new UpstreamError('profile_failed', `the provider said ${response.status}`)
+  return response.json()
+}
+
+/** Plain OAuth providers are asked by their API alone, so that there is one way to know who somebody is. */
+export const withoutOpenid = (settings: ProviderSettings): ProviderSettings => ({
+  ...settings,
+  scopes: settings.scopes.filter((scope) => scope !== 'openid'),
+})

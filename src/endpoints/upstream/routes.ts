@@ -1,0 +1,34 @@
+/**
+ * Signing in through an identity provider: /auth/login/:provider sends the browser there, /auth/callback/:provider
+ * takes it back. The answer counts for the browser that left, once (RFC 9700 §2.1, §4.4 and §4.7).
+ */
+import { Hono } from 'hono'
+import type { Provider } from '#/domain/identity-providers/provider.ts'
+import type { AppEnv } from '#/web/context.ts'
+import type { SessionAccess } from '#/web/current-user.ts'
+import type { Limiter } from '#/web/rate-limit.ts'
+import type { SignInOptions } from '#/web/sign-in.ts'
+import { getLogin } from './begin.ts'
+import { getCallback } from './callback.ts'
+import { createPendingSignIns, type PendingSignIns } from './pending.ts'
+
+export interface UpstreamRoutesOptions extends SignInOptions {
+  readonly providers: readonly Provider[]
+  readonly sessions: SessionAccess
+  readonly secrets: readonly string[]
+  readonly secure: boolean
+  readonly autoRegister: boolean
+  readonly loginLimiter: Limiter | undefined
+  readonly callbackLimiter: Limiter | undefined
+}
+
+export interface UpstreamOptions extends UpstreamRoutesOptions {
+  readonly pending: PendingSignIns
+}
+
+export function upstreamRoutes(given: UpstreamRoutesOptions): Hono<AppEnv> {
+  const options = { ...given, pending: createPendingSignIns(given) }
+  return new Hono<AppEnv>()
+    .get('/auth/login/:provider', (c) => getLogin(c, options))
+    .get('/auth/callback/:provider', (c) => getCallback(c, options))
+}

@@ -1,0 +1,436 @@
+/** Signing in through identity providers: real HTTP to a provider that this file starts. */
+import { eq, sql } from 'drizzle-orm'
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { identities } from '#/database/schema/identities.ts'
+import { sessions } from '#/database/schema/sessions.ts'
+import { users } from '#/database/schema/users.ts'
+import { startTestApp, type TestApp } from '../support/app.ts'
+import { type Browser, openBrowser } from '../support/browser.ts'
+import {
+  type IdentityProvider,
+  type Person,
+  startIdentityProvider,
+} from '../support/identity-provider.ts'
+import { addAdmin, addUser } from '../support/people.ts'
+import { countAudit, observe, observeUnchanged, rowsOf, stateOf } from './refusals.ts'
+
+let upstream: IdentityProvider
+let app: TestApp
+beforeAll(async () => {
+  upstream = await startIdentityProvider()
+  app = await startTestApp({ settings: upstream.settings })
+})
+afterAll(async () => {
+  await app.close()
+  await upstream.close()
+})
+afterEach(() => upstream.misbehave({}))
+
+const sources = ['github', 'gitea', 'gitlab', 'microsoft', 'oidc'] as const
+let latest = 1000
+
+function newPerson(more: Partial<Person> = {}): Person {
+  latest += 1
+  const username = `up-${crypto.randomUUID().slice(0, 8)}`
+  return { id: latest, username, email: `${username}@up.example.test`, verified: true, ...more }
+}
+
+/** Leaves for the provider; answers where to. */
+async function leave(browser: Browser, source: string, query = '', from = app) {
+  const response = await openBrowser(from, { cookies: browser.cookies }).get(
+    `/auth/login/${source}${query}`,
+  )
+  expect(response.status).toBe(303)
+  return response.headers.get('location') ?? ''
+}
+
+const comeBack = (browser: Browser, source: string, answer: URLSearchParams) =>
+  browser.get(`/auth/callback/${source}?${answer}`)
+
+async function signInAs(person: Person, source: string, browser = openBrowser(app)) {
+  return comeBack(browser, source, upstream.approve(await leave(browser, source), person))
+}
+
+const userByEmail = async (email: string | undefined, from = app) =>
+  (
+    await from.database.db
+      .select()
+      .from(users)
+      .where(eq(users.email, email ?? ''))
+  )[0]
+
+const welcome = (source: string, result: string) => ({
+  'auth_attempts_total{method="oauth",result="success"}': 1,
+  [`auth_login_total{auth_source="${source}",result="success"}`]: 1,
+  [`auth_oauth_callback_total{provider="${source}",result="${result}"}`]: 1,
+  sessions_active: 1,
+  sessions_created_total: 1,
+})
+
+const refusal = (source: string, result: string, reason = 'upstream') => ({
+  'auth_attempts_total{method="oauth",result="failure"}': 1,
+  [`auth_login_total{auth_source="${source}",result="failure"}`]: 1,
+  [`auth_oauth_callback_total{provider="${source}",result="${result}"}`]: 1,
+  [`authgate_login_failures_total{reason="${reason}"}`]: 1,
+})
+
+/** A step that may use up its state, and change nothing else. */
+async function expectRefused(
+  step: () => Promise<Response>,
+  { status, moved: expected, from = app }: { status: number; moved: object; from?: TestApp },
+) {
+  const rows = async () => ({ ...(await stateOf(from)), used_proofs: '' })
+  const before = await rows()
+  const { result, moved } = await observe(from, step)
+  const text = await result.text()
+  expect([result.status, moved]).toEqual([status, expected])
+  expect(await rows()).toEqual(before)
+  expect(text).toContain('href="/login')
+  return text
+}
+
+describe.each(sources)('signing in through %s', (source) => {
+  it('makes an account the first time and finds it the second', async () => {
+    const person = newPerson()
+    const first = await observe(app, () => signInAs(person, source))
+    expect(first.result.headers.get('location')).toBe('/account/devices')
+    const { users_total: _users, ...rest } = first.moved
+    expect(rest).toMatchObject(welcome(source, 'registered'))
+    const user = await userByEmail(person.email)
+    expect(user).toMatchObject({
+      username: person.username,
+      authSource: 'oauth',
+      role: 'user',
+      passwordHash: null,
+      emailVerified: source === 'github',
+    })
+    const browser = openBrowser(app)
+    const second = await observe(app, () => signInAs(person, source, browser))
+    expect(second.moved).toEqual(welcome(source, 'success'))
+    expect((await browser.get('/account/devices')).status).toBe(200)
+    const links = await app.database.db
+      .select()
+      .from(identities)
+      .where(eq(identities.userId, user?.id ?? ''))
+    expect(links).toMatchObject([{ source, subject: String(person.id), label: person.username }])
+    const started = await app.database.db
+      .select()
+      .from(sessions)
+      .where(eq(sessions.userId, user?.id ?? ''))
+    expect(started.map(({ loginSource }) => loginSource)).toEqual([source, source])
+  })
+
+  it('makes one account, whoever comes back at the same moment', async () => {
+    const person = newPerson()
+    const answers = await Promise.all(Array.from({ length: 6 }, () => signInAs(person, source)))
+    expect(answers.map(({ status }) => status)).toEqual(answers.map(() => 303))
+    const all = await app.database.db.select().from(users)
+    expect(all.filter(({ email }) => email === person.email)).toHaveLength(1)
+    const links = await app.database.db.select().from(identities)
+    expect(
+      links.filter((link) => link.source === source && link.subject === String(person.id)),
+    ).toHaveLength(1)
+  })
+
+  it('takes an answer once: its replay is refused, also of many at the same moment', async () => {
+    const browser = openBrowser(app)
+    const answer = upstream.approve(await leave(browser, source), newPerson())
+    const copies = Array.from({ length: 5 }, () => browser.clone())
+    const answers = await Promise.all(copies.map((copy) => comeBack(copy, source, answer)))
+    expect(answers.map(({ status }) => status).sort()).toEqual([303, 400, 400, 400, 400])
+    await expectRefused(() => comeBack(browser.clone(), source, answer), {
+      status: 400,
+      moved: refusal(source, 'bad_state'),
+    })
+  })
+
+  it('refuses an answer that another browser, or nobody, asked for', async () => {
+    const answer = upstream.approve(await leave(openBrowser(app), source), newPerson())
+    const other = openBrowser(app)
+    await leave(other, source)
+    for (const wrong of [answer, new URLSearchParams({ code: 'x' }), new URLSearchParams()]) {
+      const { result, moved } = await observeUnchanged(app, () => comeBack(other, source, wrong))
+      expect([result.status, moved]).toEqual([400, refusal(source, 'bad_state')])
+      expect(other.cookies.has('oauth_session')).toBe(false)
+    }
+  })
+
+  it('refuses an answer at the address of another provider', async () => {
+    const browser = openBrowser(app)
+    const answer = upstream.approve(await leave(browser, source), newPerson())
+    const other = source === 'github' ? 'gitea' : 'github'
+    await expectRefused(() => comeBack(browser, other, answer), {
+      status: 400,
+      moved: refusal(other, 'bad_state'),
+    })
+  })
+
+  it.each([
+    ['access_denied', 403, 'access_denied'],
+    ['temporarily_unavailable', 503, 'unavailable'],
+    ['invalid_scope', 502, 'provider_error'],
+    ['<script>', 502, 'provider_error'],
+  ])('says in our words that the provider answered %s', async (error, status, result) => {
+    const browser = openBrowser(app)
+    const state = new URL(await leave(browser, source)).searchParams.get('state') ?? ''
+    const answer = new URLSearchParams({ error, state, error_description: 'evil words' })
+    const text = await expectRefused(() => comeBack(browser, source, answer), {
+      status,
+      moved: refusal(source, result),
+    })
+    expect(text).not.toMatch(/evil|<script>/)
+  })
+
+  it('refuses what another issuer answered, before the code is shown to anybody', async () => {
+    const browser = openBrowser(app)
+    const answer = upstream.approve(await leave(browser, source), newPerson())
+    answer.set('iss', 'https://evil.example.test')
+    const handedOut = upstream.tokens.length
+    await expectRefused(() => comeBack(browser, source, answer), {
+      status: 502,
+      moved: refusal(source, 'wrong_issuer'),
+    })
+    expect(upstream.tokens).toHaveLength(handedOut)
+  })
+
+  it('refuses a code that the provider does not know', async () => {
+    const browser = openBrowser(app)
+    const answer = upstream.approve(await leave(browser, source), newPerson())
+    answer.set('code', 'made-up')
+    await expectRefused(() => comeBack(browser, source, answer), {
+      status: 502,
+      moved: refusal(source, 'exchange_failed'),
+    })
+  })
+
+  it('refuses a disabled account', async () => {
+    const person = newPerson()
+    await signInAs(person, source)
+    await app.database.db
+      .update(users)
+      .set({ isActive: false })
+      .where(eq(users.email, person.email ?? ''))
+    const browser = openBrowser(app)
+    const before = await countAudit(app, 'AUTHENTICATION_FAILURE')
+    const { result, moved } = await observe(app, () => signInAs(person, source, browser))
+    expect([result.status, browser.cookies.has('oauth_session')]).toEqual([403, false])
+    expect(moved).toEqual(refusal(source, 'account_inactive', 'account_inactive'))
+    expect(await countAudit(app, 'AUTHENTICATION_FAILURE')).toBe(before + 1)
+  })
+})
+
+describe.each(['microsoft', 'oidc'])('an ID token of %s', (source) => {
+  it.each([
+    ['for another sign-in', { claims: { nonce: 'another' } }],
+    ['for nobody in particular', { claims: { nonce: undefined } }],
+    ['for another client', { claims: { aud: 'somebody-else' } }],
+    ['of another issuer', { claims: { iss: 'https://evil.example.test' } }],
+    ['of another key', { foreignKey: true }],
+  ])('%s is refused', async (_, how) => {
+    upstream.misbehave(how)
+    await expectRefused(() => signInAs(newPerson(), source), {
+      status: 502,
+      moved: refusal(source, 'invalid_id_token'),
+    })
+  })
+})
+
+describe('what a provider may open', () => {
+  it('links a verified address of a trusted provider to the account that has it', async () => {
+    const user = await addUser(app.database.db)
+    const person = newPerson({ email: user.email.toUpperCase() })
+    const { result, moved } = await observe(app, () => signInAs(person, 'github'))
+    expect([result.status, moved]).toEqual([303, welcome('github', 'linked')])
+    const links = await app.database.db
+      .select()
+      .from(identities)
+      .where(eq(identities.userId, user.id))
+    expect(links).toMatchObject([{ source: 'github', subject: String(person.id) }])
+  })
+
+  const taken = { status: 409, moved: refusal('github', 'email_taken', 'not_admitted') }
+
+  it('links no address that GitHub has not verified', async () => {
+    const { email } = await addUser(app.database.db)
+    await expectRefused(() => signInAs(newPerson({ email, verified: false }), 'github'), taken)
+  })
+
+  it('links no administrator by address', async () => {
+    const { email } = await addAdmin(app.database.db)
+    await expectRefused(() => signInAs(newPerson({ email }), 'github'), taken)
+  })
+
+  it('links no account that somebody made with an address that nobody verified', async () => {
+    const squatter = newPerson()
+    await signInAs(squatter, 'gitea')
+    await expectRefused(() => signInAs(newPerson({ email: squatter.email }), 'github'), taken)
+  })
+
+  it.each(['gitea', 'gitlab', 'microsoft', 'oidc'])(
+    'believes no address that %s calls verified, unless the operator says so',
+    async (source) => {
+      const { email } = await addUser(app.database.db)
+      await expectRefused(() => signInAs(newPerson({ email }), source), {
+        status: 409,
+        moved: refusal(source, 'email_taken', 'not_admitted'),
+      })
+    },
+  )
+
+  it('keeps people apart whose names are the same', async () => {
+    const [first, second] = [newPerson(), newPerson()]
+    await signInAs(first, 'github')
+    await signInAs({ ...second, username: first.username }, 'github')
+    const user = await userByEmail(second.email)
+    expect(user?.username).toMatch(new RegExp(`^${first.username}-[a-z0-9]+$`))
+  })
+
+  it('makes no account without an address', async () => {
+    await expectRefused(() => signInAs(newPerson({ email: undefined }), 'github'), {
+      status: 403,
+      moved: refusal('github', 'email_missing', 'not_admitted'),
+    })
+  })
+
+  it('signs nobody in whose profile cannot be read', async () => {
+    upstream.misbehave({ failing: /\/user$/ })
+    await expectRefused(() => signInAs(newPerson(), 'gitlab'), {
+      status: 502,
+      moved: refusal('gitlab', 'profile_failed'),
+    })
+  })
+
+  it('makes no account where registration is off, and lets known people in', async () => {
+    const person = newPerson()
+    await signInAs(person, 'gitlab')
+    const closed = await startTestApp({
+      settings: { ...upstream.settings, OAUTH_AUTO_REGISTER: 'false' },
+      replicaOf: app,
+    })
+    const enter = async (who: Person) => {
+      const browser = openBrowser(closed)
+      const location = await leave(browser, 'gitlab', '', closed)
+      return comeBack(browser, 'gitlab', upstream.approve(location, who))
+    }
+    expect((await enter(person)).status).toBe(303)
+    await expectRefused(() => enter(newPerson()), {
+      status: 403,
+      moved: refusal('gitlab', 'registration_off', 'not_admitted'),
+      from: closed,
+    })
+    await closed.close()
+  })
+})
+
+describe('the way there and back', () => {
+  it('is on the sign-in page, with where it leads', async () => {
+    const page = await (await openBrowser(app).get('/login?redirect=/device')).text()
+    for (const source of sources) expect(page).toContain(`href="/auth/login/${source}?redirect=`)
+    expect(page).toContain('Continue with Example ID')
+  })
+
+  it('carries what was asked for, and whether to remember', async () => {
+    const browser = openBrowser(app)
+    const person = newPerson()
+    const query = '?redirect=%2Fdevice%3Fx%3D1&remember_me=1'
+    const answer = upstream.approve(await leave(browser, 'oidc', query), person)
+    const response = await comeBack(browser, 'oidc', answer)
+    expect(response.headers.get('location')).toBe('/device?x=1')
+    expect(response.headers.getSetCookie().join()).toMatch(/oauth_session=.*Max-Age=2592000/)
+    const user = await userByEmail(person.email)
+    const [session] = await app.database.db
+      .select()
+      .from(sessions)
+      .where(eq(sessions.userId, user?.id ?? ''))
+    expect(session?.remembered).toBe(true)
+  })
+
+  it.each(['https://evil.example.test/', '//evil.example.test', '/\\evil', 'javascript:alert(1)'])(
+    'leads to no other site: %s',
+    async (target) => {
+      const browser = openBrowser(app)
+      const query = `?${new URLSearchParams({ redirect: target })}`
+      const answer = upstream.approve(await leave(browser, 'github', query), newPerson())
+      const response = await comeBack(browser, 'github', answer)
+      expect(response.headers.get('location')).toBe('/account/devices')
+    },
+  )
+
+  it('serves two tabs that left at the same time', async () => {
+    const browser = openBrowser(app)
+    const answers = [
+      upstream.approve(await leave(browser, 'github'), newPerson()),
+      upstream.approve(await leave(browser, 'github'), newPerson()),
+    ]
+    for (const answer of answers)
+      expect((await comeBack(browser, 'github', answer)).status).toBe(303)
+  })
+
+  it('answers with 503 while a provider cannot be found', async () => {
+    const lost = await startTestApp({
+      settings: { ...upstream.settings, OIDC_ISSUER: 'http://127.0.0.1:9' },
+      replicaOf: app,
+    })
+    const browser = openBrowser(lost)
+    const { result, moved } = await observeUnchanged(lost, () => browser.get('/auth/login/oidc'))
+    expect([result.status, moved]).toEqual([
+      503,
+      { 'authgate_login_failures_total{reason="upstream"}': 1 },
+    ])
+    await lost.close()
+  })
+
+  it('does not exist for providers that are not set up, or that there are not', async () => {
+    const bare = await startTestApp({ replicaOf: app })
+    for (const path of ['/auth/login/github', '/auth/callback/github', '/auth/login/constructor'])
+      expect((await openBrowser(bare).get(path)).status).toBe(404)
+    expect(await (await openBrowser(bare).get('/login')).text()).not.toContain('/auth/login')
+    await bare.close()
+  })
+
+  it('is limited for each address', async () => {
+    const limited = await startTestApp({
+      settings: { ...upstream.settings, ENABLE_RATE_LIMIT: 'true', OAUTH_LOGIN_RATE_LIMIT: '1' },
+      replicaOf: app,
+    })
+    const browser = openBrowser(limited)
+    expect((await browser.get('/auth/callback/github')).status).toBe(400)
+    const { result, moved } = await observe(limited, () => browser.get('/auth/callback/github'))
+    expect(result.status).toBe(429)
+    expect(moved).toMatchObject({
+      'auth_oauth_callback_total{provider="github",result="rate_limited"}': 1,
+      'authgate_login_failures_total{reason="rate_limited"}': 1,
+    })
+    await browser.get('/auth/login/github')
+    expect((await browser.get('/auth/login/github')).status).toBe(429)
+    await limited.close()
+  })
+
+  it('forgets a sign-in after ten minutes', async () => {
+    const later = await startTestApp({ settings: upstream.settings, replicaOf: app })
+    const browser = openBrowser(later)
+    const answer = upstream.approve(await leave(browser, 'github', '', later), newPerson())
+    later.advance(601_000)
+    expect((await comeBack(browser, 'github', answer)).status).toBe(400)
+    await later.close()
+  })
+
+  it('leaves no token of a provider in any table', async () => {
+    await signInAs(newPerson(), 'oidc')
+    const tokens = upstream.tokens.slice(-2)
+    expect(tokens).toHaveLength(2)
+    const { db } = app.database
+    const tables = rowsOf(
+      await db.execute(
+        sql`select table_name as name from information_schema.tables where table_schema = 'public'`,
+      ),
+    )
+    expect(tables.length).toBeGreaterThan(10)
+    for (const { name } of tables) {
+      for (const token of tokens) {
+        const query = `select 1 from "${name}" t where to_jsonb(t)::text like '%${token}%'`
+        expect(rowsOf(await db.execute(sql.raw(query)))).toEqual([])
+      }
+    }
+  })
+})
