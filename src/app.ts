@@ -144,7 +144,7 @@ function mountPages(app: Hono<AppEnv>, parts: AppParts, house: House) {
     endpoint: '/account/security/password',
     perMinute: config.LOGIN_RATE_LIMIT,
   })
-  app.route('/', accountRoutes({ ...house, passwordLimiter }))
+  app.route('/', accountRoutes({ ...house, providers, passwordLimiter }))
   const loopbackHttp = config.OUTBOUND_PRIVATE_ADDRESSES
   app.route('/', adminRoutes({ ...house, fetchDocument, loopbackHttp }))
 }

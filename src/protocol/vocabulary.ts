@@ -48,6 +48,7 @@ export const upstreamResults = [
   'registration_off',
   'email_missing',
   'email_taken',
+  'already_linked',
   'account_inactive',
   'rate_limited',
   'error',

@@ -77,7 +77,12 @@ const refusal = (source: string, result: string, reason = 'upstream') => ({
 /** A step that may use up its state, and change nothing else. */
 async function expectRefused(
   step: () => Promise<Response>,
-  { status, moved: expected, from = app }: { status: number; moved: object; from?: TestApp },
+  {
+    status,
+    moved: expected,
+    from = app,
+    back = 'href="/login',
+  }: { status: number; moved: object; from?: TestApp; back?: string },
 ) {
   const rows = async () => ({ ...(await stateOf(from)), used_proofs: '' })
   const before = await rows()
@@ -85,7 +90,7 @@ async function expectRefused(
   const text = await result.text()
   expect([result.status, moved]).toEqual([status, expected])
   expect(await rows()).toEqual(before)
-  expect(text).toContain('href="/login')
+  expect(text).toContain(back)
   return text
 }
 
@@ -319,6 +324,121 @@ describe('what a provider may open', () => {
       from: closed,
     })
     await closed.close()
+  })
+})
+
+describe('linking from /account/security', () => {
+  const path = '/account/security'
+
+  async function member() {
+    const user = await addUser(app.database.db)
+    const browser = openBrowser(app)
+    await browser.signIn(user.username)
+    return { user, browser }
+  }
+
+  /** Presses the button; answers where the page leads on to. */
+  async function askToLink(browser: Browser, source = 'gitea') {
+    const response = await browser.submit(path, `${path}/links/${source}`)
+    expect(response.status).toBe(200)
+    const href = /href="(http[^"]+authorize[^"]+)"/.exec(await response.text())?.[1] ?? ''
+    return href.replaceAll('&amp;', '&')
+  }
+
+  const linksOf = (userId: string) =>
+    app.database.db.select().from(identities).where(eq(identities.userId, userId))
+
+  const counted = (result: string) => ({
+    [`auth_oauth_callback_total{provider="gitea",result="${result}"}`]: 1,
+  })
+
+  it.each(sources)('links %s to the account, which then opens by it', async (source) => {
+    const { user, browser } = await member()
+    const person = newPerson({ email: undefined })
+    const answer = upstream.approve(await askToLink(browser, source), person)
+    const { result, moved } = await observe(app, () => comeBack(browser, source, answer))
+    expect(result.headers.get('location')).toBe(`${path}?notice=linked`)
+    expect(moved).toEqual({
+      [`auth_oauth_callback_total{provider="${source}",result="linked"}`]: 1,
+    })
+    expect(await (await browser.get(path)).text()).toContain(person.username)
+    const other = openBrowser(app)
+    await signInAs(person, source, other)
+    expect(await (await other.get(path)).text()).toContain(user.username)
+  })
+
+  it('is for the very session that asked: not for none, a later one, or another user', async () => {
+    const { user, browser } = await member()
+    const { browser: stranger, user: other } = await member()
+    const answers = await Promise.all(
+      [0, 1, 2].map(async () => upstream.approve(await askToLink(browser), newPerson())),
+    )
+    const back = (at: number) => () =>
+      comeBack(browser, 'gitea', answers[at] ?? new URLSearchParams())
+    const moved = refusal('gitea', 'bad_state')
+    const session = browser.cookies.get('oauth_session') ?? ''
+    browser.cookies.delete('oauth_session')
+    await expectRefused(back(0), { status: 400, moved })
+    browser.cookies.set('oauth_session', stranger.cookies.get('oauth_session') ?? '')
+    await expectRefused(back(1), { status: 400, moved })
+    browser.cookies.set('oauth_session', session)
+    await browser.signIn(user.username)
+    await expectRefused(back(2), { status: 400, moved })
+    expect([await linksOf(user.id), await linksOf(other.id)]).toEqual([[], []])
+  })
+
+  it('refuses what is linked to somebody else, and leaves it there', async () => {
+    const person = newPerson()
+    await signInAs(person, 'gitea')
+    const { user, browser } = await member()
+    const answer = upstream.approve(await askToLink(browser), person)
+    await expectRefused(() => comeBack(browser, 'gitea', answer), {
+      status: 409,
+      moved: counted('already_linked'),
+      back: 'href="/account/security"',
+    })
+    expect(await linksOf(user.id)).toEqual([])
+  })
+
+  it('gives what two people link at the same moment to one of them', async () => {
+    const person = newPerson()
+    const members = await Promise.all([member(), member(), member()])
+    const answers = await Promise.all(
+      members.map(async ({ browser }) => upstream.approve(await askToLink(browser), person)),
+    )
+    const results = await Promise.all(
+      members.map(({ browser }, i) =>
+        comeBack(browser, 'gitea', answers[i] ?? new URLSearchParams()),
+      ),
+    )
+    expect(results.map(({ status }) => status).sort()).toEqual([303, 409, 409])
+  })
+
+  it('says where a refusal of the provider leads back to', async () => {
+    const { browser } = await member()
+    const state = new URL(await askToLink(browser)).searchParams.get('state') ?? ''
+    const answer = new URLSearchParams({ error: 'access_denied', state })
+    await expectRefused(() => comeBack(browser, 'gitea', answer), {
+      status: 403,
+      moved: counted('access_denied'),
+      back: 'href="/account/security"',
+    })
+  })
+
+  it('ends a link, but not the last way into an account', async () => {
+    const browser = openBrowser(app)
+    const person = newPerson()
+    await signInAs(person, 'gitea', browser)
+    const user = await userByEmail(person.email)
+    const remove = async (id = '') =>
+      (await browser.submit(path, `${path}/links/${id}/remove`)).headers.get('location')
+    const [only] = await linksOf(user?.id ?? '')
+    expect(await remove(only?.id)).toBe(`${path}?notice=last_way_in`)
+    const answer = upstream.approve(await askToLink(browser, 'github'), newPerson())
+    await comeBack(browser, 'github', answer)
+    expect(await remove(only?.id)).toBe(`${path}?notice=unlinked`)
+    expect(await linksOf(user?.id ?? '')).toMatchObject([{ source: 'github' }])
+    expect((await signInAs(person, 'gitea')).status).toBe(409)
   })
 })
 

@@ -6,6 +6,7 @@ import { identities } from '#/database/schema/identities.ts'
 import { users } from '#/database/schema/users.ts'
 import { type AuditOrigin, writeAudit } from '#/domain/audit/audit.ts'
 import type { Profile } from '#/domain/identity-providers/provider.ts'
+import { lockUser } from '#/domain/users/lock-user.ts'
 import { createUser, isUsername, type User } from '#/domain/users/users.ts'
 import { randomSecret } from '#/protocol/secrets.ts'
 import type { UpstreamProvider } from '#/protocol/vocabulary.ts'
@@ -55,20 +56,12 @@ async function attempt(db: Database, arrival: Arrival): Promise<Admission | unde
   }
 }
 
-async function enter(
-  tx: Database,
-  { source, profile, now }: Arrival,
-): Promise<Admission | undefined> {
+async function enter(tx: Database, arrival: Arrival): Promise<Admission | undefined> {
+  const { profile, now } = arrival
   const [known] = await tx
     .update(identities)
     .set({ lastUsedAt: now, label: labelOf(profile) })
-    .where(
-      and(
-        eq(identities.source, source),
-        eq(identities.issuer, profile.issuer),
-        eq(identities.subject, profile.subject),
-      ),
-    )
+    .where(isThe(arrival))
     .returning()
   if (!known) return undefined
   const [user] = await tx.select().from(users).where(eq(users.id, known.userId))
@@ -127,7 +120,45 @@ async function register(tx: Database, arrival: Arrival): Promise<Admission | und
   return { result: 'registered', user }
 }
 
-async function link(tx: Database, user: User, { source, profile, origin, now }: Arrival) {
+/**
+ * Links what came back to the account of whoever asked for it, signed in as they are. `already_linked`: it is somebody
+ * else's. What is theirs already stays as it is.
+ */
+export function linkIdentity(
+  db: Database,
+  user: { readonly id: string; readonly username: string },
+  arrival: Omit<Arrival, 'trustEmail' | 'autoRegister'>,
+): Promise<'linked' | 'already_linked' | 'account_inactive'> {
+  return span('identities.link', async () => {
+    try {
+      return await db.transaction(async (tx) => {
+        await lockUser(tx, user.id)
+        const [owner] = await tx.select().from(users).where(eq(users.id, user.id))
+        if (!owner?.isActive) return 'account_inactive'
+        const [known] = await tx.select().from(identities).where(isThe(arrival))
+        if (known) return known.userId === user.id ? 'linked' : 'already_linked'
+        await link(tx, owner, arrival)
+        return 'linked'
+      })
+    } catch (error) {
+      if (isUniqueViolation(error)) return 'already_linked'
+      throw error
+    }
+  })
+}
+
+const isThe = ({ source, profile }: Pick<Arrival, 'source' | 'profile'>) =>
+  and(
+    eq(identities.source, source),
+    eq(identities.issuer, profile.issuer),
+    eq(identities.subject, profile.subject),
+  )
+
+async function link(
+  tx: Database,
+  user: User,
+  { source, profile, origin, now }: Omit<Arrival, 'trustEmail' | 'autoRegister'>,
+) {
   await tx.insert(identities).values({
     userId: user.id,
     source,

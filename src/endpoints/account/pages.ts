@@ -17,6 +17,7 @@ import type { Html } from '#/web/html.ts'
 import { icons } from '#/web/icons.ts'
 import { type PageUser, renderPage } from '#/web/layout.ts'
 import { renderTime } from '#/web/times.ts'
+import { type LinksProps, linksSection } from './links.ts'
 
 interface AccountPageProps {
   readonly user: PageUser
@@ -140,12 +141,13 @@ const scopeChips = (scopes: readonly { readonly title: string }[]) =>
 export interface SecurityPageProps extends AccountPageProps {
   /** False for accounts whose password is kept elsewhere. */
   readonly passwordChangeable: boolean
+  readonly links: Omit<LinksProps, 'csrfToken' | 'now'>
   readonly errors?: { readonly current?: string; readonly new?: string }
 }
 
 /** Changing one's own password. */
 export function renderSecurityPage(props: SecurityPageProps): Html {
-  const { user, csrfToken, passwordChangeable, errors = {} } = props
+  const { user, csrfToken, passwordChangeable, links, errors = {}, now = new Date() } = props
   const elsewhere = emptyState('key', {
     title: 'Your password is kept elsewhere',
     text: 'You sign in through another service. Change your password there.',
@@ -156,7 +158,8 @@ export function renderSecurityPage(props: SecurityPageProps): Html {
     html`${pageHeading('Security', 'How you prove that you are you.')}
 ${notice(props.notice)}
 ${problem(failed && 'Your password was not changed.', 'password-problem')}
-${passwordChangeable ? passwordForm(props) : elsewhere}`,
+${passwordChangeable ? passwordForm(props) : elsewhere}
+${linksSection({ ...links, csrfToken, now })}`,
   )
 }
 

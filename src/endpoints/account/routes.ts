@@ -9,6 +9,7 @@ import type { SessionAccess } from '#/web/current-user.ts'
 import type { Limiter } from '#/web/rate-limit.ts'
 import { getAuthorizations, postRevokeConsent } from './authorizations.ts'
 import { getDevices, postRevokeDevice, postRevokeOtherDevices } from './devices.ts'
+import { type LinkSources, postRemoveLink } from './links.ts'
 import { getSecurity, postPassword } from './security.ts'
 import { getTokens } from './tokens.ts'
 
@@ -18,6 +19,7 @@ export interface AccountOptions {
   readonly sessions: SessionAccess
   readonly csrf: Csrf
   readonly passwords: Passwords
+  readonly providers: LinkSources
   /** For guesses at the current password, by account: whoever holds a stolen session does not hold the password. */
   readonly passwordLimiter: Limiter | undefined
 }
@@ -40,5 +42,8 @@ export function accountRoutes(options: AccountOptions): Hono<AppEnv> {
     .get('/account/security', sessions.requireUser, (c) => getSecurity(c, options))
     .post('/account/security/password', sessions.requireUser, csrf.require, (c) =>
       postPassword(c, options),
+    )
+    .post('/account/security/links/:id/remove', sessions.requireUser, csrf.require, (c) =>
+      postRemoveLink(c, options),
     )
 }

@@ -1,4 +1,5 @@
 /** /account/security: changing one's own password. All other sessions and all tokens end with the old one. */
+import { listIdentities } from '#/domain/identities/identities.ts'
 import { changePassword } from '#/domain/users/end-access.ts'
 import { isAcceptablePassword } from '#/domain/users/passwords.ts'
 import type { AppContext } from '#/web/context.ts'
@@ -15,13 +16,16 @@ interface Errors {
   readonly new?: string
 }
 
+const notices: Readonly<Record<string, string>> = {
+  password_changed: 'Your password has been changed. All other devices have been signed out.',
+  linked: 'Linked. You can now sign in that way too.',
+  unlinked: 'The link has been removed.',
+  last_way_in: 'Nothing was removed: it is the only way to sign in to your account.',
+}
+
 export function getSecurity(c: AppContext, options: AccountOptions) {
-  const changed = c.req.query('notice') === 'password_changed'
-  return securityPage(c, options, {
-    ...(changed && {
-      notice: 'Your password has been changed. All other devices have been signed out.',
-    }),
-  })
+  const notice = notices[c.req.query('notice') ?? '']
+  return securityPage(c, options, { ...(notice && { notice }) })
 }
 
 export async function postPassword(c: AppContext, options: AccountOptions) {
@@ -60,15 +64,19 @@ export async function postPassword(c: AppContext, options: AccountOptions) {
 
 async function securityPage(
   c: AppContext,
-  { csrf }: AccountOptions,
+  { db, csrf, providers }: AccountOptions,
   more: { errors?: Errors; notice?: string },
 ) {
-  const passwordChangeable = signedInUser(c).user.authSource === 'local'
+  const { user } = signedInUser(c)
+  const passwordChangeable = user.authSource === 'local'
+  const identities = await listIdentities(db, user.id)
   return c.html(
     await renderSecurityPage({
       user: viewer(c),
       csrfToken: csrf.token(c),
       passwordChangeable,
+      links: { providers, identities },
+      now: c.var.now,
       ...more,
     }),
   )

@@ -1,11 +1,12 @@
-import { UpstreamError } from '#/domain/identity-providers/provider.ts'
+import { type Provider, UpstreamError } from '#/domain/identity-providers/provider.ts'
 import { randomSecret } from '#/protocol/secrets.ts'
 import { networkOf } from '#/web/client-address.ts'
 import type { AppContext } from '#/web/context.ts'
+import { signedInUser } from '#/web/current-user.ts'
 import { PageError } from '#/web/page-error.ts'
 import { enforceLimit } from '#/web/rate-limit.ts'
 import { safePath } from '#/web/safe-path.ts'
-import { renderRefusedPage } from './pages.ts'
+import { renderOnwardPage, renderRefusedPage, securityPath } from './pages.ts'
 import { requireProvider } from './provider.ts'
 import type { UpstreamOptions } from './routes.ts'
 
@@ -18,25 +19,50 @@ export async function getLogin(c: AppContext, options: UpstreamOptions) {
   await limited(c, options)
   const asked = safePath(c.req.query('redirect'), startPage)
   const redirect = asked.length > longestRedirect ? startPage : asked
-  const checks = { state: randomSecret(), verifier: randomSecret(), nonce: randomSecret() }
   const remember = c.req.query('remember_me') === '1'
+  const url = await leave(c, options, { provider, redirect, remember })
+  if (url) return c.redirect(url.href, 303)
+  c.var.recorder.loginRefused('upstream')
+  return outOfReach(c, { provider: provider.title, redirect })
+}
+
+/** Begins to link a provider to the account of this session. */
+export async function postLink(c: AppContext, options: UpstreamOptions) {
+  const provider = requireProvider(c, options)
+  await enforceLimit(c, options.db, options.loginLimiter, networkOf(c.var.address))
+  const { session } = signedInUser(c)
+  const way = { provider, redirect: securityPath, remember: false, linkFor: session.id }
+  const url = await leave(c, options, way)
+  if (!url) return outOfReach(c, { provider: provider.title, redirect: undefined, linking: true })
+  return c.html(await renderOnwardPage({ provider: provider.title, href: url.href }))
+}
+
+interface Way {
+  readonly provider: Provider
+  readonly redirect: string
+  readonly remember: boolean
+  readonly linkFor?: string
+}
+
+/** The provider's address for this browser, which now holds what it takes to come back; undefined if there is none. */
+async function leave(c: AppContext, { pending }: UpstreamOptions, { provider, ...way }: Way) {
+  const checks = { state: randomSecret(), verifier: randomSecret(), nonce: randomSecret() }
+  const { source } = provider
   try {
     const url = await provider.begin(checks)
-    await options.pending.keep(c, { provider: provider.source, ...checks, redirect, remember })
-    return c.redirect(url.href, 303)
+    await pending.keep(c, { provider: source, ...checks, ...way })
+    return url
   } catch (error) {
     if (!(error instanceof UpstreamError)) throw error
-    c.var.log.warn(
-      { provider: provider.source, result: error.result, reason: error.message },
-      'a provider could not be asked',
-    )
-    c.var.recorder.loginRefused('upstream')
-    const { page, status } = renderRefusedPage('unavailable', {
-      provider: provider.title,
-      redirect,
-    })
-    return c.html(await page, status)
+    const { result, message: reason } = error
+    c.var.log.warn({ provider: source, result, reason }, 'a provider could not be asked')
+    return undefined
   }
+}
+
+async function outOfReach(c: AppContext, about: Parameters<typeof renderRefusedPage>[1]) {
+  const { page, status } = renderRefusedPage('unavailable', about)
+  return c.html(await page, status)
 }
 
 async function limited(c: AppContext, { db, loginLimiter }: UpstreamOptions) {

@@ -1,6 +1,6 @@
 import { writeAudit } from '#/domain/audit/audit.ts'
-import { type Admission, admit } from '#/domain/identities/admit.ts'
-import { type Provider, UpstreamError } from '#/domain/identity-providers/provider.ts'
+import { type Admission, admit, linkIdentity } from '#/domain/identities/admit.ts'
+import { type Profile, type Provider, UpstreamError } from '#/domain/identity-providers/provider.ts'
 import { useProof } from '#/domain/proofs/used-proofs.ts'
 import type { LoginFailureReason, UpstreamResult } from '#/protocol/vocabulary.ts'
 import { networkOf } from '#/web/client-address.ts'
@@ -9,76 +9,113 @@ import { PageError } from '#/web/page-error.ts'
 import { enforceLimit } from '#/web/rate-limit.ts'
 import { safePath } from '#/web/safe-path.ts'
 import { signIn } from '#/web/sign-in.ts'
-import { renderRefusedPage } from './pages.ts'
+import { renderRefusedPage, securityPath } from './pages.ts'
 import type { Pending } from './pending.ts'
 import { requireProvider } from './provider.ts'
 import type { UpstreamOptions } from './routes.ts'
 
 type Refusal = UpstreamError['result']
 
-interface Outcome {
-  readonly admission: Admission | { readonly result: Refusal; readonly user?: undefined }
-  readonly pending: Pending | undefined
-}
-
 export async function getCallback(c: AppContext, options: UpstreamOptions) {
   const provider = requireProvider(c, options)
   await limited(c, options, provider)
   const start = performance.now()
   const seconds = () => (performance.now() - start) / 1000
+  const pending = await findPending(c, options, provider)
+  const visit = { options, provider, pending, seconds }
   try {
-    const { admission, pending } = await arrive(c, options, provider)
-    const { result, user } = admission
-    if (pending && user && isWelcome(result)) {
-      const { remember } = pending
-      if (await signIn(c, options, { user, source: provider.source, remember })) {
-        record(c, provider, { result, seconds: seconds() })
-        return c.redirect(safePath(pending.redirect, '/'), 303)
-      }
-    }
-    const refused = isWelcome(result) ? 'account_inactive' : result
-    if (refused !== 'bad_state') await auditFailure(c, options, { provider, refused, user })
-    record(c, provider, { result: refused, seconds: seconds() })
-    return refusedPage(c, provider, { refused, redirect: pending?.redirect })
+    if (!pending || !(await isFirstUse(options, provider, pending)))
+      return await refuse(c, visit, { result: 'bad_state' })
+    const profile = await identify(c, provider, pending)
+    if (typeof profile === 'string') return await refuse(c, visit, { result: profile })
+    if (pending.linkFor !== undefined) return await link(c, visit, profile)
+    return await enter(c, visit, profile)
   } catch (error) {
-    record(c, provider, { result: 'error', seconds: seconds() })
+    record(c, visit, 'error')
     throw error
   }
 }
 
-const isWelcome = (result: UpstreamResult): result is 'success' | 'linked' | 'registered' =>
-  ['success', 'linked', 'registered'].includes(result)
+interface Visit {
+  readonly options: UpstreamOptions
+  readonly provider: Provider
+  /** What this browser left with; undefined when it did not. */
+  readonly pending: Pending | undefined
+  readonly seconds: () => number
+}
 
-/** Who came back, and from what. The state is used up before the provider is asked anything. */
-async function arrive(
+async function findPending(
   c: AppContext,
-  { db, pending: signIns, autoRegister }: UpstreamOptions,
-  provider: Provider,
-): Promise<Outcome> {
-  const answer = new URL(c.req.url).searchParams
-  const states = answer.getAll('state')
-  const [state = ''] = states
-  const pending = states.length === 1 ? await signIns.find(c, state) : undefined
+  { pending: signIns }: UpstreamOptions,
+  { source }: Provider,
+): Promise<Pending | undefined> {
+  const [state = '', ...more] = c.req.queries('state') ?? []
+  const pending = more.length === 0 ? await signIns.find(c, state) : undefined
   // RFC 9700 §4.4.2.2: an answer at the address of another provider than the one that was asked is an attack.
-  if (pending?.provider !== provider.source)
-    return { admission: { result: 'bad_state' }, pending: undefined }
+  if (pending?.provider !== source) return undefined
   signIns.forget(c, state)
-  const used = { kind: 'upstream_state', owner: provider.source, jti: state } as const
-  if (!(await useProof(db, { ...used, expiresAt: new Date(pending.expiresAt) })))
-    return { admission: { result: 'bad_state' }, pending: undefined }
+  // A link is for the very session that asked for it, as long as it lives.
+  const { linkFor } = pending
+  return linkFor === undefined || linkFor === c.var.signedIn?.session.id ? pending : undefined
+}
+
+/** The state is used up before the provider is asked anything. */
+const isFirstUse = (
+  { db }: UpstreamOptions,
+  { source }: Provider,
+  { state, expiresAt }: Pending,
+): Promise<boolean> =>
+  useProof(db, {
+    kind: 'upstream_state',
+    owner: source,
+    jti: state,
+    expiresAt: new Date(expiresAt),
+  })
+
+/** Who came back, or why nobody did. */
+async function identify(
+  c: AppContext,
+  provider: Provider,
+  pending: Pending,
+): Promise<Profile | Refusal> {
   try {
-    const profile = await provider.finish(answer, pending)
-    const { source, trustEmail } = provider
-    const { origin, now } = c.var
-    const arrival = { source, profile, trustEmail, autoRegister, origin, now }
-    return { admission: await admit(db, arrival), pending }
+    return await provider.finish(new URL(c.req.url).searchParams, pending)
   } catch (error) {
     if (!(error instanceof UpstreamError)) throw error
-    const { result, message } = error
-    c.var.log.warn({ provider: provider.source, result, reason: message }, 'a sign-in failed')
-    return { admission: { result }, pending }
+    const { result, message: reason } = error
+    c.var.log.warn({ provider: provider.source, result, reason }, 'a sign-in failed')
+    return result
   }
 }
+
+async function enter(c: AppContext, visit: Visit, profile: Profile) {
+  const { options } = visit
+  const { source, trustEmail } = visit.provider
+  const { origin, now } = c.var
+  const { db, autoRegister } = options
+  const arrival = { source, profile, trustEmail, autoRegister, origin, now }
+  const { result, user } = await admit(db, arrival)
+  if (!isWelcome(result)) return refuse(c, visit, { result, user })
+  const remember = visit.pending?.remember === true
+  if (!user || !(await signIn(c, options, { user, source, remember })))
+    return refuse(c, visit, { result: 'account_inactive', user })
+  record(c, visit, result)
+  return c.redirect(safePath(visit.pending?.redirect, '/'), 303)
+}
+
+async function link(c: AppContext, visit: Visit, profile: Profile) {
+  const { source } = visit.provider
+  const { origin, now, signedIn } = c.var
+  if (!signedIn) return refuse(c, visit, { result: 'bad_state' })
+  const { user } = signedIn
+  const result = await linkIdentity(visit.options.db, user, { source, profile, origin, now })
+  if (result !== 'linked') return refuse(c, visit, { result, user })
+  record(c, visit, result)
+  return c.redirect(`${securityPath}?notice=linked`, 303)
+}
+
+const isWelcome = (result: UpstreamResult): result is 'success' | 'linked' | 'registered' =>
+  ['success', 'linked', 'registered'].includes(result)
 
 async function limited(
   c: AppContext,
@@ -96,14 +133,13 @@ async function limited(
   }
 }
 
-function record(
-  c: AppContext,
-  { source }: Provider,
-  { result, seconds }: { result: UpstreamResult; seconds: number },
-) {
+/** Linking is no sign-in, and counts as none. */
+function record(c: AppContext, { provider, pending, seconds }: Visit, result: UpstreamResult) {
   const { recorder } = c.var
+  const { source } = provider
   recorder.upstreamCallback(source, result)
-  const attempt = { method: 'oauth', source, seconds } as const
+  if (pending?.linkFor !== undefined) return
+  const attempt = { method: 'oauth', source, seconds: seconds() } as const
   if (isWelcome(result)) recorder.loginAttempted({ ...attempt, result: 'success' })
   else recorder.loginAttempted({ ...attempt, result: 'failure', reason: reasonOf(result) })
 }
@@ -114,25 +150,26 @@ function reasonOf(result: UpstreamResult): LoginFailureReason {
   return known ? 'not_admitted' : 'upstream'
 }
 
-async function auditFailure(
+/** Audits and counts a refusal and says why. Answers that nobody here asked for are only counted: anybody can make them. */
+async function refuse(
   c: AppContext,
-  { db }: UpstreamOptions,
-  { provider, refused, user }: { provider: Provider; refused: Refusal; user: Admission['user'] },
+  visit: Visit,
+  { result, user }: { result: Refusal; user?: Admission['user'] },
 ) {
-  await writeAudit(db, c.var.origin, {
-    type: 'AUTHENTICATION_FAILURE',
-    at: c.var.now,
-    success: false,
-    actor: user,
-    details: { reason: refused, auth_source: provider.source },
-  })
-}
-
-async function refusedPage(
-  c: AppContext,
-  { title }: Provider,
-  { refused, redirect }: { refused: Refusal; redirect: string | undefined },
-) {
-  const { page, status } = renderRefusedPage(refused, { provider: title, redirect })
+  const { options, provider, pending } = visit
+  const { source, title } = provider
+  if (result !== 'bad_state') {
+    await writeAudit(options.db, c.var.origin, {
+      type: 'AUTHENTICATION_FAILURE',
+      at: c.var.now,
+      success: false,
+      actor: user,
+      details: { reason: result, auth_source: source },
+    })
+  }
+  record(c, visit, result)
+  const linking = pending?.linkFor !== undefined
+  const about = { provider: title, redirect: pending?.redirect, linking }
+  const { page, status } = renderRefusedPage(result, about)
   return c.html(await page, status)
 }

@@ -65,6 +65,12 @@ const words: Readonly<Record<Refused, Words>> = {
     text: (provider) =>
       `An account here has the e-mail address that you have at ${provider}. Sign in to it as you usually do.`,
   },
+  already_linked: {
+    status: 409,
+    title: 'That is linked to another account',
+    text: (provider) =>
+      `The account that you have at ${provider} opens another account here. Remove it there first.`,
+  },
   account_inactive: {
     status: 403,
     title: 'Your account is disabled',
@@ -72,19 +78,40 @@ const words: Readonly<Record<Refused, Words>> = {
   },
 }
 
+export const securityPath = '/account/security'
+
+/** The step between our form and the provider: a link goes where a form may not (CSP form-action). */
+export const renderOnwardPage = ({ provider, href }: { provider: string; href: string }): Html =>
+  renderPage(
+    { title: `Continue at ${provider}` },
+    html`<section class="card card-alone error-page">
+<h1>Continue at ${provider}</h1>
+<p class="error-message">Sign in there to link it to your account here.</p>
+<p><a class="button button-primary" href="${href}">Continue to ${provider}</a></p>
+<p><a href="${securityPath}">Rather not</a></p>
+</section>`,
+  )
+
 /** Why a sign-in through a provider ended here, and the way back. */
 export function renderRefusedPage(
   result: Refused,
-  { provider, redirect }: { provider: string; redirect: string | undefined },
+  {
+    provider,
+    redirect,
+    linking = false,
+  }: { provider: string; redirect: string | undefined; linking?: boolean },
 ): { readonly page: Html; readonly status: Words['status'] } {
   const { status, title, text } = words[result]
-  const back = redirect === undefined ? '/login' : `/login?${new URLSearchParams({ redirect })}`
+  const signIn = redirect === undefined ? '/login' : `/login?${new URLSearchParams({ redirect })}`
+  const [back, where] = linking
+    ? [securityPath, 'Back to your account']
+    : [signIn, 'Back to sign in']
   const page = renderPage(
     { title },
     html`<section class="card card-alone error-page">
 <h1>${title}</h1>
 <p class="error-message">${text(provider)}</p>
-<p><a class="button button-primary" href="${back}">Back to sign in</a></p>
+<p><a class="button button-primary" href="${back}">${where}</a></p>
 </section>`,
   )
   return { page, status }

@@ -17,6 +17,8 @@ const pendingShape = z.object({
   nonce: z.string(),
   redirect: z.string(),
   remember: z.boolean(),
+  /** The session that asked for a link; undefined for a sign-in. */
+  linkFor: z.string().optional(),
   expiresAt: z.number(),
 })
 

@@ -5,16 +5,18 @@
 import { Hono } from 'hono'
 import type { Provider } from '#/domain/identity-providers/provider.ts'
 import type { AppEnv } from '#/web/context.ts'
+import type { Csrf } from '#/web/csrf.ts'
 import type { SessionAccess } from '#/web/current-user.ts'
 import type { Limiter } from '#/web/rate-limit.ts'
 import type { SignInOptions } from '#/web/sign-in.ts'
-import { getLogin } from './begin.ts'
+import { getLogin, postLink } from './begin.ts'
 import { getCallback } from './callback.ts'
 import { createPendingSignIns, type PendingSignIns } from './pending.ts'
 
 export interface UpstreamRoutesOptions extends SignInOptions {
   readonly providers: readonly Provider[]
   readonly sessions: SessionAccess
+  readonly csrf: Csrf
   readonly secrets: readonly string[]
   readonly secure: boolean
   readonly autoRegister: boolean
@@ -30,5 +32,11 @@ export function upstreamRoutes(given: UpstreamRoutesOptions): Hono<AppEnv> {
   const options = { ...given, pending: createPendingSignIns(given) }
   return new Hono<AppEnv>()
     .get('/auth/login/:provider', (c) => getLogin(c, options))
-    .get('/auth/callback/:provider', (c) => getCallback(c, options))
+    .get('/auth/callback/:provider', given.sessions.optionalUser, (c) => getCallback(c, options))
+    .post(
+      '/account/security/links/:provider',
+      given.sessions.requireUser,
+      given.csrf.require,
+      (c) => postLink(c, options),
+    )
 }

@@ -151,6 +151,12 @@ export const authorizationsProps = (text: string): AuthorizationsPageProps => ({
 export const securityProps = (text: string): SecurityPageProps => ({
   ...member(text),
   passwordChangeable: true,
+  links: {
+    providers: [{ source: 'oidc', title: text }],
+    identities: [
+      { id: text, source: 'oidc', label: text, createdAt: new Date(0), lastUsedAt: new Date(0) },
+    ],
+  },
   errors: { current: text, new: text },
 })
 

@@ -496,7 +496,11 @@ describe('security page', () => {
     const markup = String(
       await renderSecurityPage({ ...securityProps('ada'), errors: {}, passwordChangeable: false }),
     )
-    expect(actionsOf(markup)).toEqual(['/logout'])
+    expect(actionsOf(markup)).toEqual([
+      '/logout',
+      '/account/security/links/ada/remove',
+      '/account/security/links/oidc',
+    ])
   })
 })
 

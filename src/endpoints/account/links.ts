@@ -1,0 +1,93 @@
+/** What people are linked to at identity providers: shown on /account/security, and taken back there. */
+import { html } from 'hono/html'
+import { type Identity, removeIdentity } from '#/domain/identities/identities.ts'
+import { fact, listItem, monogram, postForm } from '#/web/components.ts'
+import type { AppContext } from '#/web/context.ts'
+import { actedBy, signedInUser } from '#/web/current-user.ts'
+import type { Html } from '#/web/html.ts'
+import { renderTime } from '#/web/times.ts'
+import { uuidParameter } from '#/web/viewer.ts'
+import type { AccountOptions } from './routes.ts'
+
+const path = '/account/security'
+
+/** The providers that are set up. */
+export type LinkSources = readonly { readonly source: string; readonly title: string }[]
+
+/** Ends a link of the user's own. Somebody else's id is as good as none. */
+export async function postRemoveLink(c: AppContext, { db }: AccountOptions) {
+  const { user } = signedInUser(c)
+  const id = uuidParameter(c, 'id')
+  if (id === undefined) return c.redirect(path, 303)
+  const removed = await removeIdentity(db, { id, userId: user.id }, actedBy(c))
+  if (removed === 'unknown') return c.redirect(path, 303)
+  const notice = removed === 'last_way_in' ? 'last_way_in' : 'unlinked'
+  return c.redirect(`${path}?notice=${notice}`, 303)
+}
+
+export interface LinksProps {
+  readonly csrfToken: string
+  readonly providers: LinkSources
+  readonly identities: readonly Pick<
+    Identity,
+    'id' | 'source' | 'label' | 'createdAt' | 'lastUsedAt'
+  >[]
+  readonly now: Date
+}
+
+/** The links, each with a way to end it, and the providers that could be linked; nothing where there are neither. */
+export function linksSection(props: LinksProps): Html | '' {
+  const { csrfToken, providers, identities } = props
+  if (providers.length === 0 && identities.length === 0) return ''
+  const titleOf = (source: string) =>
+    providers.find((provider) => provider.source === source)?.title ?? elsewhere[source] ?? source
+  const linked = identities.map((identity) => linkCard(identity, titleOf(identity.source), props))
+  const offered = providers.map(({ source, title }) =>
+    postForm(
+      { action: `${path}/links/${source}`, csrfToken },
+      html`<button class="button">Link ${title}</button>`,
+    ),
+  )
+  return html`<section class="stack" aria-labelledby="links">
+<h2 id="links">Other ways to sign in</h2>
+${
+  linked.length > 0
+    ? html`<ul class="card-list">${linked}</ul>`
+    : html`<p class="hint">Nothing is linked yet. Link an account elsewhere, and signing in there signs you in here.</p>`
+}
+${offered.length > 0 && html`<div class="stack">${offered}</div>`}
+</section>`
+}
+
+function linkCard(
+  { id, label, createdAt, lastUsedAt }: LinksProps['identities'][number],
+  title: string,
+  { csrfToken, now }: LinksProps,
+): Html {
+  const remove = postForm(
+    { action: `${path}/links/${id}/remove`, csrfToken },
+    html`<p class="menu-text">You can then no longer sign in here through ${title}.</p><button class="button button-danger">Remove link</button>`,
+  )
+  return listItem(
+    { tile: monogram(title), title: html`<h3>${title}</h3>` },
+    html`<dl class="facts">
+${fact('Known there as', label)}
+${fact('Linked', renderTime(createdAt, now))}
+${fact('Last used', renderTime(lastUsedAt, now))}
+</dl>
+<details class="confirm">
+<summary class="confirm-opener">Remove link…</summary>
+${remove}
+</details>`,
+  )
+}
+
+/** Names of providers that are no longer set up, and of what is linked in another way. */
+const elsewhere: Readonly<Record<string, string>> = {
+  github: 'GitHub',
+  gitea: 'Gitea',
+  gitlab: 'GitLab',
+  microsoft: 'Microsoft',
+  oidc: 'Single sign-on',
+  http_api: 'Your organisation',
+}
