@@ -5,6 +5,8 @@
  *   npm run bench -- [--quick]        BENCH_DATABASE_URL=postgres://… adds the large database
  *   npm run bench -- peers [--seconds 10] [--only userinfo] [--profiles directory]
  *                                     in a Postgres of its own, or in that of BENCH_DATABASE_URL
+ *   npm run bench -- console [--users 1000000] [--clients 10000] [--tokens 2000000] [--audit 5000000] [--rounds 11]
+ *                                     needs BENCH_DATABASE_URL
  *   npm run bench -- profile file.cpuprofile…
  */
 import { cpus } from 'node:os'
@@ -15,6 +17,7 @@ import { benchFreshScrape, benchLargeScrape } from './bench/scrape-cost.ts'
 import { dropDatabases } from './bench/seed.ts'
 import { benchSessionCheck } from './bench/session-check.ts'
 import { say } from './bench/table.ts'
+import { benchConsole } from './console/console.ts'
 import { benchPeers } from './peers/peers.ts'
 import { stopServers } from './server-process.ts'
 
@@ -25,6 +28,11 @@ const { values, positionals } = parseArgs({
     seconds: { type: 'string', default: '10' },
     only: { type: 'string', default: '' },
     profiles: { type: 'string' },
+    users: { type: 'string', default: '1000000' },
+    clients: { type: 'string', default: '10000' },
+    tokens: { type: 'string', default: '2000000' },
+    audit: { type: 'string', default: '5000000' },
+    rounds: { type: 'string', default: '11' },
   },
 })
 const database = process.env['BENCH_DATABASE_URL']
@@ -47,7 +55,22 @@ else if (part === 'peers') {
   const seconds = Number(values.seconds)
   if (!(seconds > 0)) throw new Error('--seconds takes a number above 0')
   await benchPeers({ seconds, only, profiles, database })
+} else if (part === 'console') {
+  if (!database)
+    throw new Error('set BENCH_DATABASE_URL to a Postgres where a database may be made')
+  const { users, clients, tokens, audit: auditEvents } = values
+  const counts = { users, clients, tokens, auditEvents, rounds: values.rounds }
+  const { rounds, ...size } = wholeNumbers(counts)
+  await benchConsole(database, size, rounds)
 } else await benchObserving()
+
+function wholeNumbers<K extends string>(given: Readonly<Record<K, string>>): Record<K, number> {
+  for (const [name, value] of Object.entries<string>(given))
+    if (!/^[1-9]\d{0,8}$/.test(value)) throw new Error(`${name} takes a whole number above 0`)
+  return Object.fromEntries(
+    Object.entries<string>(given).map(([name, value]) => [name, Number(value)]),
+  ) as Record<K, number>
+}
 
 async function benchObserving() {
   const effort = values.quick

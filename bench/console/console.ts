@@ -1,0 +1,168 @@
+/** The operators' console over a large database: how long its pages take, what they read, and the whole audit log as CSV. */
+import { readFileSync } from 'node:fs'
+import { setTimeout as sleep } from 'node:timers/promises'
+import postgres from 'postgres'
+import { populationGroups } from '#/protocol/vocabulary.ts'
+import { parseSamples } from '../../test/support/prometheus.ts'
+import { withDatabase } from '../bench/seed.ts'
+import { median, milliseconds, printTable, say, whole } from '../bench/table.ts'
+import { openBrowser } from '../browser.ts'
+import { type ServerProcess, startServer } from '../server-process.ts'
+import { pagesOf } from './pages.ts'
+import { readScans, scannedBetween } from './scans.ts'
+import { type ConsoleSize, seedConsole } from './seed.ts'
+
+const aimMs = 100
+
+/** `url` names a Postgres on which a database may be made; it is dropped again. */
+export async function benchConsole(url: string, size: ConsoleSize, rounds: number): Promise<void> {
+  const { users, clients, tokens, auditEvents } = size
+  say(
+    `The console over ${whole(users)} users, ${whole(clients)} clients, ${whole(tokens)} tokens and ${whole(auditEvents)} audit events`,
+  )
+  await withDatabase(url, async (database) => {
+    const server = await startServer({
+      DATABASE_URL: database,
+      SESSION_SECRET: 'a secret of the bench and of no use anywhere else',
+      ENABLE_RATE_LIMIT: 'false',
+      // One connection does all, so that what it reports is whole.
+      DB_MAX_OPEN_CONNS: '1',
+      METRICS_POPULATION_TTL: '0s',
+    })
+    const sql = postgres(database, { max: 1, onnotice: () => {} })
+    try {
+      say(`  seeded and analysed in ${whole(await seedConsole(database, size))} s`)
+      const cookie = await signIn(server)
+      await benchPages({ server, cookie, sql, rounds, size })
+      await benchCounts(server, rounds)
+      await benchExport(server, cookie, auditEvents)
+    } finally {
+      await sql.end()
+      await server.stop()
+    }
+  })
+}
+
+async function signIn(server: ServerProcess): Promise<Record<string, string>> {
+  const cookies = new Map<string, string>()
+  const browser = openBrowser({ origin: server.origin, address: '127.0.0.1', cookies })
+  const { username, password } = server.credentials()
+  const answer = await browser.submit('/login', '/login', { username, password, remember_me: '1' })
+  if (answer.status !== 303) throw new Error(`the bench could not sign in: ${answer.status}`)
+  return {
+    cookie: [...cookies].map(([name, value]) => `${name}=${value}`).join('; '),
+    'user-agent': browser.userAgent,
+    accept: 'text/html',
+  }
+}
+
+interface Console {
+  readonly server: ServerProcess
+  readonly cookie: Readonly<Record<string, string>>
+  readonly sql: postgres.Sql
+  readonly rounds: number
+  readonly size: ConsoleSize
+}
+
+async function benchPages({ server, cookie, sql, rounds, size }: Console): Promise<void> {
+  const rows = []
+  const pages = await pagesOf(sql, size)
+  // A connection reports what it has read when it falls idle, but not twice in a second.
+  const reported = async (url: string) => {
+    await sleep(1100)
+    await open(url, cookie)
+    return readScans(sql)
+  }
+  let before = await reported(`${server.origin}/account/devices`)
+  for (const [name, path] of pages) {
+    const times: number[] = []
+    // The first request is timed as well: an operator who comes once waits for it.
+    for (let n = 0; n < rounds; n += 1) times.push(await open(`${server.origin}${path}`, cookie))
+    const after = await reported(`${server.origin}${path}`)
+    const scanned = scannedBetween(before, after)
+    before = after
+    rows.push([
+      name,
+      milliseconds(median(times)),
+      milliseconds(Math.max(...times)),
+      median(times) < aimMs ? 'yes' : 'NO',
+      scanned.join(', ') || 'none',
+    ])
+  }
+  printTable(['Page', 'median', 'slowest', `under ${aimMs} ms`, 'whole large tables read'], rows)
+}
+
+async function open(url: string, headers: Readonly<Record<string, string>>): Promise<number> {
+  const start = performance.now()
+  const response = await fetch(url, { headers, redirect: 'manual' })
+  await response.arrayBuffer()
+  if (response.status !== 200) throw new Error(`${url} was answered ${response.status}`)
+  return performance.now() - start
+}
+
+/** Counting may take a fiftieth of the time: a value that took long is kept for fifty times as long. */
+async function benchCounts({ metricsUrl }: ServerProcess, rounds: number): Promise<void> {
+  let text = ''
+  for (let n = 0; n < rounds; n += 1) text = await (await fetch(metricsUrl)).text()
+  const samples = parseSamples(text)
+  const name = 'authgate_population_query_duration_seconds'
+  printTable(
+    ['Each COUNT', 'mean', 'kept for, at least'],
+    populationGroups.map((group) => {
+      const of = (part: string) => samples.get(`${name}_${part}{group="${group}"}`) ?? Number.NaN
+      const seconds = of('sum') / of('count')
+      return [group, milliseconds(seconds * 1000), `${Math.max(15, seconds * 50).toFixed(0)} s`]
+    }),
+  )
+}
+
+async function benchExport(
+  { origin, pid }: ServerProcess,
+  headers: Readonly<Record<string, string>>,
+  atLeast: number,
+): Promise<void> {
+  const before = residentMiB(pid)
+  const abort = new AbortController()
+  const peak = watchPeak(pid, abort.signal)
+  const start = performance.now()
+  const response = await fetch(`${origin}/admin/audit/export?format=csv`, { headers })
+  let [lines, bytes] = [0, 0]
+  for await (const chunk of response.body ?? []) {
+    bytes += chunk.length
+    for (const byte of chunk) if (byte === 10) lines += 1
+  }
+  const seconds = (performance.now() - start) / 1000
+  abort.abort()
+  if (response.status !== 200 || lines < atLeast)
+    throw new Error(`the export was answered ${response.status}, with ${lines} lines`)
+  const mebibytes = (n: number) => `${whole(n)} MiB`
+  printTable(
+    ['All audit events as CSV', 'rows', 'rows/s', 'size', 'memory before', 'at most'],
+    [
+      [
+        `${seconds.toFixed(1)} s`,
+        whole(lines - 1),
+        whole(lines / seconds),
+        mebibytes(bytes / 2 ** 20),
+        mebibytes(before),
+        mebibytes(await peak),
+      ],
+    ],
+  )
+}
+
+async function watchPeak(pid: number, signal: AbortSignal): Promise<number> {
+  let peak = 0
+  while (!signal.aborted) {
+    peak = Math.max(peak, residentMiB(pid))
+    await sleep(50)
+  }
+  return peak
+}
+
+/** proc(5); NaN where the system does not tell. */
+function residentMiB(pid: number): number {
+  if (process.platform !== 'linux') return Number.NaN
+  const kibibytes = /^VmRSS:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]
+  return Number(kibibytes) / 1024
+}
