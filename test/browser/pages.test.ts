@@ -67,6 +67,8 @@ const routes: Readonly<Record<string, 'page' | 'elsewhere' | 'no page'>> = {
   '/admin/clients': 'page',
   '/admin/clients/:id/edit': 'page',
   '/admin/users': 'page',
+  '/auth/callback/:provider': 'elsewhere',
+  '/auth/login/:provider': 'elsewhere',
   '/device': 'page',
   '/health': 'no page',
   '/livez': 'no page',

@@ -28,6 +28,8 @@ export interface IdentityProvider {
   readonly tokens: string[]
   /** What the person's browser is sent back with, after they said yes. */
   approve(location: string, person: Person): URLSearchParams
+  /** Who sits at the browsers that come; undefined for somebody who says no. */
+  seat(person: Person | undefined): void
   /** Until the next call: claims that replace those of ID tokens, paths that fail, whose key signs. */
   misbehave(how: Misbehaviour): void
   close(): Promise<void>
@@ -50,6 +52,7 @@ export async function startIdentityProvider(): Promise<IdentityProvider> {
   const people = new Map<string, Person>()
   const tokens: string[] = []
   let how: Misbehaviour = {}
+  let seated: Person | undefined
   let url = ''
   const idToken = (issuer: string, { person, query }: Code) =>
     sign(how.foreignKey ? foreign.privateKey : own.privateKey, {
@@ -83,7 +86,23 @@ export async function startIdentityProvider(): Promise<IdentityProvider> {
     const person = people.get((request.headers.authorization ?? '').replace(/^bearer /i, ''))
     return person && describePerson(path, person)
   }
+  const approve = (location: string, person: Person) => {
+    const { searchParams: query } = new URL(location)
+    const code = randomUUID()
+    codes.set(code, { person, query })
+    return new URLSearchParams({ code, state: query.get('state') ?? '' })
+  }
+  const sendBack = (address: URL, response: ServerResponse) => {
+    const state = address.searchParams.get('state') ?? ''
+    const answer = seated
+      ? approve(address.href, seated)
+      : new URLSearchParams({ error: 'access_denied', error_description: 'evil words', state })
+    const location = `${address.searchParams.get('redirect_uri')}?${answer}`
+    response.writeHead(302, { location }).end()
+  }
   const server = createServer((request, response) => {
+    const address = new URL(request.url ?? '/', url)
+    if (address.pathname.endsWith('/authorize')) return sendBack(address, response)
     answer(request)
       .then((body) => send(response, body))
       .catch(() => response.writeHead(500).end())
@@ -95,11 +114,9 @@ export async function startIdentityProvider(): Promise<IdentityProvider> {
     url,
     tokens,
     settings: settingsFor(url),
-    approve(location, person) {
-      const { searchParams: query } = new URL(location)
-      const code = randomUUID()
-      codes.set(code, { person, query })
-      return new URLSearchParams({ code, state: query.get('state') ?? '' })
+    approve,
+    seat(person) {
+      seated = person
     },
     misbehave(next) {
       how = next
