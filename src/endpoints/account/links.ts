@@ -48,14 +48,14 @@ export function linksSection(props: LinksProps): Html | '' {
       html`<button class="button">Link ${title}</button>`,
     ),
   )
-  return html`<section class="stack" aria-labelledby="links">
+  return html`<section class="elsewhere" aria-labelledby="links">
 <h2 id="links">Other ways to sign in</h2>
 ${
   linked.length > 0
     ? html`<ul class="card-list">${linked}</ul>`
     : html`<p class="hint">Nothing is linked yet. Link an account elsewhere, and signing in there signs you in here.</p>`
 }
-${offered.length > 0 && html`<div class="stack">${offered}</div>`}
+${offered.length > 0 && html`<div class="elsewhere-offers">${offered}</div>`}
 </section>`
 }
 

@@ -58,10 +58,10 @@ function otherWays({ providers, redirect, remember, rememberMeEnabled }: LoginPa
   )
   const lasting = remember
     ? html`You will stay signed in on this device. <a href="/login?${query(false)}">Rather not</a>`
-    : html`<a href="/login?${query(true)}">Stay signed in on this device</a>`
-  return html`<section class="stack" aria-labelledby="other-ways">
+    : html`<a href="/login?${query(true)}">Keep me signed in on this device this way too</a>`
+  return html`<section class="elsewhere" aria-labelledby="other-ways">
 <h2 id="other-ways" class="hint">Or sign in without a password</h2>
-<ul class="stack">${links}</ul>
+<ul class="elsewhere-links">${links}</ul>
 ${rememberMeEnabled && html`<p class="hint">${lasting}</p>`}
 </section>`
 }
