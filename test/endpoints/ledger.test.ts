@@ -1,24 +1,35 @@
+import { once } from 'node:events'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { and, eq, sql } from 'drizzle-orm'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { identities } from '#/database/schema/identities.ts'
 import { sessions } from '#/database/schema/sessions.ts'
 import { users } from '#/database/schema/users.ts'
+import { systemOrigin } from '#/domain/audit/audit.ts'
+import { changePassword } from '#/domain/users/end-access.ts'
+import { createPasswords } from '#/domain/users/passwords.ts'
 import { startTestApp, type TestApp } from '../support/app.ts'
 import { type Browser, csrfTokenOf, openBrowser } from '../support/browser.ts'
-import { addAdmin, addUser } from '../support/people.ts'
+import { type IdentityProvider, startIdentityProvider } from '../support/identity-provider.ts'
+import { addAdmin, addUser, testPassword } from '../support/people.ts'
 import { movedBetween, type Samples } from '../support/prometheus.ts'
 
 const minute = 60_000
 const hour = 60 * minute
 
+let upstream: IdentityProvider
 let app: TestApp
 let replica: TestApp
 beforeAll(async () => {
-  app = await startTestApp()
+  upstream = await startIdentityProvider()
+  app = await startTestApp({ settings: upstream.settings })
   replica = await startTestApp({ replicaOf: app })
 })
 afterAll(async () => {
   await replica.close()
   await app.close()
+  await upstream.close()
 })
 
 /** A plain SELECT of the rows that would be accepted, written without any code of the product. */
@@ -75,6 +86,17 @@ async function asAdmin() {
   await browser.signIn(admin.username)
   return browser
 }
+
+let latestPerson = 0
+
+function newPerson() {
+  latestPerson += 1
+  const username = `up-${crypto.randomUUID().slice(0, 8)}`
+  return { id: latestPerson, username, email: `${username}@up.example.test`, verified: true }
+}
+
+const latestSession = async () =>
+  (await app.database.db.select().from(sessions).orderBy(sql`created_at desc`).limit(1))[0]
 
 const isSignedIn = async (browser: Browser) =>
   (await browser.get('/account/devices')).status === 200
@@ -228,6 +250,94 @@ describe('the session ledger over HTTP', () => {
     const admin = await asAdmin()
     const reset = () => admin.submit('/admin/users', `/admin/users/${user.id}/reset-password`)
     expect(await moves(reset)).toEqual(ended('password_changed'))
+  })
+
+  it.each(['github', 'gitea', 'gitlab', 'microsoft', 'oidc'])(
+    'starts one session for a sign-in through %s, and none for leaving, giving up or a replayed answer',
+    async (source) => {
+      const browser = openBrowser(app)
+      const leave = async () =>
+        (await browser.get(`/auth/login/${source}`)).headers.get('location') ?? ''
+      const callback = (query: URLSearchParams) => browser.get(`/auth/callback/${source}?${query}`)
+      const gaveUp = async () => {
+        const state = new URL(await leave()).searchParams.get('state') ?? ''
+        await callback(new URLSearchParams({ error: 'access_denied', state }))
+      }
+      expect(await moves(gaveUp)).toEqual({})
+      const answer = upstream.approve(await leave(), newPerson())
+      const started = { sessions_created_total: 1, sessions_active: 1 }
+      expect(await moves(() => callback(answer))).toEqual(started)
+      expect(await isSignedIn(browser)).toBe(true)
+      expect(await moves(() => callback(answer))).toEqual({})
+      expect(await latestSession()).toMatchObject({ loginSource: source, endedAt: null })
+      expect(await moves(() => browser.signOut())).toEqual({
+        ...ended('logout'),
+        auth_logout_total: 1,
+      })
+    },
+  )
+
+  it('starts nothing and ends nothing when a signed-in user links a provider or removes it', async () => {
+    const { user, browser } = await signedIn()
+    const person = newPerson()
+    const link = async () => {
+      const left = await browser.submit('/account/security', '/account/security/links/github')
+      const href = /href="(http[^"]+authorize[^"]+)"/.exec(await left.text())?.[1] ?? ''
+      const answer = upstream.approve(href.replaceAll('&amp;', '&'), person)
+      await browser.get(`/auth/callback/github?${answer}`)
+    }
+    expect(await moves(link)).toEqual({})
+    const linked = () =>
+      app.database.db.select().from(identities).where(eq(identities.userId, user.id))
+    const [identity] = await linked()
+    expect(identity?.subject).toBe(String(person.id))
+    const remove = () =>
+      browser.submit('/account/security', `/account/security/links/${identity?.id}/remove`)
+    expect(await moves(remove)).toEqual({})
+    expect(await linked()).toEqual([])
+    expect(await isSignedIn(browser)).toBe(true)
+  })
+
+  it('starts one session for whom the HTTP API vouches, the local administrator among them, and none otherwise', async () => {
+    const api = createServer((_, response) => {
+      const vouched = JSON.stringify({ success: true, user_id: 'id-1', email: 'id-1@api.test' })
+      response.writeHead(200, { 'content-type': 'application/json' }).end(says ?? vouched)
+    })
+    let says: string | undefined
+    api.listen(0, '127.0.0.1')
+    await once(api, 'listening')
+    const { port } = api.address() as AddressInfo
+    const settings = { AUTH_MODE: 'http_api', HTTP_API_URL: `http://127.0.0.1:${port}/` }
+    const outside = await startTestApp({ replicaOf: app, settings })
+    outside.advance(app.now().getTime() - outside.now().getTime())
+    const started = { sessions_created_total: 1, sessions_active: 1 }
+    try {
+      const username = `api-${crypto.randomUUID().slice(0, 8)}`
+      expect(await moves(() => openBrowser(outside).signIn(username), outside)).toEqual(started)
+      const admin = await addAdmin(app.database.db)
+      expect(await moves(() => openBrowser(outside).signIn(admin.username), outside)).toEqual(
+        started,
+      )
+      says = JSON.stringify({ success: false })
+      expect(await moves(() => openBrowser(outside).signIn(`${username}-other`), outside)).toEqual(
+        {},
+      )
+    } finally {
+      await outside.close()
+      api.closeAllConnections()
+      api.close()
+    }
+  })
+
+  it('counts nothing here for what an operator ends from the shell, and the gauge falls all the same', async () => {
+    const { user, browser } = await signedIn()
+    await openBrowser(app).signIn(user.username)
+    // What npm run admin does, in a process of its own.
+    const passwordHash = await createPasswords().hash(testPassword)
+    const by = { origin: systemOrigin, now: app.now() }
+    const reset = () => changePassword(app.database.db, { id: user.id, passwordHash }, by)
+    expect(await moves(reset)).toEqual({ sessions_active: -2 })
+    expect(await moves(async () => expect(await isSignedIn(browser)).toBe(false))).toEqual({})
   })
 
   it('lets a remembered session idle, but not for ever', async () => {
