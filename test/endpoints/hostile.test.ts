@@ -5,9 +5,14 @@ import { authorizePath, decide, obtainTokens, postToken } from '../support/flow.
 import { addAdmin, addClient, addUser } from '../support/people.ts'
 
 let app: TestApp
+// No audit rows: ten thousand of them would only slow this down.
+const settings = {
+  ENABLE_AUDIT_LOGGING: 'false',
+  GITHUB_CLIENT_ID: 'authgate',
+  GITHUB_CLIENT_SECRET: 'a secret between two servers',
+}
 beforeAll(async () => {
-  // No audit rows: ten thousand of them would only slow this down.
-  app = await startTestApp({ settings: { ENABLE_AUDIT_LOGGING: 'false' } })
+  app = await startTestApp({ settings })
 })
 afterAll(() => app.close())
 
@@ -35,6 +40,13 @@ const targets = [
   '/admin/users',
   '/admin/users/x/disable',
   '/admin/clients/x/enable',
+  '/admin/audit',
+  '/admin/audit/export',
+  '/account/security/links/x/remove',
+  '/auth/login/github',
+  '/auth/callback/github',
+  '/auth/login/x',
+  '/auth/callback/x',
 ] as const
 
 interface Attack {
@@ -53,6 +65,13 @@ const kinds: readonly ((n: string) => Attack)[] = [
   (n) => ({ method: 'GET', path: `/account/${n}` }),
   (n) => ({ method: 'POST', path: `/account/devices/${n}/revoke` }),
   (n) => ({ method: 'POST', path: `/admin/clients/${n}/enable` }),
+  (n) => ({ method: 'GET', path: `/admin/audit?type=${n}&${n}=${n}` }),
+  (n) => ({ method: 'GET', path: `/auth/login/${n}` }),
+  (n) => ({ method: 'GET', path: `/auth/callback/${n}?state=${n}&code=${n}` }),
+  (n) => ({
+    method: 'GET',
+    path: `/auth/callback/github?state=${n}&code=${n}&error=${n}&iss=https://${n}.test`,
+  }),
   (n) => ({ method: 'GET', path: `/login?redirect=/${n}&error=${n}&${n}=${n}` }),
   (n) => ({
     method: 'GET',
