@@ -12,6 +12,7 @@ import type { FetchDocument } from '#/domain/outbound/fetch-document.ts'
 import { createPasswords } from '#/domain/users/passwords.ts'
 import { accountRoutes } from '#/endpoints/account/routes.ts'
 import { adminRoutes } from '#/endpoints/admin/routes.ts'
+import { appRoutes } from '#/endpoints/apps/routes.ts'
 import { authorizeRoutes } from '#/endpoints/authorize/routes.ts'
 import { deviceRoutes } from '#/endpoints/device/routes.ts'
 import { discoveryRoutes } from '#/endpoints/discovery/routes.ts'
@@ -146,6 +147,12 @@ function mountPages(app: Hono<AppEnv>, parts: AppParts, house: House) {
   })
   app.route('/', accountRoutes({ ...house, providers, passwordLimiter }))
   const loopbackHttp = config.OUTBOUND_PRIVATE_ADDRESSES
+  const appLimiter = limits.limiter({
+    name: 'apps',
+    endpoint: '/apps',
+    perMinute: config.APP_RATE_LIMIT,
+  })
+  app.route('/', appRoutes({ ...house, fetchDocument, loopbackHttp, limiter: appLimiter }))
   app.route('/', adminRoutes({ ...house, fetchDocument, loopbackHttp }))
 }
 

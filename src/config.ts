@@ -645,6 +645,7 @@ export const settings = {
     '5',
     'Clients that register, or change their registration, per minute and address.',
   ),
+  APP_RATE_LIMIT: limits(rate, '10', 'Apps that one user may register per minute.'),
   INTROSPECT_RATE_LIMIT: limits(
     rate,
     '20',

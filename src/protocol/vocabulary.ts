@@ -255,6 +255,7 @@ export const rateLimitedEndpoints = [
   '/oauth/revoke',
   '/oauth/device/code',
   '/device/verify',
+  '/apps',
 ] as const
 export type RateLimitedEndpoint = (typeof rateLimitedEndpoints)[number]
 

@@ -44,3 +44,7 @@ function refuseNul(name: string, value: string) {
 
 /** A parameter's name as it may appear in an error: short, and within what RFC 6749 §5.2 allows. */
 const printable = (name: string) => (/^[\w.-]{1,40}$/.test(name) ? name : 'a parameter')
+
+/** The words or lines of a text; people also write commas between them. */
+export const wordsOf = (text: string | null): string[] =>
+  (text ?? '').split(/[\s,]+/).filter((word) => word !== '')

@@ -88,6 +88,7 @@ type NavLink = readonly [NavItem, href: string, text: string]
 const accountLinks: readonly NavLink[] = [
   ['devices', '/account/devices', 'Devices'],
   ['authorizations', '/account/authorizations', 'Apps with access'],
+  ['apps', '/apps', 'My apps'],
   ['security', '/account/security', 'Security'],
 ]
 

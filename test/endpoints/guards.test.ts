@@ -90,6 +90,14 @@ const guards: Readonly<Record<string, Guard>> = {
   'POST /account/security/password': 'user',
   'POST /account/security/links/:provider': 'user',
   'POST /account/security/links/:id/remove': 'user',
+  'GET /apps': 'user',
+  'GET /apps/new': 'user',
+  'POST /apps': 'user',
+  'GET /apps/:id': 'user',
+  'GET /apps/:id/edit': 'user',
+  'POST /apps/:id': 'user',
+  'POST /apps/:id/regenerate-secret': 'user',
+  'POST /apps/:id/delete': 'user',
   'GET /admin': 'admin',
   'GET /admin/users': 'admin',
   'POST /admin/users': 'admin',
@@ -142,6 +150,10 @@ async function objectOf(path: string, owner: Person): Promise<string> {
     const rows = await db.select().from(consents).where(eq(consents.clientId, client.clientId))
     return rows[0]?.id ?? ''
   }
+  if (path.startsWith('/apps')) {
+    const owned = { type: 'confidential', ownerId: owner.id } as const
+    return (await addClient(db, owned)).client.clientId
+  }
   if (path.startsWith('/admin/clients')) {
     const status = /(approve|reject)$/.test(path) ? 'pending' : 'active'
     return (await addClient(db, { type: 'confidential', status })).client.clientId
@@ -161,6 +173,7 @@ const filled = () => ({
   username: `new-${crypto.randomUUID().slice(0, 8)}`,
   email: `${crypto.randomUUID()}@example.test`,
   client_name: 'New client',
+  kind: 'web',
   token_endpoint_auth_method: 'client_secret_basic',
   grant_types: 'authorization_code refresh_token',
   redirect_uris: 'https://new.example.test/callback',
@@ -172,7 +185,7 @@ const filled = () => ({
 
 /** The same for a form whose page shows a client: whoever decides says which version they have seen. */
 async function filledFor(address: string): Promise<Record<string, string>> {
-  const id = /\/clients\/([0-9a-f-]{36})(?:\/|$)/.exec(address)?.[1] ?? ''
+  const id = /\/(?:clients|apps)\/([0-9a-f-]{36})(?:\/|$)/.exec(address)?.[1] ?? ''
   const client = await findClient(app.database.db, id)
   return { ...filled(), ...(client && { seen: versionOf(client) }) }
 }
@@ -326,7 +339,7 @@ describe('a form that the person did not send', () => {
     async ({ path, guard }) => {
       const sender = guard === 'admin' ? admin : user
       // These pages share their address with a form.
-      if (path === '/admin/users' || path === '/admin/clients') return
+      if (['/admin/users', '/admin/clients', '/apps', '/apps/:id'].includes(path)) return
       const address = await addressOf(path, sender)
       const { result } = await observeUnchanged(app, () => sender.browser.get(address))
       expect([result.status, result.headers.get('allow')]).toEqual([405, 'POST'])
@@ -356,8 +369,8 @@ describe("somebody else's objects", () => {
         const { result, moved } = await observeUnchanged(app, () =>
           user.browser.post(path.replace(':id', id), { csrf_token }),
         )
-        expect(result.status).toBe(303)
-        expect(result.headers.get('location')).not.toContain('?')
+        expect(result.status).toBe(path.startsWith('/apps') ? 404 : 303)
+        expect(result.headers.get('location') ?? '').not.toContain('?')
         expect(moved).toEqual({})
       }
     },
@@ -396,6 +409,8 @@ describe('a form that is sent twice', () => {
     ['/account/authorizations/:id/revoke', 303],
     ['/account/security/password', 400],
     ['/account/security/links/:id/remove', 303],
+    ['/apps/:id', 303],
+    ['/apps/:id/delete', 404],
     ['/admin/users', 409],
     ['/admin/users/:id/disable', 303],
     ['/admin/users/:id/enable', 303],
@@ -412,6 +427,8 @@ describe('a form that is sent twice', () => {
   const everyTime = [
     // Changes nothing until the browser is back: see upstream.test.ts.
     '/account/security/links/:provider',
+    '/apps',
+    '/apps/:id/regenerate-secret',
     '/admin/users/:id/reset-password',
     '/admin/clients',
     '/admin/clients/:id/regenerate-secret',

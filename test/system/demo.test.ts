@@ -87,6 +87,10 @@ const unmoved: readonly (readonly [why: string, pattern: RegExp])[] = [
     'needs a stolen session',
     /^(rate_limit_exceeded|authgate_rate_limit_checks)_total\{endpoint="\/account\/security\/password"(,result="limited")?\}/,
   ],
+  [
+    'nobody of the demo registers an app',
+    /^(rate_limit_exceeded|authgate_rate_limit_checks)_total\{endpoint="\/apps"/,
+  ],
   ['needs a failing Redis', /^authgate_rate_limit_checks_total\{.*result="error"/],
   [
     'every limiter has a name',

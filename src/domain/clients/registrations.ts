@@ -144,7 +144,8 @@ const harmless: readonly (keyof MetadataColumns)[] = [
   'backchannelLogoutSessionRequired',
 ]
 
-const needsApproval = (current: Client, next: MetadataColumns) =>
+/** Whether a client that was approved becomes another one by this. */
+export const needsApproval = (current: Client, next: MetadataColumns): boolean =>
   (Object.keys(next) as (keyof MetadataColumns)[])
     .filter((column) => !harmless.includes(column))
     .some((column) => !isDeepStrictEqual(current[column], next[column]))

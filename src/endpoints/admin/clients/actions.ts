@@ -19,14 +19,15 @@ import type { ClientMetadata } from '#/protocol/client-metadata.ts'
 import { scopeWords } from '#/protocol/scopes.ts'
 import type { AppContext } from '#/web/context.ts'
 import { actedBy, signedInUser } from '#/web/current-user.ts'
+import { asFormError } from '#/web/form-error.ts'
 import { readFields } from '#/web/forms.ts'
 import { PageError } from '#/web/page-error.ts'
 import { recordEndedOfClient } from '#/web/record-ended.ts'
+import type { RefusedForm } from '#/web/refused-form.ts'
 import { uuidParameter, viewer } from '#/web/viewer.ts'
 import type { AdminOptions } from '../options.ts'
 import type { AdminPageProps } from '../page.ts'
-import { asFormError, fieldsOf, type ParseClient } from './fields.ts'
-import type { RefusedForm } from './form.ts'
+import { fieldsOf, type ParseClient } from './fields.ts'
 import {
   type ClientEditPageProps,
   type ListedClient,
@@ -81,6 +82,8 @@ const listed = (client: Client): ListedClient => ({
 })
 
 const operatorSettings = (client: Client) => ({
+  description: client.description,
+  owner_id: client.ownerId ?? '',
   token_profile: client.tokenProfile,
   refresh_token_mode: client.refreshTokenMode,
   allowed_resources: client.allowedResources,

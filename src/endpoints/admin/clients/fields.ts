@@ -3,22 +3,12 @@ import { z } from 'zod'
 import type { Client, NewClient } from '#/domain/clients/clients.ts'
 import { columnsOf, metadataOf } from '#/domain/clients/metadata.ts'
 import { type ClientMetadata, createMetadataParser } from '#/protocol/client-metadata.ts'
-import { OAuthError } from '#/protocol/errors.ts'
 import { grantTypes } from '#/protocol/grant-types.ts'
 import { isResource } from '#/protocol/resources.ts'
 import { scopeWords, standardScopes } from '#/protocol/scopes.ts'
 import { refreshTokenModes, tokenProfiles } from '#/protocol/vocabulary.ts'
-
-/** Why a form was not taken, for the person who sent it. */
-class FormError extends Error {
-  override readonly name = 'FormError'
-  readonly field: string
-
-  constructor(field: string, message: string) {
-    super(message)
-    this.field = field
-  }
-}
+import { FormError } from '#/web/form-error.ts'
+import { wordsOf as lines } from '#/web/forms.ts'
 
 interface ParsedClient {
   readonly metadata: ClientMetadata
@@ -56,30 +46,6 @@ export function createClientParser({ loopbackHttp }: { loopbackHttp: boolean }):
     }
   }
 }
-
-/** A refusal in the words of the form; throws whatever is none. Messages of the metadata parser begin with the field. */
-export function asFormError(error: unknown): FormError {
-  if (error instanceof FormError) return error
-  if (!(error instanceof OAuthError)) throw error
-  const [field = '', ...rest] = error.message.split(' ')
-  return new FormError(field, `${labels[field] ?? field} ${rest.join(' ')}.`)
-}
-
-const labels: Readonly<Record<string, string>> = {
-  client_name: 'The name',
-  client_uri: 'The home page',
-  token_endpoint_auth_method: 'The type',
-  redirect_uris: 'Redirect URIs',
-  grant_types: 'The ways to get tokens',
-  scope: 'Scopes',
-  jwks: 'Public keys',
-  jwks_uri: 'The address of its public keys',
-  post_logout_redirect_uris: 'Return addresses after sign-out',
-  backchannel_logout_uri: 'The back-channel logout URI',
-  sector_identifier_uri: 'The sector identifier URI',
-}
-
-const lines = (text: string | null) => (text ?? '').split(/[\s,]+/).filter((line) => line !== '')
 
 /** Boxes repeat their name; here one field with several words means the same. */
 const words = (fields: URLSearchParams, ...names: string[]) =>

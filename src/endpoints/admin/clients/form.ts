@@ -2,28 +2,10 @@
 import { html } from 'hono/html'
 import { standardScopes } from '#/protocol/scopes.ts'
 import { signingAlgorithms, type tokenProfiles } from '#/protocol/vocabulary.ts'
-import {
-  type ChoiceProps,
-  choices,
-  disclosure,
-  type FieldProps,
-  fold,
-  postForm,
-  problem,
-  selectField,
-  textArea,
-  textField,
-} from '#/web/components.ts'
+import { type ChoiceProps, disclosure, fold, postForm, problem } from '#/web/components.ts'
 import type { Html } from '#/web/html.ts'
+import { filledIn, problemId, type RefusedForm } from '#/web/refused-form.ts'
 import { describeScopes } from '#/web/scope-words.ts'
-
-/** What was sent and why it was not taken, to be corrected. */
-export interface RefusedForm {
-  readonly values: URLSearchParams
-  readonly problem: string
-  /** The field at fault. */
-  readonly field: string
-}
 
 export interface ClientFormProps {
   readonly csrfToken: string
@@ -43,7 +25,7 @@ export function clientForm({ csrfToken, open, refused, edited }: ClientFormProps
         csrfToken,
         className: 'stack',
       },
-      html`${problem(refused?.problem, 'client-problem')}
+      html`${problem(refused?.problem, problemId)}
 ${edited && html`<input type="hidden" name="seen" value="${edited.seen}">`}
 ${basics(fields)}
 <div class="folds">
@@ -54,31 +36,6 @@ ${people(fields)}
 <div class="form-end"><button class="button button-primary">${edited ? 'Save changes' : 'Add client'}</button></div>`,
     ),
   )
-}
-
-/** Field makers that remember what was sent. */
-function filledIn(refused: RefusedForm | undefined) {
-  const again = <P extends Pick<FieldProps, 'name'>>(props: P) => ({
-    autocomplete: 'off',
-    ...props,
-    ...(refused && { value: refused.values.get(props.name) ?? '' }),
-    ...(refused?.field === props.name && { invalidBecause: 'client-problem' }),
-  })
-  return {
-    open: refused !== undefined,
-    text: (props: FieldProps) => textField(again(props)),
-    area: (props: FieldProps & { readonly rows?: number }) =>
-      textArea(again({ rows: 3, ...props })),
-    select: (props: Parameters<typeof selectField>[0]) => selectField(again(props)),
-    choices: (legend: string, options: readonly ChoiceProps[]) =>
-      choices(
-        legend,
-        options.map((option) => ({
-          ...option,
-          ...(refused && { checked: refused.values.getAll(option.name).includes(option.value) }),
-        })),
-      ),
-  }
 }
 
 type Fields = ReturnType<typeof filledIn>

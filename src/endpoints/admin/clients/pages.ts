@@ -17,9 +17,11 @@ import {
 } from '#/web/components.ts'
 import type { Html } from '#/web/html.ts'
 import { renderPage } from '#/web/layout.ts'
+import { oneTime } from '#/web/one-time.ts'
+import type { RefusedForm } from '#/web/refused-form.ts'
 import { renderTime } from '#/web/times.ts'
-import { type AdminPageProps, oneTime } from '../page.ts'
-import { clientForm, type RefusedForm } from './form.ts'
+import type { AdminPageProps } from '../page.ts'
+import { clientForm } from './form.ts'
 
 export interface ClientsPageProps extends AdminPageProps {
   /** What did not work, and why. */

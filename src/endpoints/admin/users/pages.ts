@@ -12,9 +12,9 @@ import {
 } from '#/web/components.ts'
 import type { Html } from '#/web/html.ts'
 import { renderPage } from '#/web/layout.ts'
+import { oneTime } from '#/web/one-time.ts'
 import { renderTime } from '#/web/times.ts'
 import type { AdminPageProps } from '../page.ts'
-import { oneTime } from '../page.ts'
 import { userForm } from './form.ts'
 
 export interface UsersPageProps extends AdminPageProps {

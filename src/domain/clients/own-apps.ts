@@ -1,0 +1,126 @@
+/**
+ * Clients that users register for themselves. Somebody else's app is treated as one that does not exist. An app can be
+ * used once an operator has approved it, and waits again when it becomes another one.
+ */
+import { and, asc, eq } from 'drizzle-orm'
+import type { Database } from '#/database/client.ts'
+import { type Client, clients } from '#/database/schema/clients.ts'
+import { lockUser } from '#/domain/users/lock-user.ts'
+import type { ClientMetadata } from '#/protocol/client-metadata.ts'
+import { span } from '#/telemetry/tracing.ts'
+import { announceClient, type By } from './announce.ts'
+import { removeClient, replaceClient } from './change-client.ts'
+import {
+  type CreatedClient,
+  insertClient,
+  type NewClient,
+  regenerateClientSecret,
+  versionOf,
+} from './clients.ts'
+import { countsOf, type EndedOfClient, endAccessOfClient, nothingEnded } from './end-access.ts'
+import { columnsOf } from './metadata.ts'
+import { needsApproval, type UpdatedClient } from './registrations.ts'
+
+/** An app, by its id and by whose it must be. */
+export interface OwnApp {
+  readonly clientId: string
+  readonly ownerId: string
+}
+
+/** What its owner says about an app. */
+export interface AppContent {
+  readonly metadata: ClientMetadata
+  readonly description: string
+}
+
+/** How many apps of one user may wait for approval. */
+export const mostPendingApps = 10
+
+const isOwn = ({ clientId, ownerId }: OwnApp) =>
+  and(eq(clients.clientId, clientId), eq(clients.ownerId, ownerId))
+
+/** The apps of a user, by name. */
+export const listApps = (db: Database, ownerId: string): Promise<Client[]> =>
+  db
+    .select()
+    .from(clients)
+    .where(eq(clients.ownerId, ownerId))
+    .orderBy(asc(clients.name), asc(clients.clientId))
+    .limit(100)
+
+/** An app, if it is this user's. */
+export const findApp = async (db: Database, app: OwnApp): Promise<Client | undefined> =>
+  (await db.select().from(clients).where(isOwn(app)))[0]
+
+/** Waits for tokens under way: their foreign keys hold this row until they commit. */
+const lockApp = async (tx: Database, app: OwnApp): Promise<Client | undefined> =>
+  (await tx.select().from(clients).where(isOwn(app)).for('update'))[0]
+
+/** Registers an app that waits for approval; undefined when too many of its owner's do already. */
+export const registerApp = (
+  db: Database,
+  { ownerId, metadata, description }: AppContent & Pick<OwnApp, 'ownerId'>,
+  by: By,
+): Promise<CreatedClient | undefined> =>
+  span('apps.register', () =>
+    db.transaction(async (tx) => {
+      // Those that are sent at once are counted one after the other.
+      await lockUser(tx, ownerId)
+      const waiting = and(eq(clients.ownerId, ownerId), eq(clients.status, 'pending'))
+      if ((await tx.$count(clients, waiting)) >= mostPendingApps) return undefined
+      const status = 'pending'
+      const app: NewClient = { ...columnsOf(metadata), description, status, ownerId }
+      const created = await insertClient(tx, app, by.now)
+      const { clientId } = created.client
+      await announceClient(tx, clientId, { type: 'CLIENT_REGISTERED', by, details: { status } })
+      return created
+    }),
+  )
+
+/**
+ * Changes an app. One that becomes another than was approved waits again, and what it was given ends; one that was
+ * refused or switched off stays so.
+ */
+export const updateApp = (
+  db: Database,
+  { app, seen, content }: { app: OwnApp; seen: string; content: AppContent },
+  by: By,
+): Promise<UpdatedClient | 'unknown' | 'changed'> =>
+  span('apps.update', () =>
+    db.transaction(async (tx) => {
+      const current = await lockApp(tx, app)
+      if (!current) return 'unknown'
+      if (versionOf(current) !== seen) return 'changed'
+      const next = columnsOf(content.metadata)
+      const returned = current.status === 'active' && needsApproval(current, next)
+      const status = returned ? 'pending' : current.status
+      const { description } = content
+      const change = { ...next, description, status, updatedAt: by.now }
+      const replaced = await replaceClient(tx, current, change)
+      const { clientId } = current
+      const ended = returned
+        ? await endAccessOfClient(tx, clientId, { reason: 'client_inactive', now: by.now })
+        : nothingEnded
+      const details = { status, ...countsOf(ended) }
+      await announceClient(tx, clientId, { type: 'CLIENT_UPDATED', by, details })
+      return { ...replaced, returned, ended }
+    }),
+  )
+
+/** Replaces the secret of an app that has one; undefined when there is no such app. */
+export const regenerateAppSecret = (
+  db: Database,
+  app: OwnApp,
+  by: By,
+): Promise<CreatedClient | undefined> =>
+  db.transaction(async (tx) =>
+    (await lockApp(tx, app)) ? regenerateClientSecret(tx, app.clientId, by) : undefined,
+  )
+
+/** Deletes an app and all that it was given; undefined when there is no such app. */
+export const deleteApp = (db: Database, app: OwnApp, by: By): Promise<EndedOfClient | undefined> =>
+  span('apps.delete', () =>
+    db.transaction(async (tx) =>
+      (await lockApp(tx, app)) ? removeClient(tx, app.clientId, by) : undefined,
+    ),
+  )

@@ -1,0 +1,184 @@
+import { type Client, type CreatedClient, hasSecret, versionOf } from '#/domain/clients/clients.ts'
+import {
+  deleteApp,
+  findApp,
+  listApps,
+  mostPendingApps,
+  type OwnApp,
+  regenerateAppSecret,
+  registerApp,
+  updateApp,
+} from '#/domain/clients/own-apps.ts'
+import { verifySector } from '#/domain/clients/sector-identifier.ts'
+import { scopeWords } from '#/protocol/scopes.ts'
+import type { AppContext } from '#/web/context.ts'
+import { actedBy, signedInUser } from '#/web/current-user.ts'
+import { asFormError, FormError } from '#/web/form-error.ts'
+import { readFields } from '#/web/forms.ts'
+import { PageError } from '#/web/page-error.ts'
+import { enforceLimit } from '#/web/rate-limit.ts'
+import { recordEndedOfClient } from '#/web/record-ended.ts'
+import type { RefusedForm } from '#/web/refused-form.ts'
+import { uuidParameter, viewer } from '#/web/viewer.ts'
+import {
+  renderAppEditPage,
+  renderAppPage,
+  renderAppSecretPage,
+  renderAppsPage,
+  renderNewAppPage,
+} from './pages.ts'
+import { fieldsOf, type ParseApp } from './request.ts'
+import type { AppsOptions } from './routes.ts'
+
+const notices: Readonly<Record<string, string>> = {
+  updated: 'Your app is changed.',
+  returned:
+    'Your app is changed and waits for approval again. Until then nobody can sign in to it, and its tokens have ended.',
+  deleted: 'Your app is deleted. All that it was given has ended.',
+}
+const warnings: Readonly<Record<string, string>> = {
+  changed: 'Nothing was changed: your app has changed meanwhile. Look again.',
+}
+
+const noticesOf = (c: AppContext) => {
+  const key = c.req.query('notice') ?? ''
+  const [notice, warning] = [notices[key], warnings[key]]
+  return { ...(notice && { notice }), ...(warning && { warning }) }
+}
+
+const frame = (c: AppContext, { csrf }: AppsOptions) => ({
+  user: viewer(c),
+  csrfToken: csrf.token(c),
+  now: c.var.now,
+})
+
+const ownerOf = (c: AppContext) => signedInUser(c).user.id
+
+export async function getApps(c: AppContext, options: AppsOptions) {
+  const apps = await listApps(options.db, ownerOf(c))
+  return c.html(await renderAppsPage({ ...frame(c, options), ...noticesOf(c), apps }))
+}
+
+export const getNewApp = (c: AppContext, options: AppsOptions) => newAppPage(c, options)
+
+async function newAppPage(c: AppContext, options: AppsOptions, refused?: RefusedForm) {
+  const page = await renderNewAppPage({ ...frame(c, options), ...(refused && { refused }) })
+  return c.html(page, refused ? 400 : 200)
+}
+
+/** The answer shows the credentials, or the form again with what is wrong with it. */
+export async function postApp(c: AppContext, options: AppsOptions, parse: ParseApp) {
+  const ownerId = ownerOf(c)
+  await enforceLimit(c, options.db, options.limiter, ownerId)
+  const fields = await readFields(c)
+  try {
+    const created = await registerApp(options.db, { ...parse(fields), ownerId }, actedBy(c))
+    if (created) return await secretPage(c, options, created)
+    throw new FormError(
+      '',
+      `${mostPendingApps} of your apps wait for approval already. Delete one, or wait until they are decided on.`,
+    )
+  } catch (error) {
+    return newAppPage(c, options, refusalOf(fields, error))
+  }
+}
+
+function refusalOf(values: URLSearchParams, error: unknown): RefusedForm {
+  const { field, message } = asFormError(error)
+  return { values, problem: message, field }
+}
+
+export async function getApp(c: AppContext, options: AppsOptions) {
+  const client = await requireApp(c, options)
+  const app = {
+    ...client,
+    hasSecret: hasSecret(client.tokenEndpointAuthMethod),
+    scopes: scopeWords(client.scope),
+  }
+  return c.html(await renderAppPage({ ...frame(c, options), ...noticesOf(c), app }))
+}
+
+export async function getAppEdit(c: AppContext, options: AppsOptions) {
+  const client = await requireApp(c, options)
+  const form = { values: fieldsOf(client), problem: '', field: '' }
+  return editPage(c, options, { client, seen: versionOf(client), form })
+}
+
+async function editPage(
+  c: AppContext,
+  options: AppsOptions,
+  { client, seen, form }: { client: Client; seen: string; form: RefusedForm },
+) {
+  const { clientId, name, status } = client
+  const page = await renderAppEditPage({ ...frame(c, options), clientId, name, status, seen, form })
+  return c.html(page, form.problem === '' ? 200 : 400)
+}
+
+/** What people have already allowed stays, for when it is approved again. */
+export async function postAppEdit(c: AppContext, options: AppsOptions, parse: ParseApp) {
+  const current = await requireApp(c, options)
+  const app = ownApp(c)
+  const fields = await readFields(c)
+  const seen = fields.get('seen') ?? ''
+  try {
+    const content = parse(fields, current)
+    await verifySector(options.fetchDocument, content.metadata)
+    const updated = await updateApp(options.db, { app, seen, content }, actedBy(c))
+    if (updated === 'unknown') throw noSuchApp()
+    const path = `/apps/${app.clientId}`
+    if (updated === 'changed') return c.redirect(`${path}?notice=changed`, 303)
+    options.clients.invalidate(app.clientId)
+    if (updated.returned) c.var.recorder.clientDecided('returned')
+    recordEndedOfClient(c.var.recorder, updated.ended, 'user')
+    return c.redirect(`${path}?notice=${updated.returned ? 'returned' : 'updated'}`, 303)
+  } catch (error) {
+    return editPage(c, options, { client: current, seen, form: refusalOf(fields, error) })
+  }
+}
+
+export async function postAppSecret(c: AppContext, options: AppsOptions) {
+  const app = ownApp(c)
+  const created = await regenerateAppSecret(options.db, app, actedBy(c))
+  if (!created) throw noSuchApp()
+  options.clients.invalidate(app.clientId)
+  return secretPage(c, options, created)
+}
+
+export async function postAppDelete(c: AppContext, options: AppsOptions) {
+  const app = ownApp(c)
+  const ended = await deleteApp(options.db, app, actedBy(c))
+  if (!ended) throw noSuchApp()
+  options.clients.invalidate(app.clientId)
+  recordEndedOfClient(c.var.recorder, ended, 'user')
+  return c.redirect('/apps?notice=deleted', 303)
+}
+
+const ownApp = (c: AppContext): OwnApp => ({
+  clientId: uuidParameter(c, 'id') ?? '',
+  ownerId: ownerOf(c),
+})
+
+async function requireApp(c: AppContext, { db }: AppsOptions): Promise<Client> {
+  const client = await findApp(db, ownApp(c))
+  if (!client) throw noSuchApp()
+  return client
+}
+
+const noSuchApp = () =>
+  new PageError(404, 'No such app', 'None of your apps is at this address, or it has no secret.')
+
+async function secretPage(
+  c: AppContext,
+  options: AppsOptions,
+  { client: { clientId, name, status }, secret }: CreatedClient,
+) {
+  return c.html(
+    await renderAppSecretPage({
+      ...frame(c, options),
+      clientId,
+      name,
+      isPending: status === 'pending',
+      ...(secret !== undefined && { clientSecret: secret }),
+    }),
+  )
+}

@@ -1,0 +1,209 @@
+import { html } from 'hono/html'
+import type { ClientStatus } from '#/protocol/vocabulary.ts'
+import {
+  actionMenu,
+  badge,
+  caution,
+  copyable,
+  emptyState,
+  fact,
+  listItem,
+  monogram,
+  notice,
+  outsideLink,
+  pageHeading,
+  postForm,
+  type Tone,
+} from '#/web/components.ts'
+import type { Html } from '#/web/html.ts'
+import { type PageUser, renderPage } from '#/web/layout.ts'
+import { oneTime } from '#/web/one-time.ts'
+import type { RefusedForm } from '#/web/refused-form.ts'
+import { renderTime } from '#/web/times.ts'
+import { appForm } from './form.ts'
+
+interface AppsFrame {
+  readonly user: PageUser
+  readonly csrfToken: string
+  /** The moment that "3 minutes ago" is measured from. */
+  readonly now: Date
+  /** What has just happened. */
+  readonly notice?: string
+  /** What did not work, and why. */
+  readonly warning?: string
+}
+
+interface ListedApp {
+  readonly clientId: string
+  readonly name: string
+  readonly description: string
+  readonly uri: string | null
+  readonly status: ClientStatus
+  readonly createdAt: Date
+}
+
+const statuses: Readonly<Record<ClientStatus, readonly [string, Tone, string]>> = {
+  active: ['Approved', 'good', 'People can sign in to it.'],
+  pending: ['Waiting', 'warn', 'An administrator has to approve it before anybody can use it.'],
+  inactive: ['Switched off', 'bad', 'An administrator has refused it or switched it off.'],
+}
+
+const register = html`<a class="button button-primary" href="/apps/new">Register an app</a>`
+
+/** The apps of whoever looks. */
+export function renderAppsPage(props: AppsFrame & { apps: readonly ListedApp[] }): Html {
+  const { user, csrfToken, apps, now } = props
+  const empty = emptyState('apps', {
+    title: 'No apps yet',
+    text: 'Register an app of yours, and people can sign in to it once it is approved.',
+    action: register,
+  })
+  return renderPage(
+    { title: 'My apps', user, csrfToken, nav: 'apps' },
+    html`${pageHeading('My apps', 'Apps that you have registered for people to sign in to.', apps.length > 0 ? register : '')}
+${notice(props.notice)}
+${apps.length > 0 ? html`<ul class="card-list">${apps.map((app) => appCard(app, now))}</ul>` : empty}`,
+  )
+}
+
+const appCard = ({ clientId, name, description, status, createdAt }: ListedApp, now: Date) => {
+  const [word, tone] = statuses[status]
+  return listItem(
+    {
+      tile: monogram(name),
+      title: html`<h2><a href="/apps/${clientId}">${name}</a> ${badge(word, tone)}</h2>`,
+    },
+    html`<dl class="facts">
+${description && fact('Description', description)}
+${fact('Registered', renderTime(createdAt, now))}
+</dl>`,
+  )
+}
+
+export const renderNewAppPage = (props: AppsFrame & { refused?: RefusedForm }): Html =>
+  renderPage(
+    { title: 'Register an app', user: props.user, csrfToken: props.csrfToken, nav: 'apps' },
+    html`${pageHeading('Register an app', 'An administrator has to approve it before anybody can use it.')}
+${appForm({ csrfToken: props.csrfToken, refused: props.refused })}
+${back('/apps', 'Back to my apps')}`,
+  )
+
+const back = (href: string, text: string) =>
+  html`<p><a class="button" href="${href}">${text}</a></p>`
+
+interface ShownApp extends ListedApp {
+  readonly hasSecret: boolean
+  readonly redirectUris: readonly string[]
+  readonly scopes: readonly string[]
+}
+
+/** All about one app but its secret, which nobody can be shown again. */
+export function renderAppPage(props: AppsFrame & { app: ShownApp }): Html {
+  const { user, csrfToken, app, now } = props
+  const { clientId, name, status } = app
+  const [word, tone, text] = statuses[status]
+  return renderPage(
+    { title: name, user, csrfToken, nav: 'apps' },
+    html`${pageHeading(name, text, badge(word, tone))}
+${notice(props.notice)}
+${props.warning && caution(props.warning)}
+<ul class="card-list">${listItem(
+      {
+        tile: monogram(name),
+        title: html`<h2>${outsideLink(app.uri ?? undefined, name)}</h2>
+<p class="item-note">Client ID <code class="selectable">${clientId}</code></p>`,
+        action: appMenu(app, csrfToken),
+      },
+      html`<dl class="facts">
+${app.description && fact('Description', app.description)}
+${fact('Redirect URIs', codes(app.redirectUris))}
+${fact('Scopes', codes(app.scopes))}
+${fact('Registered', renderTime(app.createdAt, now))}
+</dl>`,
+    )}</ul>
+${back('/apps', 'Back to my apps')}`,
+  )
+}
+
+const codes = (values: readonly string[]) =>
+  values.length > 0
+    ? html`<ul>${values.map((value) => html`<li><code>${value}</code></li>`)}</ul>`
+    : html`<span class="hint">None</span>`
+
+const appMenu = ({ clientId, name, hasSecret }: ShownApp, csrfToken: string) => {
+  const to = (verb: string) => ({ action: `/apps/${clientId}/${verb}`, csrfToken })
+  return actionMenu({ label: 'Manage', of: name }, [
+    html`<p class="menu-text">Changes its name, addresses and scopes.</p><a class="button" href="/apps/${clientId}/edit">Edit app</a>`,
+    hasSecret &&
+      confirmed(
+        'New secret…',
+        postForm(
+          to('regenerate-secret'),
+          html`<p class="menu-text">Makes a new secret, shown to you once. The old one stops working at once.</p><button class="button">Make a new secret</button>`,
+        ),
+      ),
+    confirmed(
+      'Delete app…',
+      postForm(
+        to('delete'),
+        html`<p class="menu-text">${name} and all that it was given are gone. This cannot be undone.</p><button class="button button-danger">Delete for good</button>`,
+      ),
+    ),
+  ])
+}
+
+/** What cannot be undone takes a step more. */
+const confirmed = (opener: string, form: Html) =>
+  html`<details class="confirm">
+<summary class="confirm-opener">${opener}</summary>
+${form}
+</details>`
+
+interface AppEditPageProps extends AppsFrame {
+  readonly clientId: string
+  readonly name: string
+  readonly status: ClientStatus
+  /** The version that is edited. */
+  readonly seen: string
+  readonly form: RefusedForm
+}
+
+export function renderAppEditPage(props: AppEditPageProps): Html {
+  const { user, csrfToken, clientId, name, status, seen, form } = props
+  const lead =
+    status === 'active'
+      ? 'Change more than the description, and it has to be approved again: until then nobody can use it, and its tokens end.'
+      : statuses[status][2]
+  return renderPage(
+    { title: `Edit ${name}`, user, csrfToken, nav: 'apps' },
+    html`${pageHeading(`Edit ${name}`, lead)}
+${appForm({ csrfToken, refused: form, edited: { clientId, seen } })}
+${back(`/apps/${clientId}`, 'Back to the app')}`,
+  )
+}
+
+interface AppSecretPageProps extends AppsFrame {
+  readonly clientId: string
+  readonly name: string
+  readonly isPending: boolean
+  /** Missing for apps that have none. */
+  readonly clientSecret?: string
+}
+
+/** An app's credentials; the secret is shown this once. */
+export function renderAppSecretPage(props: AppSecretPageProps): Html {
+  const { user, csrfToken, clientId, name, isPending, clientSecret } = props
+  return renderPage(
+    { title: `Credentials of ${name}`, user, csrfToken, nav: 'apps' },
+    html`${oneTime({
+      title: `Credentials of ${name}`,
+      warning:
+        clientSecret === undefined
+          ? undefined
+          : 'The secret is shown only once. Put it where the app keeps its secrets.',
+      values: html`${copyable('Client ID', clientId)}${clientSecret === undefined ? '' : copyable('Client secret', clientSecret)}`,
+      back: { href: `/apps/${clientId}`, text: 'To the app' },
+    })}
+${isPending && html`<p class="hint">${statuses.pending[2]}</p>`}`,
+  )
+}

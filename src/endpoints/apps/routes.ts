@@ -1,0 +1,49 @@
+/** /apps: what signed-in users register themselves, for an operator to approve. */
+import { Hono } from 'hono'
+import type { Database } from '#/database/client.ts'
+import type { ReadCache } from '#/database/read-cache.ts'
+import type { Client } from '#/domain/clients/clients.ts'
+import type { FetchDocument } from '#/domain/outbound/fetch-document.ts'
+import type { AppEnv } from '#/web/context.ts'
+import type { Csrf } from '#/web/csrf.ts'
+import type { SessionAccess } from '#/web/current-user.ts'
+import type { Limiter } from '#/web/rate-limit.ts'
+import {
+  getApp,
+  getAppEdit,
+  getApps,
+  getNewApp,
+  postApp,
+  postAppDelete,
+  postAppEdit,
+  postAppSecret,
+} from './actions.ts'
+import { createAppParser } from './request.ts'
+
+export interface AppsOptions {
+  readonly db: Database
+  readonly sessions: SessionAccess
+  readonly csrf: Csrf
+  readonly clients: ReadCache<Client>
+  readonly fetchDocument: FetchDocument
+  readonly loopbackHttp: boolean
+  /** For new apps, by user. */
+  readonly limiter: Limiter | undefined
+}
+
+export function appRoutes(options: AppsOptions): Hono<AppEnv> {
+  const { requireUser } = options.sessions
+  const { csrf } = options
+  const parse = createAppParser(options)
+  return new Hono<AppEnv>()
+    .get('/apps', requireUser, (c) => getApps(c, options))
+    .get('/apps/new', requireUser, (c) => getNewApp(c, options))
+    .post('/apps', requireUser, csrf.require, (c) => postApp(c, options, parse))
+    .get('/apps/:id', requireUser, (c) => getApp(c, options))
+    .get('/apps/:id/edit', requireUser, (c) => getAppEdit(c, options))
+    .post('/apps/:id', requireUser, csrf.require, (c) => postAppEdit(c, options, parse))
+    .post('/apps/:id/regenerate-secret', requireUser, csrf.require, (c) =>
+      postAppSecret(c, options),
+    )
+    .post('/apps/:id/delete', requireUser, csrf.require, (c) => postAppDelete(c, options))
+}

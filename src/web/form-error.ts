@@ -1,0 +1,34 @@
+import { OAuthError } from '#/protocol/errors.ts'
+
+/** Why a form was not taken, for the person who sent it. */
+export class FormError extends Error {
+  override readonly name = 'FormError'
+  readonly field: string
+
+  constructor(field: string, message: string) {
+    super(message)
+    this.field = field
+  }
+}
+
+/** A refusal in the words of a client's form; throws whatever is none. Messages of the metadata parser begin with the field. */
+export function asFormError(error: unknown): FormError {
+  if (error instanceof FormError) return error
+  if (!(error instanceof OAuthError)) throw error
+  const [field = '', ...rest] = error.message.split(' ')
+  return new FormError(field, `${labels[field] ?? field} ${rest.join(' ')}.`)
+}
+
+const labels: Readonly<Record<string, string>> = {
+  client_name: 'The name',
+  client_uri: 'The home page',
+  token_endpoint_auth_method: 'The type',
+  redirect_uris: 'Redirect URIs',
+  grant_types: 'The ways to get tokens',
+  scope: 'Scopes',
+  jwks: 'Public keys',
+  jwks_uri: 'The address of its public keys',
+  post_logout_redirect_uris: 'Return addresses after sign-out',
+  backchannel_logout_uri: 'The back-channel logout URI',
+  sector_identifier_uri: 'The sector identifier URI',
+}
