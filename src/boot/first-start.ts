@@ -6,7 +6,8 @@ import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Database } from '#/database/client.ts'
 import { systemOrigin } from '#/domain/audit/audit.ts'
-import { createClient, listClients } from '#/domain/clients/clients.ts'
+import { createClient } from '#/domain/clients/clients.ts'
+import { clientsPageQuery } from '#/domain/clients/find-clients.ts'
 import { hasUsers } from '#/domain/users/has-users.ts'
 import { createPasswords } from '#/domain/users/passwords.ts'
 import { createUser } from '#/domain/users/users.ts'
@@ -57,8 +58,8 @@ export function createFirstAccounts(
       },
       by,
     )
-    const [known] = await listClients(tx)
-    const client = known ?? (await createCliClient(tx, admin?.id, by))
+    const [known] = await clientsPageQuery(tx, {}, { limit: 1 })
+    const client = known?.client ?? (await createCliClient(tx, admin?.id, by))
     const credentials = {
       username,
       password: chosen,

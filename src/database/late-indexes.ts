@@ -7,6 +7,8 @@ import type postgres from 'postgres'
 
 /** Name -> what it is on. Dropping one by hand rolls it back until the next start. */
 const lateIndexes = {
+  clients_name: 'clients (lower(name) collate "C", client_id)',
+  clients_status_name: 'clients (status, lower(name) collate "C", client_id)',
   tokens_client: 'tokens (client_id)',
   tokens_origin: 'tokens (origin_client_id) where origin_client_id is not null',
 } as const

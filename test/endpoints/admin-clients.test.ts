@@ -283,3 +283,62 @@ it.each(['delete', 'revoke-all'])(
     }
   },
 )
+
+describe('GET /admin/clients', () => {
+  const list = async (path: string) => (await admin.get(path)).text()
+  const idsIn = (page: string) =>
+    [...page.matchAll(/Client ID <code class="selectable">([^<]+)</g)].map(([, id]) => id)
+
+  it('leads through all clients of a name, each once, however many', async () => {
+    const { db } = app.database
+    const expected: string[] = []
+    // Equal names, and both sizes of letters.
+    for (let n = 0; n < 120; n += 1) {
+      const name = n % 3 ? `Paged 100% é ${n}` : 'pAGED 100% É'
+      expected.push((await addClient(db, { name })).client.clientId)
+    }
+    await addClient(db, { name: 'Paged 1000' })
+    const found: (string | undefined)[] = []
+    let next: string | undefined = '/admin/clients?search=PAGED+100%25&status=active'
+    const sizes: number[] = []
+    while (next) {
+      const page = await list(next)
+      const ids = idsIn(page)
+      found.push(...ids)
+      sizes.push(ids.length)
+      next = /class="paging"><a class="button" href="([^"]+)"/
+        .exec(page)?.[1]
+        ?.replaceAll('&amp;', '&')
+    }
+    expect(sizes).toEqual([50, 50, 20])
+    expect(found.toSorted()).toEqual(expected.toSorted())
+  })
+
+  it('finds one by its id, and only in its status', async () => {
+    const { clientId } = (await addClient(app.database.db)).client
+    const search = `/admin/clients?search=${clientId.toUpperCase()}`
+    expect(idsIn(await list(search))).toEqual([clientId])
+    expect(await list(`${search}&status=inactive`)).toContain('Nothing found')
+  })
+
+  it('shows 50 of those that wait, tells of the others, and leads to them', async () => {
+    for (let n = 0; n < 52; n += 1)
+      await addClient(app.database.db, { name: `Waits ${n}`, status: 'pending' })
+    const start = await list('/admin/clients')
+    expect(start).toMatch(/These are the 50 that have waited longest, of 5\d\./)
+    expect(start.match(/\/approve"/g)).toHaveLength(50)
+    const rest = await list('/admin/clients?status=pending&search=waits')
+    expect(rest.match(/\/approve"/g)).toHaveLength(50)
+    expect(rest).toContain('Next page')
+  })
+
+  it.each([
+    'status=gone',
+    'search=%00',
+    'after_id=%00',
+    'after_id=x&after_name=%00',
+    `search=${'x'.repeat(101)}`,
+  ])('refuses to be asked for %s', async (query) => {
+    expect((await admin.get(`/admin/clients?${query}`)).status).toBe(400)
+  })
+})

@@ -114,6 +114,9 @@ export const clients = pgTable(
     index('idx_clients_status').on(t.status),
     index('clients_not_active').on(t.clientId).where(sql`${t.status} <> 'active'`),
     index('clients_owner').on(t.ownerId),
+    // Built after the migrations: see late-indexes.ts.
+    index('clients_name').on(sql`lower(${t.name}) collate "C"`, t.clientId),
+    index('clients_status_name').on(t.status, sql`lower(${t.name}) collate "C"`, t.clientId),
     check('clients_type', oneOf(t.type, clientTypes)),
     check('clients_status', oneOf(t.status, clientStatuses)),
     check('clients_token_profile', oneOf(t.tokenProfile, tokenProfiles)),

@@ -169,12 +169,3 @@ export const listPendingClients = (db: Database): Promise<Client[]> =>
     .where(eq(clients.status, 'pending'))
     .orderBy(asc(clients.updatedAt), asc(clients.clientId))
     .limit(50)
-
-/** All the other clients. */
-export const listClients = (db: Database): Promise<Client[]> =>
-  db
-    .select()
-    .from(clients)
-    .where(ne(clients.status, 'pending'))
-    .orderBy(asc(clients.name), asc(clients.clientId))
-    .limit(500)

@@ -216,6 +216,9 @@ export const clientsProps = (text: string): ClientsPageProps => ({
   ...member(text),
   warning: text,
   pending: [listedClient(text, 'pending')],
+  pendingCount: 2,
+  sent: { search: text },
+  next: `/admin/clients?after_id=${encodeURIComponent(text)}`,
   clients: (['active', 'inactive'] as const).map((status) => listedClient(text, status)),
 })
 
@@ -282,5 +285,5 @@ export const sparePages: Readonly<Record<string, () => Promise<string>>> = {
   'no tokens': async () => String(await renderTokensPage({ ...tokensProps('Ada'), grants: [] })),
   'no users': async () => String(await renderUsersPage({ ...usersProps('Ada'), users: [] })),
   'no clients': async () =>
-    String(await renderClientsPage({ ...clientsProps('Ada'), clients: [], pending: [] })),
+    String(await renderClientsPage({ ...clientsProps('Ada'), clients: [], pending: [], sent: {} })),
 }

@@ -6,13 +6,13 @@ import {
   createClient,
   findClient,
   hasSecret,
-  listClients,
   listPendingClients,
   regenerateClientSecret,
   type StatusChange,
   setClientStatus,
   versionOf,
 } from '#/domain/clients/clients.ts'
+import { clientsPageQuery, countPendingClients } from '#/domain/clients/find-clients.ts'
 import { metadataOf } from '#/domain/clients/metadata.ts'
 import { verifySector } from '#/domain/clients/sector-identifier.ts'
 import type { ClientMetadata } from '#/protocol/client-metadata.ts'
@@ -28,6 +28,7 @@ import { uuidParameter, viewer } from '#/web/viewer.ts'
 import type { AdminOptions } from '../options.ts'
 import type { AdminPageProps } from '../page.ts'
 import { fieldsOf, type ParseClient } from './fields.ts'
+import { type ClientQuestion, readQuestion } from './filter.ts'
 import {
   type ClientEditPageProps,
   type ListedClient,
@@ -37,6 +38,7 @@ import {
 } from './pages.ts'
 
 const path = '/admin/clients'
+const pageSize = 50
 
 const notices: Readonly<Record<string, string>> = {
   approved: 'The client is approved.',
@@ -56,17 +58,34 @@ export const getClients = (c: AppContext, options: AdminOptions) => clientsPage(
 async function clientsPage(c: AppContext, { db, csrf }: AdminOptions, refused?: RefusedForm) {
   const key = c.req.query('notice') ?? ''
   const [notice, warning] = [notices[key], warnings[key]]
+  const question = readQuestion(c)
+  const { sent, after } = question
+  // Those that wait come first, unless somebody looks for something else.
+  const isStart = after === undefined && Object.keys(sent).length === 0
+  const pending = isStart ? await listPendingClients(db) : []
   const page = await renderClientsPage({
     user: viewer(c),
     csrfToken: csrf.token(c),
     now: c.var.now,
-    pending: (await listPendingClients(db)).map(listed),
-    clients: (await listClients(db)).map(listed),
+    pending: pending.map(listed),
+    pendingCount: isStart ? await countPendingClients(db) : 0,
+    sent,
+    ...(await findPage(db, question)),
     ...(notice && { notice }),
     ...(warning && { warning }),
     ...(refused && { refused }),
   })
   return c.html(page, refused ? 400 : 200)
+}
+
+async function findPage(db: AdminOptions['db'], { sent, filter, after }: ClientQuestion) {
+  const found = await clientsPageQuery(db, filter, { after, limit: pageSize + 1 })
+  const rows = found.slice(0, pageSize)
+  const last = found.length > pageSize ? rows.at(-1) : undefined
+  const clients = rows.map(({ client }) => listed(client))
+  if (!last) return { clients }
+  const behind = { after_name: last.sortName, after_id: last.client.clientId }
+  return { clients, next: `${path}?${new URLSearchParams({ ...sent, ...behind })}` }
 }
 
 const listed = (client: Client): ListedClient => ({

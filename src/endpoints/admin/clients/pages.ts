@@ -15,12 +15,13 @@ import {
   postForm,
   type Tone,
 } from '#/web/components.ts'
-import type { Html } from '#/web/html.ts'
+import { attributes, type Html } from '#/web/html.ts'
 import { renderPage } from '#/web/layout.ts'
 import { oneTime } from '#/web/one-time.ts'
 import type { RefusedForm } from '#/web/refused-form.ts'
 import { renderTime } from '#/web/times.ts'
 import type { AdminPageProps } from '../page.ts'
+import type { SentFilter } from './filter.ts'
 import { clientForm } from './form.ts'
 
 export interface ClientsPageProps extends AdminPageProps {
@@ -28,7 +29,12 @@ export interface ClientsPageProps extends AdminPageProps {
   readonly warning?: string
   /** Those that wait for approval. */
   readonly pending: readonly ListedClient[]
+  /** How many there are of them, shown or not. */
+  readonly pendingCount: number
   readonly clients: readonly ListedClient[]
+  /** Address of the next page, if there is one. */
+  readonly next?: string
+  readonly sent: SentFilter
   readonly refused?: RefusedForm
 }
 
@@ -54,33 +60,56 @@ export interface ListedClient {
 /** The applications that people can sign in to. */
 export function renderClientsPage(props: ClientsPageProps): Html {
   const { user, csrfToken, clients, pending, refused, now = new Date() } = props
-  const empty = emptyState('apps', {
-    title: 'No clients yet',
-    text: 'Add the first application that people sign in to through this server.',
-  })
-  const list = html`<ul class="card-list">${clients.map((client) => clientCard(client, csrfToken, now))}</ul>`
+  const isSearch = Object.keys(props.sent).length > 0
+  const empty = isSearch ? nothingFound : noClients
+  const list = html`<ul class="card-list">${clients.map((client) => (client.status === 'pending' ? pendingCard : clientCard)(client, csrfToken, now))}</ul>`
   const lead = 'The applications that people sign in to through this server.'
-  const isFirst = clients.length === 0 && pending.length === 0
+  const isFirst = clients.length === 0 && pending.length === 0 && !isSearch && !refused
   // What has to be corrected comes first.
   const form = clientForm({ csrfToken, open: isFirst, refused })
   return renderPage(
     { title: 'Clients', user, csrfToken, nav: 'admin-clients', wide: true },
-    html`${pageHeading('Clients', lead)}
+    html`${pageHeading('Clients', lead, searchForm(props.sent))}
 ${notice(props.notice)}
 ${props.warning && caution(props.warning)}
 ${refused && form}
-${pending.length > 0 && waiting(pending, csrfToken, now)}
+${pending.length > 0 && waiting(props, now)}
 ${refused === undefined && form}
-${clients.length > 0 ? list : isFirst && empty}`,
+${clients.length > 0 ? list : (isFirst || isSearch) && empty}
+${props.next && html`<p class="paging"><a class="button" href="${props.next}">Next page</a></p>`}`,
   )
 }
 
+const noClients = emptyState('apps', {
+  title: 'No clients yet',
+  text: 'Add the first application that people sign in to through this server.',
+})
+
+const nothingFound = emptyState('apps', {
+  title: 'Nothing found',
+  text: 'No client of this status has a name that begins so, or this ID.',
+  action: html`<p><a class="button" href="/admin/clients">Show all clients</a></p>`,
+})
+
+const searchForm = ({ search = '', status = '' }: SentFilter) =>
+  html`<form class="search" role="search" method="get" action="/admin/clients">
+<label class="visually-hidden" for="search">Name or client ID</label>
+<input id="search" name="search" type="search" placeholder="Name or client ID" autocomplete="off" maxlength="100" value="${search}">
+<label class="visually-hidden" for="status">Status</label>
+<select id="status" name="status">${Object.entries({ '': ['Decided'], ...statuses }).map(
+    ([value, [text]]) =>
+      html`<option${attributes({ value, selected: value === status })}>${text}</option>`,
+  )}</select>
+<button class="button">Search</button>
+</form>`
+
 /** Opening nothing: whoever comes here because of them decides here. */
-const waiting = (pending: readonly ListedClient[], csrfToken: string, now: Date) =>
+const waiting = ({ pending, pendingCount, csrfToken }: ClientsPageProps, now: Date) =>
   html`<section class="waiting" aria-labelledby="waiting">
 <h2 id="waiting">Waiting for approval</h2>
 <p class="hint">They registered themselves, or have changed since they were approved. Until you approve them they can do nothing.</p>
 <ul class="card-list">${pending.map((client) => pendingCard(client, csrfToken, now))}</ul>
+${pendingCount > pending.length && html`<p class="hint">These are the ${pending.length} that have waited longest, of ${pendingCount}. <a href="/admin/clients?status=pending">Show all that wait</a></p>`}
 </section>`
 
 const statuses: Readonly<Record<ClientStatus, readonly [string, Tone]>> = {

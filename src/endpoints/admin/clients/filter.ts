@@ -1,0 +1,43 @@
+/** What the list of clients is asked for. A wrong value is refused: the answer would look like more than it is. */
+import { z } from 'zod'
+import type { ClientCursor, ClientFilter } from '#/domain/clients/find-clients.ts'
+import { clientStatuses } from '#/protocol/vocabulary.ts'
+import type { AppContext } from '#/web/context.ts'
+import { PageError } from '#/web/page-error.ts'
+import { isUuid } from '#/web/viewer.ts'
+
+/** The filters as they were sent, so that the form shows them again. */
+export interface SentFilter {
+  readonly search?: string
+  readonly status?: string
+}
+
+export interface ClientQuestion {
+  readonly sent: SentFilter
+  readonly filter: ClientFilter
+  readonly after: ClientCursor | undefined
+}
+
+/** Postgres refuses to compare with a NUL. */
+const text = z.string().refine((value) => !value.includes('\0'))
+const asked = z.object({
+  search: text.max(100).optional(),
+  status: z.enum(clientStatuses).optional(),
+  after_name: text.optional(),
+  after_id: text.max(200).optional(),
+})
+
+export function readQuestion(c: AppContext): ClientQuestion {
+  const sent = Object.entries(c.req.query()).map(([name, value]) => [name, value.trim()])
+  const parsed = asked.safeParse(Object.fromEntries(sent.filter(([, value]) => value !== '')))
+  if (!parsed.success)
+    throw new PageError(400, 'This cannot be searched for', 'Go back to the list and search again.')
+  const { search, status, after_id: clientId } = parsed.data
+  const id = search?.toLowerCase() ?? ''
+  return {
+    sent: { ...(search && { search }), ...(status && { status }) },
+    filter: { status, ...(isUuid(id) ? { clientId: id } : { namePrefix: search }) },
+    // As it was sent: a name may begin or end with a space.
+    after: clientId ? { sortName: c.req.query('after_name') ?? '', clientId } : undefined,
+  }
+}
