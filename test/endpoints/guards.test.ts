@@ -9,6 +9,8 @@ import { consents } from '#/database/schema/consents.ts'
 import { identities } from '#/database/schema/identities.ts'
 import { sessions } from '#/database/schema/sessions.ts'
 import { findClient, versionOf } from '#/domain/clients/clients.ts'
+import { userVersion } from '#/domain/users/edit-user.ts'
+import { findUser } from '#/domain/users/users.ts'
 import { createLog } from '#/telemetry/log.ts'
 import { startTestApp, type TestApp } from '../support/app.ts'
 import { type Browser, csrfTokenOf, openBrowser } from '../support/browser.ts'
@@ -101,6 +103,14 @@ const guards: Readonly<Record<string, Guard>> = {
   'GET /admin': 'admin',
   'GET /admin/users': 'admin',
   'POST /admin/users': 'admin',
+  'GET /admin/users/:id': 'admin',
+  'GET /admin/users/:id/edit': 'admin',
+  'POST /admin/users/:id': 'admin',
+  'POST /admin/users/:id/sessions/revoke-all': 'admin',
+  'POST /admin/users/:id/sessions/:sessionId/revoke': 'admin',
+  'POST /admin/users/:id/authorizations/:consentId/revoke': 'admin',
+  'POST /admin/users/:id/tokens/:familyId/revoke': 'admin',
+  'POST /admin/users/:id/connections/:identityId/remove': 'admin',
   'POST /admin/users/:id/disable': 'admin',
   'POST /admin/users/:id/enable': 'admin',
   'POST /admin/users/:id/delete': 'admin',
@@ -161,8 +171,25 @@ async function objectOf(path: string, owner: Person): Promise<string> {
   return owner.id
 }
 
-const addressOf = async (path: string, owner: Person) =>
-  path.includes(':id') ? path.replace(':id', await objectOf(path, owner)) : path
+/** What an operator takes from a person is found as the person would find it. */
+const holdings: Readonly<Record<string, string>> = {
+  ':sessionId': '/account/devices',
+  ':consentId': '/account/authorizations',
+  ':identityId': '/account/security/links',
+}
+
+async function addressOf(path: string, owner: Person): Promise<string> {
+  let address = path.includes(':id') ? path.replace(':id', await objectOf(path, owner)) : path
+  for (const [parameter, folder] of Object.entries(holdings))
+    if (address.includes(parameter))
+      address = address.replace(parameter, await objectOf(folder, owner))
+  if (!address.includes(':familyId')) return address
+  const { client } = await addClient(app.database.db)
+  await obtainTokens(app, owner.browser, client.clientId)
+  const rows = await app.database.db.query.tokens.findMany()
+  const family = rows.find(({ clientId }) => clientId === client.clientId)?.familyId ?? ''
+  return address.replace(':familyId', family)
+}
 
 /** A page of the person's with the CSRF token of that browser and session. */
 const tokenOf = async ({ browser }: Person) =>
@@ -187,7 +214,13 @@ const filled = () => ({
 async function filledFor(address: string): Promise<Record<string, string>> {
   const id = /\/(?:clients|apps)\/([0-9a-f-]{36})(?:\/|$)/.exec(address)?.[1] ?? ''
   const client = await findClient(app.database.db, id)
-  return { ...filled(), ...(client && { seen: versionOf(client) }) }
+  const userId = /\/admin\/users\/([0-9a-f-]{36})$/.exec(address)?.[1]
+  const account = userId === undefined ? undefined : await findUser(app.database.db, userId)
+  return {
+    ...filled(),
+    ...(client && { seen: versionOf(client) }),
+    ...(account && { seen: userVersion(account), role: account.role }),
+  }
 }
 
 describe('the table of routes', () => {
@@ -339,7 +372,8 @@ describe('a form that the person did not send', () => {
     async ({ path, guard }) => {
       const sender = guard === 'admin' ? admin : user
       // These pages share their address with a form.
-      if (['/admin/users', '/admin/clients', '/apps', '/apps/:id'].includes(path)) return
+      const shared = ['/admin/users', '/admin/users/:id', '/admin/clients', '/apps', '/apps/:id']
+      if (shared.includes(path)) return
       const address = await addressOf(path, sender)
       const { result } = await observeUnchanged(app, () => sender.browser.get(address))
       expect([result.status, result.headers.get('allow')]).toEqual([405, 'POST'])
@@ -412,6 +446,12 @@ describe('a form that is sent twice', () => {
     ['/apps/:id', 303],
     ['/apps/:id/delete', 404],
     ['/admin/users', 409],
+    ['/admin/users/:id', 409],
+    ['/admin/users/:id/sessions/revoke-all', 303],
+    ['/admin/users/:id/sessions/:sessionId/revoke', 303],
+    ['/admin/users/:id/authorizations/:consentId/revoke', 303],
+    ['/admin/users/:id/tokens/:familyId/revoke', 303],
+    ['/admin/users/:id/connections/:identityId/remove', 303],
     ['/admin/users/:id/disable', 303],
     ['/admin/users/:id/enable', 303],
     ['/admin/users/:id/delete', 409],
@@ -471,7 +511,7 @@ async function prepare(path: string, target: Person, second: Browser): Promise<s
     return path.replace(':id', latest?.id ?? '')
   }
   const address = await addressOf(path, target)
-  if (path.endsWith('/revoke-all'))
+  if (path === '/admin/clients/:id/revoke-all')
     await app.database.db.insert(consents).values({
       userId: target.id,
       clientId: address.split('/')[3] ?? '',

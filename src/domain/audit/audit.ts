@@ -39,6 +39,7 @@ const severities = {
   CLIENT_ACCESS_REVOKED: 'warning',
   CLIENT_SECRET_REGENERATED: 'warning',
   USER_CREATED: 'info',
+  USER_UPDATED: 'warning',
   USER_SYNCED: 'info',
   USER_ENABLED: 'info',
   USER_DISABLED: 'warning',

@@ -72,6 +72,13 @@ async function widen(tx: Database, { user, clientId, scope, now }: Approval): Pr
   return true
 }
 
+interface Revocation {
+  readonly id: string
+  readonly user: { readonly id: string; readonly username: string }
+  readonly admin?: { readonly id: string; readonly username: string }
+  readonly now: Date
+}
+
 export interface RevokedConsent {
   readonly clientId: string
   readonly tokens: RevokedTokens
@@ -79,10 +86,13 @@ export interface RevokedConsent {
   readonly deviceCodes: number
 }
 
-/** Takes back a user's own consent, and with it the client's tokens; undefined when there was none in force. */
+/**
+ * Takes back a user's consent, and with it the client's tokens; undefined when there was none in force. `admin` is who
+ * did it, if it was not the user.
+ */
 export function revokeConsent(
   db: Database,
-  { id, user, now }: { id: string; user: { id: string; username: string }; now: Date },
+  { id, user, admin, now }: Revocation,
   origin: AuditOrigin,
 ): Promise<RevokedConsent | undefined> {
   return span('consents.revoke', () =>
@@ -102,10 +112,14 @@ export function revokeConsent(
       await writeAudit(tx, origin, {
         type: 'USER_AUTHORIZATION_REVOKED',
         at: now,
-        actor: user,
+        actor: admin ?? user,
         clientId: revoked.clientId,
-        resource: { type: 'consent', id },
-        details: { access_ended: tokens.access, refresh_ended: tokens.refresh },
+        resource: admin ? { type: 'user', id: user.id } : { type: 'consent', id },
+        details: {
+          ...(admin && { consent: id }),
+          access_ended: tokens.access,
+          refresh_ended: tokens.refresh,
+        },
       })
       return { clientId: revoked.clientId, tokens, deviceCodes }
     }),

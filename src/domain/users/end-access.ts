@@ -156,7 +156,11 @@ async function discardCodes(tx: Database, userId: string, now: Date) {
 }
 
 /** Locks every active admin, in one order, so that two admins cannot disable each other at the same moment. */
-async function refuse(tx: Database, id: string, { actor }: By): Promise<Refusal | undefined> {
+export async function refuse(
+  tx: Database,
+  id: string,
+  { actor }: By,
+): Promise<Refusal | undefined> {
   if (actor.id === id) return 'self'
   const others = await tx
     .select({ id: users.id })

@@ -31,6 +31,7 @@ const deeds: Readonly<Record<string, string>> = {
   CLIENT_DELETED: 'deleted a client',
   CLIENT_SECRET_REGENERATED: 'made a new secret for a client',
   USER_CREATED: 'created an account',
+  USER_UPDATED: 'changed an account',
   USER_ENABLED: 'enabled an account',
   USER_DISABLED: 'disabled an account',
   USER_DELETED: 'deleted an account',

@@ -16,6 +16,7 @@ import { oneTime } from '#/web/one-time.ts'
 import { renderTime } from '#/web/times.ts'
 import type { AdminPageProps } from '../page.ts'
 import { userForm } from './form.ts'
+import { sources } from './person-pages.ts'
 
 export interface UsersPageProps extends AdminPageProps {
   readonly users: readonly {
@@ -96,7 +97,7 @@ const userRow = (
 <td class="cell-lead">
 ${monogram(account.username)}
 <div>
-<p class="cell-title">${account.username} ${account.role === 'admin' && badge('Admin', 'accent')} ${self && badge('You')}</p>
+<p class="cell-title"><a href="/admin/users/${account.id}">${account.username}</a> ${account.role === 'admin' && badge('Admin', 'accent')} ${self && badge('You')}</p>
 <p class="cell-note">${account.email}</p>
 </div>
 </td>
@@ -106,12 +107,6 @@ ${monogram(account.username)}
 <td data-label="Created">${renderTime(account.createdAt, now)}</td>
 <td class="cell-action">${action}</td>
 </tr>`
-
-const sources: Readonly<Record<UserAuthSource, string>> = {
-  local: 'Password',
-  http_api: 'External API',
-  oauth: 'Upstream provider',
-}
 
 /** Opening the menu is the first step, its button the second: nothing happens by one slip of the hand. */
 function userMenu({ id, username, isActive, authSource }: Account, csrfToken: string): Html {

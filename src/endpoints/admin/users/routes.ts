@@ -10,6 +10,16 @@ import {
   postUserEnable,
   postUserPassword,
 } from './actions.ts'
+import {
+  getEdit,
+  getPerson,
+  postEdit,
+  postEndFamily,
+  postEndSession,
+  postEndSessions,
+  postRemoveConnection,
+  postRevokeConsent,
+} from './person.ts'
 
 export function userRoutes(options: AdminOptions): Hono<AppEnv> {
   const { requireAdmin } = options.sessions
@@ -24,5 +34,23 @@ export function userRoutes(options: AdminOptions): Hono<AppEnv> {
     .post('/admin/users/:id/delete', requireAdmin, csrf.require, (c) => postUserDelete(c, options))
     .post('/admin/users/:id/reset-password', requireAdmin, csrf.require, (c) =>
       postUserPassword(c, options),
+    )
+    .get('/admin/users/:id', requireAdmin, (c) => getPerson(c, options))
+    .get('/admin/users/:id/edit', requireAdmin, (c) => getEdit(c, options))
+    .post('/admin/users/:id', requireAdmin, csrf.require, (c) => postEdit(c, options))
+    .post('/admin/users/:id/sessions/revoke-all', requireAdmin, csrf.require, (c) =>
+      postEndSessions(c, options),
+    )
+    .post('/admin/users/:id/sessions/:sessionId/revoke', requireAdmin, csrf.require, (c) =>
+      postEndSession(c, options),
+    )
+    .post('/admin/users/:id/authorizations/:consentId/revoke', requireAdmin, csrf.require, (c) =>
+      postRevokeConsent(c, options),
+    )
+    .post('/admin/users/:id/tokens/:familyId/revoke', requireAdmin, csrf.require, (c) =>
+      postEndFamily(c, options),
+    )
+    .post('/admin/users/:id/connections/:identityId/remove', requireAdmin, csrf.require, (c) =>
+      postRemoveConnection(c, options),
     )
 }

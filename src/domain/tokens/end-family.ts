@@ -1,0 +1,44 @@
+import { and, eq } from 'drizzle-orm'
+import type { Database } from '#/database/client.ts'
+import { tokens } from '#/database/schema/tokens.ts'
+import { type AuditOrigin, writeAudit } from '#/domain/audit/audit.ts'
+import { span } from '#/telemetry/tracing.ts'
+import { type RevokedTokens, revokeFamily } from './revoke-tokens.ts'
+
+/** An admin ends all tokens of one approval; undefined when this user has no live ones by that id. */
+export function endFamilyOf(
+  db: Database,
+  of: { readonly familyId: string; readonly userId: string },
+  by: {
+    readonly actor: { readonly id: string; readonly username: string }
+    readonly origin: AuditOrigin
+    readonly now: Date
+  },
+): Promise<RevokedTokens | undefined> {
+  return span('tokens.end_family', () =>
+    db.transaction(async (tx) => {
+      const [own] = await tx
+        .select({ clientId: tokens.clientId })
+        .from(tokens)
+        .where(and(eq(tokens.familyId, of.familyId), eq(tokens.userId, of.userId)))
+        .limit(1)
+      if (!own) return undefined
+      const revoked = await revokeFamily(tx, of, { reason: 'admin_request', now: by.now })
+      if (revoked.access + revoked.refresh === 0) return undefined
+      await writeAudit(tx, by.origin, {
+        type: 'TOKEN_REVOKED',
+        at: by.now,
+        actor: by.actor,
+        clientId: own.clientId,
+        resource: { type: 'token_family', id: of.familyId },
+        details: {
+          user: of.userId,
+          reason: revoked.reason,
+          access_ended: revoked.access,
+          refresh_ended: revoked.refresh,
+        },
+      })
+      return revoked
+    }),
+  )
+}

@@ -1,0 +1,61 @@
+import { eq } from 'drizzle-orm'
+import type { Database } from '#/database/client.ts'
+import { isUniqueViolation } from '#/database/errors.ts'
+import { type User, users } from '#/database/schema/users.ts'
+import { writeAudit } from '#/domain/audit/audit.ts'
+import { sha256 } from '#/protocol/secrets.ts'
+import { span } from '#/telemetry/tracing.ts'
+import { type By, type Refusal, refuse } from './end-access.ts'
+import { lockUser } from './lock-user.ts'
+
+export interface UserEdit extends Pick<User, 'id' | 'fullName' | 'email' | 'role'> {
+  /** The version that was looked at. */
+  readonly seen: string
+}
+
+/** Differs when something that can be edited has changed. */
+export const userVersion = ({ fullName, email, role }: Omit<User, 'id'>): string =>
+  sha256(JSON.stringify([fullName, email, role]))
+
+/** Edits an account: nobody changes their own role, and the last active admin stays one. */
+export function editUser(
+  db: Database,
+  edit: UserEdit,
+  by: By,
+): Promise<User | Refusal | 'changed_meanwhile' | 'email_taken'> {
+  return span('users.edit', async () => {
+    try {
+      return await db.transaction((tx) => editLocked(tx, edit, by))
+    } catch (error) {
+      if (isUniqueViolation(error)) return 'email_taken'
+      throw error
+    }
+  })
+}
+
+async function editLocked(tx: Database, edit: UserEdit, by: By) {
+  const { id, seen, fullName, email, role } = edit
+  const refusal = await refuse(tx, id, by)
+  if (refusal === 'self') await lockUser(tx, id)
+  const [before] = await tx.select().from(users).where(eq(users.id, id))
+  if (!before) return 'unknown_user'
+  if (userVersion(before) !== seen) return 'changed_meanwhile'
+  if (refusal && before.role !== role) return refusal
+  const moved = before.email.toLowerCase() !== email.toLowerCase()
+  const changed = { email: before.email !== email, full_name: before.fullName !== fullName }
+  if (!changed.email && !changed.full_name && before.role === role) return 'no_change'
+  const [user] = await tx
+    .update(users)
+    .set({ fullName, email, role, ...(moved && { emailVerified: false }), updatedAt: by.now })
+    .where(eq(users.id, id))
+    .returning()
+  if (!user) return 'unknown_user'
+  await writeAudit(tx, by.origin, {
+    type: 'USER_UPDATED',
+    at: by.now,
+    actor: by.actor,
+    resource: { type: 'user', id },
+    details: { ...changed, role_before: before.role, role },
+  })
+  return user
+}

@@ -1,0 +1,139 @@
+/** One account: who it is, and what it holds. */
+import { html } from 'hono/html'
+import type { UserAuthSource } from '#/protocol/vocabulary.ts'
+import {
+  actionMenu,
+  badge,
+  choices,
+  emptyState,
+  fact,
+  listItem,
+  monogram,
+  notice,
+  pageHeading,
+  postForm,
+  problem,
+  textField,
+} from '#/web/components.ts'
+import type { Html } from '#/web/html.ts'
+import { renderPage } from '#/web/layout.ts'
+import { renderTime } from '#/web/times.ts'
+import type { AdminPageProps } from '../page.ts'
+
+interface Holding {
+  readonly id: string
+  readonly title: string
+  readonly facts: readonly (readonly [string, Html | string])[]
+}
+
+export interface PersonPageProps extends AdminPageProps {
+  readonly account: {
+    readonly id: string
+    readonly username: string
+    readonly email: string
+    readonly emailVerified: boolean
+    readonly fullName: string
+    readonly role: 'user' | 'admin'
+    readonly isActive: boolean
+    readonly authSource: UserAuthSource
+    readonly createdAt: Date
+  }
+  readonly sessions: readonly Holding[]
+  readonly consents: readonly Holding[]
+  readonly families: readonly Holding[]
+  readonly connections: readonly Holding[]
+  readonly refused?: string
+}
+
+/** Everything an operator may know of an account, and take from it. */
+export function renderPersonPage(props: PersonPageProps): Html {
+  const { user, csrfToken, account, now = new Date() } = props
+  const edit = html`<a class="button" href="/admin/users/${account.id}/edit">Edit</a>`
+  const everywhere = postForm(
+    { action: `/admin/users/${account.id}/sessions/revoke-all`, csrfToken },
+    html`<button class="button">Sign out everywhere</button>`,
+  )
+  return renderPage(
+    { title: account.username, user, csrfToken, nav: 'admin-users' },
+    html`${pageHeading(account.username, account.fullName || 'No full name.', edit)}
+${notice(props.notice)}
+${problem(props.refused, 'person-problem')}
+<section class="card padded"><dl class="facts">
+${fact('Role', account.role === 'admin' ? 'Admin' : 'User')}
+${fact('Status', account.isActive ? badge('Active', 'good') : badge('Disabled', 'bad'))}
+${fact('E-mail', `${account.email} (${account.emailVerified ? 'verified' : 'not verified'})`)}
+${fact('Signs in with', sources[account.authSource])}
+${fact('Created', renderTime(account.createdAt, now))}
+</dl></section>
+${section(props, { title: 'Sessions', list: props.sessions, verb: ['sessions', 'revoke'], button: 'Sign out', none: 'Not signed in anywhere.' })}
+${props.sessions.length > 0 && everywhere}
+${section(props, { title: 'Apps with access', list: props.consents, verb: ['authorizations', 'revoke'], button: 'Remove access', none: 'No app has been let in.' })}
+${section(props, { title: 'Live tokens', list: props.families, verb: ['tokens', 'revoke'], button: 'End tokens', none: 'No app holds a token.' })}
+${section(props, { title: 'Connections', list: props.connections, verb: ['connections', 'remove'], button: 'Remove connection', none: 'No other way to sign in is linked.' })}
+<p><a class="button" href="/admin/users">Back to users</a></p>`,
+  )
+}
+
+export const sources: Readonly<Record<UserAuthSource, string>> = {
+  local: 'Password',
+  http_api: 'External API',
+  oauth: 'Upstream provider',
+}
+
+interface Section {
+  readonly title: string
+  readonly list: readonly Holding[]
+  readonly verb: readonly [string, string]
+  readonly button: string
+  readonly none: string
+}
+
+function section({ account, csrfToken }: PersonPageProps, of: Section): Html {
+  if (of.list.length === 0) return emptyState('apps', { title: of.title, text: of.none })
+  const [folder, verb] = of.verb
+  const items = of.list.map(({ id, title, facts }) => {
+    const action = `/admin/users/${account.id}/${folder}/${id}/${verb}`
+    const button = html`<button class="button button-danger">${of.button}</button>`
+    return listItem(
+      {
+        tile: monogram(title),
+        title: html`<h3>${title}</h3>`,
+        action: actionMenu({ label: of.button, of: title }, [
+          postForm({ action, csrfToken }, button),
+        ]),
+      },
+      html`<dl class="facts">${facts.map(([term, value]) => fact(term, value))}</dl>`,
+    )
+  })
+  return html`<section><h2>${of.title}</h2><ul class="card-list">${items}</ul></section>`
+}
+
+export interface EditPageProps extends AdminPageProps {
+  readonly id: string
+  readonly username: string
+  /** The version that the form was made from. */
+  readonly seen: string
+  readonly values: { readonly fullName: string; readonly email: string; readonly role: string }
+  readonly refused?: string
+}
+
+/** The form that edits an account, with what was wrong with it. */
+export function renderEditPage(props: EditPageProps): Html {
+  const { user, csrfToken, id, username, seen, values } = props
+  const role = (value: string, label: string, detail: string) =>
+    ({ type: 'radio', name: 'role', value, label, detail, checked: values.role === value }) as const
+  const fields = html`<input type="hidden" name="seen" value="${seen}">
+${textField({ name: 'full_name', label: 'Full name', value: values.fullName, autocomplete: 'off', maxLength: 200, optional: true })}
+${textField({ name: 'email', label: 'E-mail address', type: 'email', value: values.email, autocomplete: 'off', maxLength: 320, hint: 'A new address has to be verified again.' })}
+${choices('Role', [
+  role('user', 'User', 'Signs in to apps and manages their own account.'),
+  role('admin', 'Admin', 'Also manages users and clients.'),
+])}
+<div class="form-end"><a class="button" href="/admin/users/${id}">Cancel</a> <button class="button button-primary">Save</button></div>`
+  return renderPage(
+    { title: `Edit ${username}`, user, csrfToken, nav: 'admin-users' },
+    html`${pageHeading(`Edit ${username}`, 'The username stays as it is.')}
+${problem(props.refused, 'user-problem')}
+<section class="card padded">${postForm({ action: `/admin/users/${id}`, csrfToken, className: 'stack' }, fields)}</section>`,
+  )
+}

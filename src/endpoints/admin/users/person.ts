@@ -1,0 +1,213 @@
+/** /admin/users/:id: one account, editing it, and taking away single things that it holds. */
+import { z } from 'zod'
+import type { Database } from '#/database/client.ts'
+import { listConsents, revokeConsent } from '#/domain/consents/consents.ts'
+import { listIdentities, removeIdentity } from '#/domain/identities/identities.ts'
+import { endWithAudit } from '#/domain/sessions/end-with-audit.ts'
+import {
+  type EndedSession,
+  endOwnSession,
+  endSessionsOfUser,
+  listLiveSessions,
+} from '#/domain/sessions/sessions.ts'
+import { endFamilyOf } from '#/domain/tokens/end-family.ts'
+import { listTokenFamilies } from '#/domain/tokens/list-grants.ts'
+import { editUser, userVersion } from '#/domain/users/edit-user.ts'
+import { findUser, type User } from '#/domain/users/users.ts'
+import type { AppContext } from '#/web/context.ts'
+import { actedBy } from '#/web/current-user.ts'
+import { readForm } from '#/web/forms.ts'
+import { PageError } from '#/web/page-error.ts'
+import { recordEndedSessions, recordRevokedTokens } from '#/web/record-ended.ts'
+import { renderTime } from '#/web/times.ts'
+import { uuidParameter, viewer } from '#/web/viewer.ts'
+import type { AdminOptions } from '../options.ts'
+import { renderEditPage, renderPersonPage } from './person-pages.ts'
+
+const notices: Readonly<Record<string, string>> = {
+  saved: 'The account is saved.',
+  signed_out: 'The session has ended.',
+  signed_out_everywhere: 'All sessions have ended.',
+  consent_revoked: 'That app no longer has access.',
+  tokens_ended: 'Those tokens have ended.',
+  connection_removed: 'The connection is removed.',
+}
+const refusals: Readonly<Record<string, string>> = {
+  last_way_in: 'Nothing was removed: nobody could sign in to the account without this connection.',
+}
+
+async function requireUser(c: AppContext, db: Database): Promise<User> {
+  const id = uuidParameter(c, 'id')
+  const user = id === undefined ? undefined : await findUser(db, id)
+  if (!user) throw new PageError(404, 'No such account', 'There is no account at this address.')
+  return user
+}
+
+export async function getPerson(c: AppContext, { db, csrf }: AdminOptions) {
+  const account = await requireUser(c, db)
+  const key = c.req.query('notice') ?? ''
+  const [notice, refused] = [notices[key], refusals[key]]
+  const page = await renderPersonPage({
+    user: viewer(c),
+    csrfToken: csrf.token(c),
+    now: c.var.now,
+    account,
+    ...(await holdingsOf(db, account.id, c.var.now)),
+    ...(notice && { notice }),
+    ...(refused && { refused }),
+  })
+  return c.html(page)
+}
+
+async function holdingsOf(db: Database, userId: string, now: Date) {
+  const sessions = await listLiveSessions(db, userId, now)
+  const consents = await listConsents(db, userId)
+  const families = await listTokenFamilies(db, userId, now)
+  const connections = await listIdentities(db, userId)
+  const ago = (at: Date) => renderTime(at, now)
+  return {
+    sessions: sessions.map(({ id, browser, platform, ip, lastSeenAt, expiresAt }) => {
+      const facts = [['From', ip] as const, ['Last active', ago(lastSeenAt)] as const]
+      const until = ['Signed in until', ago(expiresAt)] as const
+      return { id, title: `${browser} on ${platform}`, facts: [...facts, until] }
+    }),
+    consents: consents.map(({ id, clientName, scope, grantedAt }) => {
+      return {
+        id,
+        title: clientName,
+        facts: [['May', scope] as const, ['Allowed', ago(grantedAt)] as const],
+      }
+    }),
+    families: families.map(({ familyId, clientName, scope, expiresAt }) => {
+      return {
+        id: familyId,
+        title: clientName,
+        facts: [['May', scope] as const, ['Runs out', ago(expiresAt)] as const],
+      }
+    }),
+    connections: connections.map(({ id, label, issuer, lastUsedAt }) => {
+      return {
+        id,
+        title: label,
+        facts: [['At', issuer] as const, ['Last used', ago(lastUsedAt)] as const],
+      }
+    }),
+  }
+}
+
+interface Refused {
+  readonly status: 400 | 409
+  readonly text: string
+  readonly fields: ReadonlyMap<string, string>
+}
+
+export const getEdit = (c: AppContext, options: AdminOptions) => editPage(c, options)
+
+async function editPage(c: AppContext, { db, csrf }: AdminOptions, refused?: Refused) {
+  const user = await requireUser(c, db)
+  const { fields } = refused ?? {}
+  const page = await renderEditPage({
+    user: viewer(c),
+    csrfToken: csrf.token(c),
+    id: user.id,
+    username: user.username,
+    seen: fields?.get('seen') ?? userVersion(user),
+    values: fields
+      ? {
+          fullName: fields.get('full_name') ?? '',
+          email: fields.get('email') ?? '',
+          role: fields.get('role') ?? '',
+        }
+      : user,
+    ...(refused && { refused: refused.text }),
+  })
+  return c.html(page, refused?.status ?? 200)
+}
+
+const edited = z.object({
+  full_name: z.string().max(200, 'The full name is too long.').default(''),
+  email: z.email('Give a valid e-mail address.').max(320),
+  role: z.enum(['user', 'admin'], 'Choose a role.'),
+  seen: z.string('Open the form again.'),
+})
+
+const conflicts: Readonly<Record<string, string>> = {
+  self: 'You cannot change your own role.',
+  last_admin: 'This is the last active administrator.',
+  changed_meanwhile: 'Nothing was saved: somebody changed this account meanwhile. Open it again.',
+  email_taken: 'Another account has this e-mail address.',
+}
+
+export async function postEdit(c: AppContext, options: AdminOptions) {
+  const { id } = await requireUser(c, options.db)
+  const fields = await readForm(c)
+  const parsed = edited.safeParse(Object.fromEntries(fields))
+  if (!parsed.success) {
+    const text = parsed.error.issues[0]?.message ?? ''
+    return editPage(c, options, { status: 400, text, fields })
+  }
+  const { full_name: fullName, email, role, seen } = parsed.data
+  const saved = await editUser(options.db, { id, fullName, email, role, seen }, actedBy(c))
+  const conflict = typeof saved === 'string' ? conflicts[saved] : undefined
+  if (conflict) return editPage(c, options, { status: 409, text: conflict, fields })
+  return back(c, id, typeof saved === 'string' ? undefined : 'saved')
+}
+
+const back = (c: AppContext, id: string, notice: string | undefined) =>
+  c.redirect(`/admin/users/${id}${notice ? `?notice=${notice}` : ''}`, 303)
+
+export async function postEndSession(c: AppContext, { db }: AdminOptions) {
+  const user = await requireUser(c, db)
+  const id = uuidParameter(c, 'sessionId')
+  const end = { reason: 'revoked', now: c.var.now } as const
+  const ended = await endAndRecord(c, db, async (tx) =>
+    id === undefined ? [] : endOwnSession(tx, { userId: user.id, id }, end),
+  )
+  return back(c, user.id, ended.length > 0 ? 'signed_out' : undefined)
+}
+
+export async function postEndSessions(c: AppContext, { db }: AdminOptions) {
+  const { id } = await requireUser(c, db)
+  const end = { reason: 'revoked', now: c.var.now } as const
+  const ended = await endAndRecord(c, db, (tx) => endSessionsOfUser(tx, id, end))
+  return back(c, id, ended.length > 0 ? 'signed_out_everywhere' : undefined)
+}
+
+async function endAndRecord(
+  c: AppContext,
+  db: Database,
+  end: (tx: Database) => Promise<EndedSession[]>,
+) {
+  const ended = await endWithAudit(db, end, { type: 'SESSION_REVOKED', ...actedBy(c) })
+  recordEndedSessions(c.var.recorder, ended)
+  return ended
+}
+
+export async function postRevokeConsent(c: AppContext, { db }: AdminOptions) {
+  const user = await requireUser(c, db)
+  const id = uuidParameter(c, 'consentId')
+  const { actor, origin, now } = actedBy(c)
+  const revoked = id && (await revokeConsent(db, { id, user, admin: actor, now }, origin))
+  if (!revoked) return back(c, user.id, undefined)
+  c.var.recorder.consentRevoked('admin')
+  recordRevokedTokens(c.var.recorder, revoked.tokens)
+  c.var.recorder.deviceCodesEnded('denied', revoked.deviceCodes)
+  return back(c, user.id, 'consent_revoked')
+}
+
+export async function postEndFamily(c: AppContext, { db }: AdminOptions) {
+  const user = await requireUser(c, db)
+  const familyId = uuidParameter(c, 'familyId')
+  const revoked = familyId && (await endFamilyOf(db, { familyId, userId: user.id }, actedBy(c)))
+  if (!revoked) return back(c, user.id, undefined)
+  recordRevokedTokens(c.var.recorder, revoked)
+  return back(c, user.id, 'tokens_ended')
+}
+
+export async function postRemoveConnection(c: AppContext, { db }: AdminOptions) {
+  const user = await requireUser(c, db)
+  const id = uuidParameter(c, 'identityId')
+  const removed = id ? await removeIdentity(db, { id, userId: user.id }, actedBy(c)) : 'unknown'
+  if (removed === 'unknown') return back(c, user.id, undefined)
+  return back(c, user.id, removed === 'last_way_in' ? removed : 'connection_removed')
+}
