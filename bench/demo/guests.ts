@@ -116,12 +116,23 @@ const changeOfHeart = withGuest(async (world, guest) => {
   const browser = await arrive(world, guest)
   const { shop } = world
   const tokens = await letIn(world, guest, browser, shop)
+  await disconnect(world, guest, browser)
+  await lookUpInVain(world, tokens.access, 'invalid')
   // A second time nobody is asked.
   await letIn(world, guest, browser, shop)
   await takeBack(world, guest, browser)
-  await lookUpInVain(world, tokens.access, 'invalid')
   await refreshInVain(world, { app: shop, token: tokens.refresh }, 'revoked')
 })
+
+/** The one app that a guest is connected to. */
+async function disconnect(world: World, guest: Person, browser: Browser): Promise<void> {
+  const page = '/account/tokens'
+  const [id] = idsIn(await look(browser, page), page, 'revoke')
+  expectThat(id !== undefined, 'the app is not listed')
+  const answer = await browser.submit(page, `${page}/${id}/revoke`)
+  expectThat(answer.location.includes('ended'), 'the app was not disconnected')
+  endedFamilies(world, guest, 'user_request')
+}
 
 /** The one consent that a guest has given. */
 export async function takeBack(world: World, guest: Person, browser: Browser): Promise<void> {

@@ -66,6 +66,8 @@ const routes: Readonly<Record<string, 'page' | 'elsewhere' | 'no page'>> = {
   '/admin/audit/export': 'no page',
   '/admin/clients': 'page',
   '/admin/clients/:id/edit': 'page',
+  '/admin/users/:id': 'elsewhere',
+  '/admin/users/:id/edit': 'elsewhere',
   '/admin/users': 'page',
   '/apps': 'page',
   '/apps/:id': 'elsewhere',

@@ -88,6 +88,7 @@ const guards: Readonly<Record<string, Guard>> = {
   'GET /account/authorizations': 'user',
   'POST /account/authorizations/:id/revoke': 'user',
   'GET /account/tokens': 'user',
+  'POST /account/tokens/:id/revoke': 'user',
   'GET /account/security': 'user',
   'POST /account/security/password': 'user',
   'POST /account/security/links/:provider': 'user',
@@ -160,6 +161,7 @@ async function objectOf(path: string, owner: Person): Promise<string> {
     const rows = await db.select().from(consents).where(eq(consents.clientId, client.clientId))
     return rows[0]?.id ?? ''
   }
+  if (path.startsWith('/account/tokens')) return familyOf(owner)
   if (path.startsWith('/apps')) {
     const owned = { type: 'confidential', ownerId: owner.id } as const
     return (await addClient(db, owned)).client.clientId
@@ -183,12 +185,17 @@ async function addressOf(path: string, owner: Person): Promise<string> {
   for (const [parameter, folder] of Object.entries(holdings))
     if (address.includes(parameter))
       address = address.replace(parameter, await objectOf(folder, owner))
-  if (!address.includes(':familyId')) return address
+  return address.includes(':familyId')
+    ? address.replace(':familyId', await familyOf(owner))
+    : address
+}
+
+/** Live tokens of the person, by their family. */
+async function familyOf(owner: Person): Promise<string> {
   const { client } = await addClient(app.database.db)
   await obtainTokens(app, owner.browser, client.clientId)
   const rows = await app.database.db.query.tokens.findMany()
-  const family = rows.find(({ clientId }) => clientId === client.clientId)?.familyId ?? ''
-  return address.replace(':familyId', family)
+  return rows.find(({ clientId }) => clientId === client.clientId)?.familyId ?? ''
 }
 
 /** A page of the person's with the CSRF token of that browser and session. */
@@ -441,6 +448,7 @@ describe('a form that is sent twice', () => {
     ['/account/devices/revoke-others', 303],
     ['/account/devices/:id/revoke', 303],
     ['/account/authorizations/:id/revoke', 303],
+    ['/account/tokens/:id/revoke', 303],
     ['/account/security/password', 400],
     ['/account/security/links/:id/remove', 303],
     ['/apps/:id', 303],

@@ -5,7 +5,7 @@ import { type AuditOrigin, writeAudit } from '#/domain/audit/audit.ts'
 import { span } from '#/telemetry/tracing.ts'
 import { type RevokedTokens, revokeFamily } from './revoke-tokens.ts'
 
-/** An admin ends all tokens of one approval; undefined when this user has no live ones by that id. */
+/** The user or an admin ends all tokens of one approval; undefined when this user has no live ones by that id. */
 export function endFamilyOf(
   db: Database,
   of: { readonly familyId: string; readonly userId: string },
@@ -23,7 +23,8 @@ export function endFamilyOf(
         .where(and(eq(tokens.familyId, of.familyId), eq(tokens.userId, of.userId)))
         .limit(1)
       if (!own) return undefined
-      const revoked = await revokeFamily(tx, of, { reason: 'admin_request', now: by.now })
+      const reason = by.actor.id === of.userId ? 'user_request' : 'admin_request'
+      const revoked = await revokeFamily(tx, of, { reason, now: by.now })
       if (revoked.access + revoked.refresh === 0) return undefined
       await writeAudit(tx, by.origin, {
         type: 'TOKEN_REVOKED',

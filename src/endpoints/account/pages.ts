@@ -221,27 +221,38 @@ export interface TokensPageProps extends AccountPageProps {
   }[]
 }
 
-/** The apps that hold a live token. Taking one back is done where its access is. */
+/** The apps that hold a live token. */
 export function renderTokensPage(props: TokensPageProps): Html {
   const { user, csrfToken, grants, now = new Date() } = props
   const empty = emptyState('apps', {
     title: 'No app is connected right now',
     text: 'An app that you let in appears here for as long as it can act for you.',
   })
-  const list = html`<ul class="card-list">${grants.map((grant) => grantCard(grant, now))}</ul>`
+  const list = html`<ul class="card-list">${grants.map((grant) => grantCard(grant, { csrfToken, now }))}</ul>`
   const lead = 'Apps that hold a live token: a pass that lets them act for you until it runs out.'
   return renderPage(
     { title: 'Connected right now', user, csrfToken, nav: 'authorizations' },
     html`${pageHeading('Connected right now', lead)}
 ${notice(props.notice)}
 ${grants.length > 0 ? list : empty}
-<p class="aside-note">To cut an app off, remove it under <a href="/account/authorizations">Apps with access</a>.</p>`,
+<p class="aside-note">To have an app ask you again before it can come back, remove it under <a href="/account/authorizations">Apps with access</a>.</p>`,
   )
 }
 
-const grantCard = (grant: TokensPageProps['grants'][number], now: Date) =>
-  listItem(
-    { tile: monogram(grant.clientName), title: html`<h2>${grant.clientName}</h2>` },
+function grantCard(
+  grant: TokensPageProps['grants'][number],
+  { csrfToken, now }: { csrfToken: string; now: Date },
+): Html {
+  const { familyId, clientName } = grant
+  const end = postForm(
+    { action: `/account/tokens/${encodeURIComponent(familyId)}/revoke`, csrfToken },
+    html`<p class="menu-text">Its pass ends at once. What you have allowed it stays, so it may connect again.</p>
+<button class="button button-danger">Disconnect</button>`,
+  )
+  const title = html`<h2>${clientName}</h2>`
+  const action = actionMenu({ label: 'Disconnect', of: clientName }, [end])
+  return listItem(
+    { tile: monogram(clientName), title, action },
     html`${scopeChips(grant.scopes)}
 <dl class="facts">
 ${fact('Connected', renderTime(grant.issuedAt, now))}
@@ -249,3 +260,4 @@ ${grant.lastUsedAt && fact('Last used', renderTime(grant.lastUsedAt, now))}
 ${fact('Runs out', renderTime(grant.expiresAt, now))}
 </dl>`,
   )
+}

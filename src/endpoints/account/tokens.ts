@@ -1,11 +1,15 @@
-/** /account/tokens: the apps that hold live tokens. */
+/** /account/tokens: the apps that hold live tokens, and cutting one off. */
+import { endFamilyOf } from '#/domain/tokens/end-family.ts'
 import { listTokenFamilies } from '#/domain/tokens/list-grants.ts'
 import type { AppContext } from '#/web/context.ts'
-import { signedInUser } from '#/web/current-user.ts'
+import { actedBy, signedInUser } from '#/web/current-user.ts'
+import { recordRevokedTokens } from '#/web/record-ended.ts'
 import { describeScopes } from '#/web/scope-words.ts'
-import { viewer } from '#/web/viewer.ts'
+import { uuidParameter, viewer } from '#/web/viewer.ts'
 import { renderTokensPage } from './pages.ts'
 import type { AccountOptions } from './routes.ts'
+
+const path = '/account/tokens'
 
 export async function getTokens(c: AppContext, { db, csrf }: AccountOptions) {
   const families = await listTokenFamilies(db, signedInUser(c).user.id, c.var.now)
@@ -14,6 +18,17 @@ export async function getTokens(c: AppContext, { db, csrf }: AccountOptions) {
     csrfToken: csrf.token(c),
     now: c.var.now,
     grants: families.map(({ scope, ...family }) => ({ ...family, scopes: describeScopes(scope) })),
+    ...(c.req.query('notice') === 'ended' && { notice: 'That app is no longer connected.' }),
   })
   return c.html(page)
+}
+
+/** Ends one approval's tokens; the consent stays. Somebody else's id is as good as none, and a second time changes nothing. */
+export async function postRevokeTokens(c: AppContext, { db }: AccountOptions) {
+  const familyId = uuidParameter(c, 'id')
+  const { user } = signedInUser(c)
+  const revoked = familyId && (await endFamilyOf(db, { familyId, userId: user.id }, actedBy(c)))
+  if (!revoked) return c.redirect(path, 303)
+  recordRevokedTokens(c.var.recorder, revoked)
+  return c.redirect(`${path}?notice=ended`, 303)
 }
