@@ -227,6 +227,13 @@ export const actionMenu = (
 <div class="menu-panel">${sections.map((section) => section && html`<div class="menu-section">${section}</div>`)}</div>
 </details>`
 
+/** What cannot be undone takes a step more: opening this, then pressing its button. */
+export const confirmation = (opener: string, form: Html): Html =>
+  html`<details class="confirm">
+<summary class="confirm-opener">${opener}</summary>
+${form}
+</details>`
+
 /** Shown where a list would be, when there is nothing to list. */
 export const emptyState = (
   icon: IconName,

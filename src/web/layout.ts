@@ -20,10 +20,8 @@ type NavItem =
   | 'authorizations'
   | 'apps'
   | 'security'
-  | 'admin'
   | 'admin-users'
   | 'admin-clients'
-  | 'admin-tokens'
   | 'admin-audit'
 
 export interface PageProps {

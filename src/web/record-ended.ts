@@ -1,4 +1,3 @@
-import type { EndedOfClient } from '#/domain/clients/end-access.ts'
 import type { EndedSession } from '#/domain/sessions/sessions.ts'
 import type { RevokedTokens } from '#/domain/tokens/revoke-tokens.ts'
 import { type ConsentRevoker, storedTokenTypes } from '#/protocol/vocabulary.ts'
@@ -16,10 +15,17 @@ export function recordRevokedTokens(recorder: Recorder, revoked: RevokedTokens):
   }
 }
 
-/** Records what a client has lost by a committed change. */
-export function recordEndedOfClient(
+/** What users and clients lose together. */
+interface EndedAccess {
+  readonly tokens: RevokedTokens
+  readonly deviceCodes: number
+  readonly consents: number
+}
+
+/** Records what a committed change has ended besides sessions. */
+export function recordEndedAccess(
   recorder: Recorder,
-  { tokens, deviceCodes, consents }: EndedOfClient,
+  { tokens, deviceCodes, consents }: EndedAccess,
   actor: ConsentRevoker,
 ): void {
   recordRevokedTokens(recorder, tokens)

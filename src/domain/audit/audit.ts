@@ -70,6 +70,16 @@ export interface AuditOrigin {
   readonly traceId?: string
 }
 
+/** Who changes something, from where and when; without an actor it was no user of ours. */
+export interface By {
+  readonly actor?: { readonly id: string; readonly username: string }
+  readonly origin: AuditOrigin
+  readonly now: Date
+}
+
+/** The same, where a signed-in user must stand behind it. */
+export type ByUser = By & Required<Pick<By, 'actor'>>
+
 /** For what the server does by itself. */
 export const systemOrigin: AuditOrigin = { enabled: true }
 

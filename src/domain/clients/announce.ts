@@ -1,15 +1,8 @@
 import { type Database, notify } from '#/database/client.ts'
-import { type AuditEventType, type AuditOrigin, writeAudit } from '#/domain/audit/audit.ts'
+import { type AuditEventType, type By, writeAudit } from '#/domain/audit/audit.ts'
 
 /** The channel on which changed clients and signing keys are announced. */
 export const cacheChannel = 'authgate_cache'
-
-/** Who changed a client; without an actor it was the client itself. */
-export interface By {
-  readonly actor?: { readonly id: string; readonly username: string }
-  readonly origin: AuditOrigin
-  readonly now: Date
-}
 
 interface ClientChange {
   readonly type: Extract<AuditEventType, `CLIENT_${string}`>

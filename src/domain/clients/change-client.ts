@@ -2,13 +2,14 @@
 import { eq } from 'drizzle-orm'
 import type { Database } from '#/database/client.ts'
 import { type Client, clients } from '#/database/schema/clients.ts'
+import type { By } from '#/domain/audit/audit.ts'
 import { revokeTokensBeyond } from '#/domain/tokens/revoke-tokens.ts'
 import { isScopeWithin, scopeWords } from '#/protocol/scopes.ts'
 import { randomSecret, sha256 } from '#/protocol/secrets.ts'
 import type { TokenRevocationReason } from '#/protocol/vocabulary.ts'
 import { span } from '#/telemetry/tracing.ts'
-import { announceClient, type By } from './announce.ts'
-import { type CreatedClient, hasSecret, type NewClient, versionOf } from './clients.ts'
+import { announceClient } from './announce.ts'
+import { type CreatedClient, hasSecret, lockClient, type NewClient, versionOf } from './clients.ts'
 import {
   countsOf,
   type EndedOfClient,
@@ -17,9 +18,7 @@ import {
   nothingEnded,
 } from './end-access.ts'
 
-/** Waits for tokens under way: their foreign keys hold this row until they commit. */
-const lockClient = async (tx: Database, clientId: string): Promise<Client | undefined> =>
-  (await tx.select().from(clients).where(eq(clients.clientId, clientId)).for('update'))[0]
+const isClient = (clientId: string) => eq(clients.clientId, clientId)
 
 /** Puts `next` in the place of a locked client. `secret` is a new one, for a client that had none. */
 export async function replaceClient(
@@ -31,7 +30,7 @@ export async function replaceClient(
   const [client] = await tx
     .update(clients)
     .set({ ...next, ...secretColumns })
-    .where(eq(clients.clientId, current.clientId))
+    .where(isClient(current.clientId))
     .returning()
   if (!client) throw new Error('the client was not updated')
   return { client, secret }
@@ -48,7 +47,7 @@ function secretAfter(current: Client, next: Pick<Client, 'tokenEndpointAuthMetho
 /** Deletes a locked client, and ends all that it was given. */
 export async function removeClient(tx: Database, clientId: string, by: By): Promise<EndedOfClient> {
   const ended = await endAllOfClient(tx, clientId, { reason: 'client_inactive', now: by.now })
-  await tx.delete(clients).where(eq(clients.clientId, clientId))
+  await tx.delete(clients).where(isClient(clientId))
   await announceClient(tx, clientId, { type: 'CLIENT_DELETED', by, details: countsOf(ended) })
   return ended
 }
@@ -61,7 +60,7 @@ export const deleteClientBy = (
 ): Promise<EndedOfClient | undefined> =>
   span('clients.delete', () =>
     db.transaction(async (tx) =>
-      (await lockClient(tx, clientId)) ? removeClient(tx, clientId, by) : undefined,
+      (await lockClient(tx, isClient(clientId))) ? removeClient(tx, clientId, by) : undefined,
     ),
   )
 
@@ -73,7 +72,7 @@ export const revokeAllOfClient = (
 ): Promise<EndedOfClient | undefined> =>
   span('clients.revoke_all', () =>
     db.transaction(async (tx) => {
-      if (!(await lockClient(tx, clientId))) return undefined
+      if (!(await lockClient(tx, isClient(clientId)))) return undefined
       const ended = await endAllOfClient(tx, clientId, { reason: 'admin_request', now: by.now })
       await announceClient(tx, clientId, {
         type: 'CLIENT_ACCESS_REVOKED',
@@ -108,7 +107,7 @@ export const editClient = (
 ): Promise<EditedClient | 'unknown' | 'changed'> =>
   span('clients.edit', () =>
     db.transaction(async (tx) => {
-      const current = await lockClient(tx, clientId)
+      const current = await lockClient(tx, isClient(clientId))
       if (!current) return 'unknown'
       if (versionOf(current) !== seen) return 'changed'
       const replaced = await replaceClient(tx, current, { ...next, updatedAt: by.now })

@@ -1,11 +1,12 @@
 /** OAuth clients. Every change is announced in its own transaction, so that no replica keeps the old row in its cache. */
-import { and, asc, eq, isNotNull, ne } from 'drizzle-orm'
+import { and, asc, eq, isNotNull, ne, type SQL } from 'drizzle-orm'
 import type { Database } from '#/database/client.ts'
 import { type Client, clients } from '#/database/schema/clients.ts'
+import type { By } from '#/domain/audit/audit.ts'
 import { constantTimeEqual, randomSecret, sha256 } from '#/protocol/secrets.ts'
 import type { ClientDecision, ClientStatus } from '#/protocol/vocabulary.ts'
 import { span } from '#/telemetry/tracing.ts'
-import { announceClient, type By } from './announce.ts'
+import { announceClient } from './announce.ts'
 import { countsOf, type EndedOfClient, endAccessOfClient, nothingEnded } from './end-access.ts'
 
 export type { Client } from '#/database/schema/clients.ts'
@@ -118,8 +119,7 @@ export function setClientStatus(
   const { clientId, status } = change
   return span('clients.set_status', () =>
     db.transaction(async (tx) => {
-      // Waits for tokens under way: their foreign keys hold this row until they commit.
-      const [before] = await tx.select().from(clients).where(whatChanges(change)).for('update')
+      const before = await lockClient(tx, whatChanges(change))
       if (!before || (change.seen !== undefined && change.seen !== versionOf(before)))
         return undefined
       const [client] = await tx
@@ -139,6 +139,12 @@ export function setClientStatus(
     }),
   )
 }
+
+/** The client that fits, its row locked. Waits for tokens under way: their foreign keys hold it until they commit. */
+export const lockClient = async (
+  tx: Database,
+  which: SQL | undefined,
+): Promise<Client | undefined> => (await tx.select().from(clients).where(which).for('update'))[0]
 
 /** Changes with everything that a client is; says nothing about it. */
 export const versionOf = (client: Client): string => sha256(JSON.stringify(client))

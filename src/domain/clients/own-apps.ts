@@ -5,14 +5,16 @@
 import { and, asc, eq } from 'drizzle-orm'
 import type { Database } from '#/database/client.ts'
 import { type Client, clients } from '#/database/schema/clients.ts'
+import type { By } from '#/domain/audit/audit.ts'
 import { lockUser } from '#/domain/users/lock-user.ts'
 import type { ClientMetadata } from '#/protocol/client-metadata.ts'
 import { span } from '#/telemetry/tracing.ts'
-import { announceClient, type By } from './announce.ts'
+import { announceClient } from './announce.ts'
 import { removeClient, replaceClient } from './change-client.ts'
 import {
   type CreatedClient,
   insertClient,
+  lockClient,
   type NewClient,
   regenerateClientSecret,
   versionOf,
@@ -52,10 +54,6 @@ export const listApps = (db: Database, ownerId: string): Promise<Client[]> =>
 export const findApp = async (db: Database, app: OwnApp): Promise<Client | undefined> =>
   (await db.select().from(clients).where(isOwn(app)))[0]
 
-/** Waits for tokens under way: their foreign keys hold this row until they commit. */
-const lockApp = async (tx: Database, app: OwnApp): Promise<Client | undefined> =>
-  (await tx.select().from(clients).where(isOwn(app)).for('update'))[0]
-
 /** Registers an app that waits for approval; undefined when too many of its owner's do already. */
 export const registerApp = (
   db: Database,
@@ -88,7 +86,7 @@ export const updateApp = (
 ): Promise<UpdatedClient | 'unknown' | 'changed'> =>
   span('apps.update', () =>
     db.transaction(async (tx) => {
-      const current = await lockApp(tx, app)
+      const current = await lockClient(tx, isOwn(app))
       if (!current) return 'unknown'
       if (versionOf(current) !== seen) return 'changed'
       const next = columnsOf(content.metadata)
@@ -114,13 +112,13 @@ export const regenerateAppSecret = (
   by: By,
 ): Promise<CreatedClient | undefined> =>
   db.transaction(async (tx) =>
-    (await lockApp(tx, app)) ? regenerateClientSecret(tx, app.clientId, by) : undefined,
+    (await lockClient(tx, isOwn(app))) ? regenerateClientSecret(tx, app.clientId, by) : undefined,
   )
 
 /** Deletes an app and all that it was given; undefined when there is no such app. */
 export const deleteApp = (db: Database, app: OwnApp, by: By): Promise<EndedOfClient | undefined> =>
   span('apps.delete', () =>
     db.transaction(async (tx) =>
-      (await lockApp(tx, app)) ? removeClient(tx, app.clientId, by) : undefined,
+      (await lockClient(tx, isOwn(app))) ? removeClient(tx, app.clientId, by) : undefined,
     ),
   )

@@ -6,12 +6,13 @@ import { isDeepStrictEqual } from 'node:util'
 import { and, eq } from 'drizzle-orm'
 import type { Database } from '#/database/client.ts'
 import { type Client, clients } from '#/database/schema/clients.ts'
+import type { By } from '#/domain/audit/audit.ts'
 import type { ClientMetadata } from '#/protocol/client-metadata.ts'
 import { constantTimeEqual, randomSecret, sha256 } from '#/protocol/secrets.ts'
 import { span } from '#/telemetry/tracing.ts'
-import { announceClient, type By } from './announce.ts'
+import { announceClient } from './announce.ts'
 import { removeClient, replaceClient } from './change-client.ts'
-import { type CreatedClient, findClient, insertClient } from './clients.ts'
+import { type CreatedClient, findClient, insertClient, lockClient } from './clients.ts'
 import { type EndedOfClient, endAccessOfClient, nothingEnded } from './end-access.ts'
 import { columnsOf, type MetadataColumns } from './metadata.ts'
 
@@ -111,20 +112,14 @@ export function deleteClient(
   )
 }
 
-/** Waits for tokens under way: their foreign keys hold this row until they commit. */
-const lockRegistered = async (tx: Database, { clientId, registrationTokenHash }: Client) =>
-  (
-    await tx
-      .select()
-      .from(clients)
-      .where(
-        and(
-          eq(clients.clientId, clientId),
-          eq(clients.registrationTokenHash, registrationTokenHash ?? ''),
-        ),
-      )
-      .for('update')
-  )[0]
+const lockRegistered = (tx: Database, { clientId, registrationTokenHash }: Client) =>
+  lockClient(
+    tx,
+    and(
+      eq(clients.clientId, clientId),
+      eq(clients.registrationTokenHash, registrationTokenHash ?? ''),
+    ),
+  )
 
 /** FAPI 2.0 §5.3.2.1: a client that is held to the profile keeps its refresh token. */
 const profileOf = (metadata: ClientMetadata): Partial<Pick<Client, 'refreshTokenMode'>> =>

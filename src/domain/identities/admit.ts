@@ -1,8 +1,7 @@
 /** Whom a provider's word lets in: known identities, accounts it may speak for, and newcomers. */
-import { and, eq, sql } from 'drizzle-orm'
+import { eq, sql } from 'drizzle-orm'
 import type { Database } from '#/database/client.ts'
 import { isUniqueViolation } from '#/database/errors.ts'
-import { identities } from '#/database/schema/identities.ts'
 import { users } from '#/database/schema/users.ts'
 import { type AuditOrigin, writeAudit } from '#/domain/audit/audit.ts'
 import type { Profile } from '#/domain/identity-providers/provider.ts'
@@ -11,6 +10,7 @@ import { createUser, isUsername, type User } from '#/domain/users/users.ts'
 import { randomSecret } from '#/protocol/secrets.ts'
 import type { UpstreamProvider } from '#/protocol/vocabulary.ts'
 import { span } from '#/telemetry/tracing.ts'
+import { enterByIdentity, findIdentityOwner, insertIdentity } from './identities.ts'
 
 export interface Arrival {
   readonly source: UpstreamProvider
@@ -57,14 +57,7 @@ async function attempt(db: Database, arrival: Arrival): Promise<Admission | unde
 }
 
 async function enter(tx: Database, arrival: Arrival): Promise<Admission | undefined> {
-  const { profile, now } = arrival
-  const [known] = await tx
-    .update(identities)
-    .set({ lastUsedAt: now, label: labelOf(profile) })
-    .where(isThe(arrival))
-    .returning()
-  if (!known) return undefined
-  const [user] = await tx.select().from(users).where(eq(users.id, known.userId))
+  const user = await enterByIdentity(tx, whoIs(arrival), arrival.now)
   if (!user) return undefined
   return { result: user.isActive ? 'success' : 'account_inactive', user }
 }
@@ -75,7 +68,8 @@ const findByEmail = async (tx: Database, email: string) =>
       .select()
       .from(users)
       .where(sql`lower(${users.email}) = ${email.toLowerCase()}`)
-      .for('share')
+      // As strong as entering takes it: two that came this far must not both wait to lock it more.
+      .for('no key update')
   )[0]
 
 async function linkByEmail(tx: Database, arrival: Arrival): Promise<Admission | undefined> {
@@ -135,8 +129,8 @@ export function linkIdentity(
         await lockUser(tx, user.id)
         const [owner] = await tx.select().from(users).where(eq(users.id, user.id))
         if (!owner?.isActive) return 'account_inactive'
-        const [known] = await tx.select().from(identities).where(isThe(arrival))
-        if (known) return known.userId === user.id ? 'linked' : 'already_linked'
+        const ownerId = await findIdentityOwner(tx, whoIs(arrival))
+        if (ownerId !== undefined) return ownerId === user.id ? 'linked' : 'already_linked'
         await link(tx, owner, arrival)
         return 'linked'
       })
@@ -147,27 +141,18 @@ export function linkIdentity(
   })
 }
 
-const isThe = ({ source, profile }: Pick<Arrival, 'source' | 'profile'>) =>
-  and(
-    eq(identities.source, source),
-    eq(identities.issuer, profile.issuer),
-    eq(identities.subject, profile.subject),
-  )
+const whoIs = ({ source, profile }: Pick<Arrival, 'source' | 'profile'>) => {
+  const { issuer, subject } = profile
+  return { source, issuer, subject, label: labelOf(profile) }
+}
 
 async function link(
   tx: Database,
   user: User,
-  { source, profile, origin, now }: Omit<Arrival, 'trustEmail' | 'autoRegister'>,
+  arrival: Omit<Arrival, 'trustEmail' | 'autoRegister'>,
 ) {
-  await tx.insert(identities).values({
-    userId: user.id,
-    source,
-    issuer: profile.issuer,
-    subject: profile.subject,
-    label: labelOf(profile),
-    createdAt: now,
-    lastUsedAt: now,
-  })
+  const { source, origin, now } = arrival
+  await insertIdentity(tx, { ...whoIs(arrival), userId: user.id, now })
   await writeAudit(tx, origin, {
     type: 'IDENTITY_LINKED',
     at: now,

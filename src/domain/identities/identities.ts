@@ -2,8 +2,8 @@
 import { and, asc, eq, ne } from 'drizzle-orm'
 import type { Database } from '#/database/client.ts'
 import { identities } from '#/database/schema/identities.ts'
-import { users } from '#/database/schema/users.ts'
-import { type AuditOrigin, writeAudit } from '#/domain/audit/audit.ts'
+import { type User, users } from '#/database/schema/users.ts'
+import { type ByUser, writeAudit } from '#/domain/audit/audit.ts'
 import { lockUser } from '#/domain/users/lock-user.ts'
 import { span } from '#/telemetry/tracing.ts'
 
@@ -28,11 +28,7 @@ export const listIdentities = (db: Database, userId: string): Promise<Identity[]
 export function removeIdentity(
   db: Database,
   { id, userId }: { readonly id: string; readonly userId: string },
-  by: {
-    readonly actor: { readonly id: string; readonly username: string }
-    readonly origin: AuditOrigin
-    readonly now: Date
-  },
+  by: ByUser,
 ): Promise<Identity | 'unknown' | 'last_way_in'> {
   return span('identities.remove', () =>
     db.transaction(async (tx) => {
@@ -67,4 +63,48 @@ async function hasOtherWayIn(tx: Database, { id, userId }: { id: string; userId:
     .where(and(eq(identities.userId, userId), ne(identities.id, id)))
     .limit(1)
   return others.length > 0
+}
+
+/** Somebody, as another server knows them. */
+export type Known = Pick<Identity, 'source' | 'issuer' | 'subject' | 'label'>
+
+const isThe = ({ source, issuer, subject }: Known) =>
+  and(eq(identities.source, source), eq(identities.issuer, issuer), eq(identities.subject, subject))
+
+/**
+ * The account of somebody whom another server vouches for, its row locked: the user first, as everybody locks them.
+ * Undefined when nothing is linked to them (any more). For a disabled account nothing changes.
+ */
+export async function enterByIdentity(
+  tx: Database,
+  who: Known,
+  now: Date,
+): Promise<User | undefined> {
+  const [known] = await tx
+    .select({ id: identities.id, user: users })
+    .from(identities)
+    .innerJoin(users, eq(users.id, identities.userId))
+    .where(isThe(who))
+    .for('no key update', { of: users })
+  if (!known?.user.isActive) return known?.user
+  const used = await tx
+    .update(identities)
+    .set({ lastUsedAt: now, label: who.label })
+    .where(eq(identities.id, known.id))
+    .returning({ id: identities.id })
+  return used.length > 0 ? known.user : undefined
+}
+
+/** Whose identity it is; undefined when it is nobody's. */
+export async function findIdentityOwner(tx: Database, who: Known): Promise<string | undefined> {
+  const found = tx.select({ userId: identities.userId }).from(identities).where(isThe(who))
+  return (await found)[0]?.userId
+}
+
+/** Links somebody's identity to an account; throws a unique violation when it is linked already. */
+export async function insertIdentity(
+  tx: Database,
+  { userId, now, ...who }: Known & { readonly userId: string; readonly now: Date },
+): Promise<void> {
+  await tx.insert(identities).values({ ...who, userId, createdAt: now, lastUsedAt: now })
 }

@@ -6,6 +6,7 @@ import {
   type Provider,
   type ProviderSettings,
   readJson,
+  readPrimaryEmail,
   withoutOpenid,
 } from './provider.ts'
 
@@ -14,9 +15,6 @@ const account = z.object({
   login: z.string(),
   full_name: z.string().nullish(),
 })
-const addresses = z.array(
-  z.object({ email: z.string(), primary: z.boolean(), verified: z.boolean() }),
-)
 
 /** `url` without a slash at its end. */
 export const gitea = (url: string, settings: ProviderSettings): Provider =>
@@ -36,14 +34,11 @@ export const gitea = (url: string, settings: ProviderSettings): Provider =>
         ),
       async readProfile(config, tokens) {
         const user = account.parse(await readJson(config, tokens, `${url}/api/v1/user`))
-        const all = addresses.parse(await readJson(config, tokens, `${url}/api/v1/user/emails`))
-        const email = all.find(({ primary }) => primary)
         return {
           issuer: url,
           subject: String(user.id),
           username: user.login,
-          email: email?.email,
-          emailVerified: email?.verified === true,
+          ...(await readPrimaryEmail(config, tokens, `${url}/api/v1/user/emails`)),
           fullName: user.full_name ?? '',
         }
       },

@@ -6,13 +6,11 @@ import {
   type Provider,
   type ProviderSettings,
   readJson,
+  readPrimaryEmail,
   withoutOpenid,
 } from './provider.ts'
 
 const account = z.object({ id: z.number().int(), login: z.string(), name: z.string().nullish() })
-const addresses = z.array(
-  z.object({ email: z.string(), primary: z.boolean(), verified: z.boolean() }),
-)
 
 /** `url` without a slash at its end. */
 export function github(url: string, settings: ProviderSettings): Provider {
@@ -33,14 +31,11 @@ export function github(url: string, settings: ProviderSettings): Provider {
         ),
       async readProfile(config, tokens) {
         const user = account.parse(await readJson(config, tokens, `${api}/user`))
-        const all = addresses.parse(await readJson(config, tokens, `${api}/user/emails`))
-        const email = all.find(({ primary }) => primary)
         return {
           issuer: url,
           subject: String(user.id),
           username: user.login,
-          email: email?.email,
-          emailVerified: email?.verified === true,
+          ...(await readPrimaryEmail(config, tokens, `${api}/user/emails`)),
           fullName: user.name ?? '',
         }
       },

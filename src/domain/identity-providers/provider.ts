@@ -14,6 +14,7 @@ import {
   fetchProtectedResource,
   type ServerMetadata,
 } from 'openid-client'
+import { z } from 'zod'
 import type { UpstreamOperation, UpstreamProvider, UpstreamResult } from '#/protocol/vocabulary.ts'
 import { span } from '#/telemetry/tracing.ts'
 
@@ -204,6 +205,21 @@ export function knownServer(metadata: ServerMetadata, settings: ProviderSettings
   config.timeout = settings.timeoutMs / 1000
   for (const extension of extensionsFor(metadata.issuer)) extension(config)
   return config
+}
+
+const addresses = z.array(
+  z.object({ email: z.string(), primary: z.boolean(), verified: z.boolean() }),
+)
+
+/** The primary address of somebody, from a list in the shape of GitHub's. */
+export async function readPrimaryEmail(
+  config: Configuration,
+  tokens: Tokens,
+  url: string,
+): Promise<Pick<Profile, 'email' | 'emailVerified'>> {
+  const all = addresses.parse(await readJson(config, tokens, url))
+  const found = all.find(({ primary }) => primary)
+  return { email: found?.email, emailVerified: found?.verified === true }
 }
 
 /** This machine is asked in the clear, nobody else. */

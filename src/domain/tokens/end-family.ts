@@ -1,7 +1,7 @@
 import { and, eq } from 'drizzle-orm'
 import type { Database } from '#/database/client.ts'
 import { tokens } from '#/database/schema/tokens.ts'
-import { type AuditOrigin, writeAudit } from '#/domain/audit/audit.ts'
+import { type ByUser, writeAudit } from '#/domain/audit/audit.ts'
 import { span } from '#/telemetry/tracing.ts'
 import { type RevokedTokens, revokeFamily } from './revoke-tokens.ts'
 
@@ -9,11 +9,7 @@ import { type RevokedTokens, revokeFamily } from './revoke-tokens.ts'
 export function endFamilyOf(
   db: Database,
   of: { readonly familyId: string; readonly userId: string },
-  by: {
-    readonly actor: { readonly id: string; readonly username: string }
-    readonly origin: AuditOrigin
-    readonly now: Date
-  },
+  by: ByUser,
 ): Promise<RevokedTokens | undefined> {
   return span('tokens.end_family', () =>
     db.transaction(async (tx) => {

@@ -2,10 +2,10 @@ import { eq } from 'drizzle-orm'
 import type { Database } from '#/database/client.ts'
 import { isUniqueViolation } from '#/database/errors.ts'
 import { type User, users } from '#/database/schema/users.ts'
-import { writeAudit } from '#/domain/audit/audit.ts'
+import { type ByUser, writeAudit } from '#/domain/audit/audit.ts'
 import { sha256 } from '#/protocol/secrets.ts'
 import { span } from '#/telemetry/tracing.ts'
-import { type By, type Refusal, refuse } from './end-access.ts'
+import { type Refusal, refuse } from './end-access.ts'
 import { lockUser } from './lock-user.ts'
 
 export interface UserEdit extends Pick<User, 'id' | 'fullName' | 'email' | 'role'> {
@@ -21,7 +21,7 @@ export const userVersion = ({ fullName, email, role }: Omit<User, 'id'>): string
 export function editUser(
   db: Database,
   edit: UserEdit,
-  by: By,
+  by: ByUser,
 ): Promise<User | Refusal | 'changed_meanwhile' | 'email_taken'> {
   return span('users.edit', async () => {
     try {
@@ -33,7 +33,7 @@ export function editUser(
   })
 }
 
-async function editLocked(tx: Database, edit: UserEdit, by: By) {
+async function editLocked(tx: Database, edit: UserEdit, by: ByUser) {
   const { id, seen, fullName, email, role } = edit
   const refusal = await refuse(tx, id, by)
   if (refusal === 'self') await lockUser(tx, id)

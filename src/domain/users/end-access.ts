@@ -6,7 +6,7 @@
 import { and, eq, sql } from 'drizzle-orm'
 import type { Database } from '#/database/client.ts'
 import { type User, users } from '#/database/schema/users.ts'
-import { type AuditEventType, type AuditOrigin, writeAudit } from '#/domain/audit/audit.ts'
+import { type AuditEventType, type By, type ByUser, writeAudit } from '#/domain/audit/audit.ts'
 import { discardAuthorizationCodes } from '#/domain/authorization-codes/authorization-codes.ts'
 import { revokeConsentsOfUser } from '#/domain/consents/consents.ts'
 import { discardApprovedDeviceCodes } from '#/domain/device-codes/device-codes.ts'
@@ -26,20 +26,11 @@ export interface EndedAccess {
   readonly consents: number
 }
 
-export interface By {
-  readonly actor: { readonly id: string; readonly username: string }
-  readonly origin: AuditOrigin
-  readonly now: Date
-}
-
-/** Without an actor: whoever has the shell of this server. */
-type ByAnyone = Omit<By, 'actor'> & Partial<Pick<By, 'actor'>>
-
 /** The last active admin can neither be disabled nor deleted; nobody can do it to themselves. */
 export type Refusal = 'unknown_user' | 'self' | 'last_admin' | 'no_change'
 
 /** Disables an account: its sessions and tokens end with it. */
-export function disableUser(db: Database, id: string, by: By): Promise<EndedAccess | Refusal> {
+export function disableUser(db: Database, id: string, by: ByUser): Promise<EndedAccess | Refusal> {
   return span('users.disable', () =>
     db.transaction(async (tx) => {
       const refusal = await refuse(tx, id, by)
@@ -58,7 +49,7 @@ export function disableUser(db: Database, id: string, by: By): Promise<EndedAcce
 }
 
 /** Enables an account again. What had ended stays ended. */
-export function enableUser(db: Database, id: string, by: ByAnyone): Promise<User | 'no_change'> {
+export function enableUser(db: Database, id: string, by: By): Promise<User | 'no_change'> {
   return span('users.enable', () =>
     db.transaction(async (tx) => {
       const [user] = await tx
@@ -79,7 +70,7 @@ export function enableUser(db: Database, id: string, by: ByAnyone): Promise<User
 }
 
 /** Deletes an account with its consents and tokens; the rows of its sessions stay in the ledger, without a name. */
-export function deleteUser(db: Database, id: string, by: By): Promise<EndedAccess | Refusal> {
+export function deleteUser(db: Database, id: string, by: ByUser): Promise<EndedAccess | Refusal> {
   return span('users.delete', () =>
     db.transaction(async (tx) => {
       const refusal = await refuse(tx, id, by)
@@ -106,7 +97,7 @@ export function deleteUser(db: Database, id: string, by: By): Promise<EndedAcces
 export function changePassword(
   db: Database,
   change: { id: string; passwordHash: string; verified?: string | null; keepSession?: string },
-  by: ByAnyone,
+  by: By,
 ): Promise<EndedAccess | 'no_change'> {
   const { id, passwordHash, verified, keepSession } = change
   return span('users.change_password', () =>
@@ -142,7 +133,7 @@ export function changePassword(
   )
 }
 
-async function endAll(tx: Database, user: User, { now }: By): Promise<EndedAccess> {
+async function endAll(tx: Database, user: User, { now }: ByUser): Promise<EndedAccess> {
   const end = { reason: 'account_inactive', now } as const
   const sessions = await endSessionsOfUser(tx, user.id, end)
   const tokens = await revokeTokensOfUser(tx, user.id, end)
@@ -159,7 +150,7 @@ async function discardCodes(tx: Database, userId: string, now: Date) {
 export async function refuse(
   tx: Database,
   id: string,
-  { actor }: By,
+  { actor }: ByUser,
 ): Promise<Refusal | undefined> {
   if (actor.id === id) return 'self'
   const others = await tx
@@ -176,7 +167,7 @@ const audit = (
   tx: Database,
   type: AuditEventType,
   { user, sessions, tokens }: EndedAccess,
-  { actor, origin, now }: ByAnyone,
+  { actor, origin, now }: By,
 ) =>
   writeAudit(tx, origin, {
     type,

@@ -2,7 +2,7 @@
 import { listConsents, revokeConsent } from '#/domain/consents/consents.ts'
 import type { AppContext } from '#/web/context.ts'
 import { signedInUser } from '#/web/current-user.ts'
-import { recordRevokedTokens } from '#/web/record-ended.ts'
+import { recordEndedAccess } from '#/web/record-ended.ts'
 import { describeScopes } from '#/web/scope-words.ts'
 import { uuidParameter, viewer } from '#/web/viewer.ts'
 import { renderAuthorizationsPage } from './pages.ts'
@@ -35,8 +35,6 @@ export async function postRevokeConsent(c: AppContext, { db }: AccountOptions) {
       ? undefined
       : await revokeConsent(db, { id, user, now: c.var.now }, c.var.origin)
   if (!revoked) return c.redirect(path, 303)
-  c.var.recorder.consentRevoked('user')
-  recordRevokedTokens(c.var.recorder, revoked.tokens)
-  c.var.recorder.deviceCodesEnded('denied', revoked.deviceCodes)
+  recordEndedAccess(c.var.recorder, { ...revoked, consents: 1 }, 'user')
   return c.redirect(`${path}?success=revoked`, 303)
 }

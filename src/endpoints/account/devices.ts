@@ -1,16 +1,9 @@
 /** /account/devices: a user's live sessions, and ending them from afar. */
 
-import type { Database } from '#/database/client.ts'
-import { endWithAudit } from '#/domain/sessions/end-with-audit.ts'
-import {
-  type EndedSession,
-  endOwnSession,
-  endSessionsOfUser,
-  listLiveSessions,
-} from '#/domain/sessions/sessions.ts'
+import { endOwnSession, endSessionsOfUser, listLiveSessions } from '#/domain/sessions/sessions.ts'
 import type { AppContext } from '#/web/context.ts'
 import { signedInUser } from '#/web/current-user.ts'
-import { recordEndedSessions } from '#/web/record-ended.ts'
+import { endSessionsFromAfar } from '#/web/end-sessions.ts'
 import { uuidParameter, viewer } from '#/web/viewer.ts'
 import { renderDevicesPage } from './pages.ts'
 import type { AccountOptions } from './routes.ts'
@@ -41,7 +34,7 @@ export async function postRevokeDevice(c: AppContext, options: AccountOptions) {
   const { session, user } = signedInUser(c)
   const id = uuidParameter(c, 'id')
   const end = { reason: 'revoked', now: c.var.now } as const
-  const ended = await endAndRecord(c, options.db, async (tx) =>
+  const ended = await endSessionsFromAfar(c, options.db, async (tx) =>
     id === undefined ? [] : endOwnSession(tx, { userId: user.id, id }, end),
   )
   if (id === session.id) {
@@ -55,18 +48,6 @@ export async function postRevokeDevice(c: AppContext, options: AccountOptions) {
 export async function postRevokeOtherDevices(c: AppContext, { db }: AccountOptions) {
   const { session, user } = signedInUser(c)
   const end = { reason: 'revoked', now: c.var.now, except: session.id } as const
-  await endAndRecord(c, db, (tx) => endSessionsOfUser(tx, user.id, end))
+  await endSessionsFromAfar(c, db, (tx) => endSessionsOfUser(tx, user.id, end))
   return c.redirect(`${path}?notice=others_ended`, 303)
-}
-
-async function endAndRecord(
-  c: AppContext,
-  db: Database,
-  end: (tx: Database) => Promise<EndedSession[]>,
-) {
-  const { origin, now, recorder } = c.var
-  const actor = signedInUser(c).user
-  const ended = await endWithAudit(db, end, { type: 'SESSION_REVOKED', origin, actor, now })
-  recordEndedSessions(recorder, ended)
-  return ended
 }

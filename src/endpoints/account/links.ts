@@ -1,7 +1,7 @@
 /** What people are linked to at identity providers: shown on /account/security, and taken back there. */
 import { html } from 'hono/html'
 import { type Identity, removeIdentity } from '#/domain/identities/identities.ts'
-import { fact, listItem, monogram, postForm } from '#/web/components.ts'
+import { confirmation, fact, listItem, monogram, postForm } from '#/web/components.ts'
 import type { AppContext } from '#/web/context.ts'
 import { actedBy, signedInUser } from '#/web/current-user.ts'
 import type { Html } from '#/web/html.ts'
@@ -75,10 +75,7 @@ ${fact('Known there as', label)}
 ${fact('Linked', renderTime(createdAt, now))}
 ${fact('Last used', renderTime(lastUsedAt, now))}
 </dl>
-<details class="confirm">
-<summary class="confirm-opener">Remove link…</summary>
-${remove}
-</details>`,
+${confirmation('Remove link…', remove)}`,
   )
 }
 

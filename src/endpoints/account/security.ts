@@ -6,7 +6,7 @@ import type { AppContext } from '#/web/context.ts'
 import { signedInUser } from '#/web/current-user.ts'
 import { readForm } from '#/web/forms.ts'
 import { enforceLimit } from '#/web/rate-limit.ts'
-import { recordEndedSessions, recordRevokedTokens } from '#/web/record-ended.ts'
+import { recordEndedAccess, recordEndedSessions } from '#/web/record-ended.ts'
 import { viewer } from '#/web/viewer.ts'
 import { renderSecurityPage } from './pages.ts'
 import type { AccountOptions } from './routes.ts'
@@ -57,8 +57,7 @@ export async function postPassword(c: AppContext, options: AccountOptions) {
   if (ended === 'no_change')
     return refuse({ current: 'Your password was changed elsewhere a moment ago.' })
   recordEndedSessions(c.var.recorder, ended.sessions)
-  recordRevokedTokens(c.var.recorder, ended.tokens)
-  c.var.recorder.deviceCodesEnded('denied', ended.deviceCodes)
+  recordEndedAccess(c.var.recorder, ended, 'user')
   return c.redirect('/account/security?notice=password_changed', 303)
 }
 

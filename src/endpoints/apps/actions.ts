@@ -17,7 +17,7 @@ import { asFormError, FormError } from '#/web/form-error.ts'
 import { readFields } from '#/web/forms.ts'
 import { PageError } from '#/web/page-error.ts'
 import { enforceLimit } from '#/web/rate-limit.ts'
-import { recordEndedOfClient } from '#/web/record-ended.ts'
+import { recordEndedAccess } from '#/web/record-ended.ts'
 import type { RefusedForm } from '#/web/refused-form.ts'
 import { uuidParameter, viewer } from '#/web/viewer.ts'
 import {
@@ -129,7 +129,7 @@ export async function postAppEdit(c: AppContext, options: AppsOptions, parse: Pa
     if (updated === 'changed') return c.redirect(`${path}?notice=changed`, 303)
     options.clients.invalidate(app.clientId)
     if (updated.returned) c.var.recorder.clientDecided('returned')
-    recordEndedOfClient(c.var.recorder, updated.ended, 'user')
+    recordEndedAccess(c.var.recorder, updated.ended, 'user')
     return c.redirect(`${path}?notice=${updated.returned ? 'returned' : 'updated'}`, 303)
   } catch (error) {
     return editPage(c, options, { client: current, seen, form: refusalOf(fields, error) })
@@ -149,7 +149,7 @@ export async function postAppDelete(c: AppContext, options: AppsOptions) {
   const ended = await deleteApp(options.db, app, actedBy(c))
   if (!ended) throw noSuchApp()
   options.clients.invalidate(app.clientId)
-  recordEndedOfClient(c.var.recorder, ended, 'user')
+  recordEndedAccess(c.var.recorder, ended, 'user')
   return c.redirect('/apps?notice=deleted', 303)
 }
 

@@ -4,6 +4,7 @@ import {
   actionMenu,
   badge,
   caution,
+  confirmation,
   copyable,
   emptyState,
   fact,
@@ -135,14 +136,14 @@ const appMenu = ({ clientId, name, hasSecret }: ShownApp, csrfToken: string) => 
   return actionMenu({ label: 'Manage', of: name }, [
     html`<p class="menu-text">Changes its name, addresses and scopes.</p><a class="button" href="/apps/${clientId}/edit">Edit app</a>`,
     hasSecret &&
-      confirmed(
+      confirmation(
         'New secret…',
         postForm(
           to('regenerate-secret'),
           html`<p class="menu-text">Makes a new secret, shown to you once. The old one stops working at once.</p><button class="button">Make a new secret</button>`,
         ),
       ),
-    confirmed(
+    confirmation(
       'Delete app…',
       postForm(
         to('delete'),
@@ -151,13 +152,6 @@ const appMenu = ({ clientId, name, hasSecret }: ShownApp, csrfToken: string) => 
     ),
   ])
 }
-
-/** What cannot be undone takes a step more. */
-const confirmed = (opener: string, form: Html) =>
-  html`<details class="confirm">
-<summary class="confirm-opener">${opener}</summary>
-${form}
-</details>`
 
 interface AppEditPageProps extends AppsFrame {
   readonly clientId: string

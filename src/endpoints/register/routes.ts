@@ -23,7 +23,7 @@ import { constantTimeEqual } from '#/protocol/secrets.ts'
 import { networkOf } from '#/web/client-address.ts'
 import type { AppContext, AppEnv } from '#/web/context.ts'
 import { enforceLimit, type Limiter } from '#/web/rate-limit.ts'
-import { recordEndedOfClient } from '#/web/record-ended.ts'
+import { recordEndedAccess } from '#/web/record-ended.ts'
 import { readBearer, readObject, refuseBearer } from './request.ts'
 
 export interface RegisterOptions {
@@ -110,7 +110,7 @@ async function update(c: AppContext, context: Context) {
   clients.invalidate(client.clientId)
   c.var.recorder.registration('updated')
   if (updated.returned) c.var.recorder.clientDecided('returned')
-  recordEndedOfClient(c.var.recorder, updated.ended, 'system')
+  recordEndedAccess(c.var.recorder, updated.ended, 'system')
   return c.json(describe(context, { ...updated, registrationToken }))
 }
 
@@ -120,7 +120,7 @@ async function remove(c: AppContext, context: Context) {
   if (!deleted) return refuseBearer(c)
   context.clients.invalidate(client.clientId)
   c.var.recorder.registration('deleted')
-  recordEndedOfClient(c.var.recorder, deleted, 'system')
+  recordEndedAccess(c.var.recorder, deleted, 'system')
   return c.body(null, 204)
 }
 

@@ -22,7 +22,7 @@ import { actedBy, signedInUser } from '#/web/current-user.ts'
 import { asFormError } from '#/web/form-error.ts'
 import { readFields } from '#/web/forms.ts'
 import { PageError } from '#/web/page-error.ts'
-import { recordEndedOfClient } from '#/web/record-ended.ts'
+import { recordEndedAccess } from '#/web/record-ended.ts'
 import type { RefusedForm } from '#/web/refused-form.ts'
 import { uuidParameter, viewer } from '#/web/viewer.ts'
 import type { AdminOptions } from '../options.ts'
@@ -145,7 +145,7 @@ export async function postClientEdit(c: AppContext, options: AdminOptions, parse
     if (typeof edited === 'string') return c.redirect(`${path}?notice=changed`, 303)
     options.clients.invalidate(clientId)
     c.var.recorder.clientDecided('updated')
-    recordEndedOfClient(c.var.recorder, edited.ended, 'admin')
+    recordEndedAccess(c.var.recorder, edited.ended, 'admin')
     if (edited.secret !== undefined) return await secretPage(c, options, edited)
     return c.redirect(`${path}?notice=updated`, 303)
   } catch (error) {
@@ -194,7 +194,7 @@ export async function postClientDecision(
   if (!changed) return c.redirect(change.from === 'pending' ? `${path}?notice=changed` : path, 303)
   clients.invalidate(clientId)
   c.var.recorder.clientDecided(changed.decision)
-  recordEndedOfClient(c.var.recorder, changed.ended, 'admin')
+  recordEndedAccess(c.var.recorder, changed.ended, 'admin')
   return c.redirect(`${path}?notice=${decision}`, 303)
 }
 
@@ -204,14 +204,14 @@ export async function postClientDelete(c: AppContext, { db, clients }: AdminOpti
   if (!ended) return c.redirect(path, 303)
   clients.invalidate(clientId)
   c.var.recorder.clientDecided('deleted')
-  recordEndedOfClient(c.var.recorder, ended, 'admin')
+  recordEndedAccess(c.var.recorder, ended, 'admin')
   return c.redirect(`${path}?notice=deleted`, 303)
 }
 
 export async function postClientRevokeAll(c: AppContext, { db }: AdminOptions) {
   const ended = await revokeAllOfClient(db, uuidParameter(c, 'id') ?? '', actedBy(c))
   if (!ended) return c.redirect(path, 303)
-  recordEndedOfClient(c.var.recorder, ended, 'admin')
+  recordEndedAccess(c.var.recorder, ended, 'admin')
   return c.redirect(`${path}?notice=revoked`, 303)
 }
 

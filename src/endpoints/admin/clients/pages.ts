@@ -4,6 +4,7 @@ import {
   actionMenu,
   badge,
   caution,
+  confirmation,
   copyable,
   emptyState,
   fact,
@@ -204,25 +205,22 @@ function clientMenu({ clientId, name, hasSecret, status }: ListedClient, csrfTok
           to('enable'),
           html`<p class="menu-text">Lets people sign in to ${name}.</p><button class="button">Enable client</button>`,
         ),
-    confirmed(
+    confirmation(
       'Revoke all access…',
-      to('revoke-all'),
-      html`<p class="menu-text">Ends every token of ${name} and everybody’s consent. It stays active and may ask again.</p><button class="button button-danger">Revoke all access</button>`,
+      postForm(
+        to('revoke-all'),
+        html`<p class="menu-text">Ends every token of ${name} and everybody’s consent. It stays active and may ask again.</p><button class="button button-danger">Revoke all access</button>`,
+      ),
     ),
-    confirmed(
+    confirmation(
       'Delete client…',
-      to('delete'),
-      html`<p class="menu-text">${name} and all that it was given are gone. This cannot be undone.</p><button class="button button-danger">Delete for good</button>`,
+      postForm(
+        to('delete'),
+        html`<p class="menu-text">${name} and all that it was given are gone. This cannot be undone.</p><button class="button button-danger">Delete for good</button>`,
+      ),
     ),
   ])
 }
-
-/** What cannot be undone takes a step more. */
-const confirmed = (opener: string, to: Parameters<typeof postForm>[0], body: Html) =>
-  html`<details class="confirm">
-<summary class="confirm-opener">${opener}</summary>
-${postForm(to, body)}
-</details>`
 
 export interface ClientEditPageProps extends AdminPageProps {
   readonly clientId: string

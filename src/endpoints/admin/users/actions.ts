@@ -21,7 +21,7 @@ import type { AppContext } from '#/web/context.ts'
 import { actedBy, signedInUser } from '#/web/current-user.ts'
 import { readForm } from '#/web/forms.ts'
 import { PageError } from '#/web/page-error.ts'
-import { recordEndedSessions, recordRevokedTokens } from '#/web/record-ended.ts'
+import { recordEndedAccess, recordEndedSessions } from '#/web/record-ended.ts'
 import { uuidParameter, viewer } from '#/web/viewer.ts'
 import type { AdminOptions } from '../options.ts'
 import { renderUserPasswordPage, renderUsersPage } from './pages.ts'
@@ -156,9 +156,7 @@ function recordEnded(c: AppContext, ended: EndedAccess | Refusal) {
   if (ended === 'no_change') return
   if (typeof ended === 'string') throw new PageError(409, 'Nothing was changed', refusals[ended])
   recordEndedSessions(c.var.recorder, ended.sessions)
-  recordRevokedTokens(c.var.recorder, ended.tokens)
-  c.var.recorder.deviceCodesEnded('denied', ended.deviceCodes)
-  for (let n = 0; n < ended.consents; n += 1) c.var.recorder.consentRevoked('admin')
+  recordEndedAccess(c.var.recorder, ended, 'admin')
 }
 
 function requireId(c: AppContext): string {

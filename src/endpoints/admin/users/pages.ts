@@ -3,6 +3,7 @@ import type { UserAuthSource } from '#/protocol/vocabulary.ts'
 import {
   actionMenu,
   badge,
+  confirmation,
   copyable,
   emptyState,
   monogram,
@@ -129,10 +130,13 @@ function userMenu({ id, username, isActive, authSource }: Account, csrfToken: st
           to('enable'),
           html`<p class="menu-text">Lets ${username} sign in again.</p><button class="button">Enable account</button>`,
         ),
-    html`<details class="confirm">
-<summary class="confirm-opener">Delete account…</summary>
-${postForm(to('delete'), html`<p class="menu-text">Everything that belongs to ${username} goes with it. This cannot be undone.</p><button class="button button-danger">Delete for good</button>`)}
-</details>`,
+    confirmation(
+      'Delete account…',
+      postForm(
+        to('delete'),
+        html`<p class="menu-text">Everything that belongs to ${username} goes with it. This cannot be undone.</p><button class="button button-danger">Delete for good</button>`,
+      ),
+    ),
   ]
   return actionMenu({ label: 'Manage', of: username }, sections)
 }

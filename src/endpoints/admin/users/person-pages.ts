@@ -5,6 +5,7 @@ import {
   actionMenu,
   badge,
   choices,
+  confirmation,
   emptyState,
   fact,
   listItem,
@@ -49,9 +50,12 @@ export interface PersonPageProps extends AdminPageProps {
 export function renderPersonPage(props: PersonPageProps): Html {
   const { user, csrfToken, account, now = new Date() } = props
   const edit = html`<a class="button" href="/admin/users/${account.id}/edit">Edit</a>`
-  const everywhere = postForm(
-    { action: `/admin/users/${account.id}/sessions/revoke-all`, csrfToken },
-    html`<button class="button">Sign out everywhere</button>`,
+  const everywhere = confirmation(
+    'Sign out everywhere…',
+    postForm(
+      { action: `/admin/users/${account.id}/sessions/revoke-all`, csrfToken },
+      html`<p class="menu-text">Every browser of ${account.username} has to sign in again.</p><button class="button">Sign out everywhere</button>`,
+    ),
   )
   return renderPage(
     { title: account.username, user, csrfToken, nav: 'admin-users' },

@@ -3,22 +3,17 @@ import { z } from 'zod'
 import type { Database } from '#/database/client.ts'
 import { listConsents, revokeConsent } from '#/domain/consents/consents.ts'
 import { listIdentities, removeIdentity } from '#/domain/identities/identities.ts'
-import { endWithAudit } from '#/domain/sessions/end-with-audit.ts'
-import {
-  type EndedSession,
-  endOwnSession,
-  endSessionsOfUser,
-  listLiveSessions,
-} from '#/domain/sessions/sessions.ts'
+import { endOwnSession, endSessionsOfUser, listLiveSessions } from '#/domain/sessions/sessions.ts'
 import { endFamilyOf } from '#/domain/tokens/end-family.ts'
 import { listTokenFamilies } from '#/domain/tokens/list-grants.ts'
 import { editUser, userVersion } from '#/domain/users/edit-user.ts'
 import { findUser, type User } from '#/domain/users/users.ts'
 import type { AppContext } from '#/web/context.ts'
 import { actedBy } from '#/web/current-user.ts'
+import { endSessionsFromAfar } from '#/web/end-sessions.ts'
 import { readForm } from '#/web/forms.ts'
 import { PageError } from '#/web/page-error.ts'
-import { recordEndedSessions, recordRevokedTokens } from '#/web/record-ended.ts'
+import { recordEndedAccess, recordRevokedTokens } from '#/web/record-ended.ts'
 import { renderTime } from '#/web/times.ts'
 import { uuidParameter, viewer } from '#/web/viewer.ts'
 import type { AdminOptions } from '../options.ts'
@@ -160,7 +155,7 @@ export async function postEndSession(c: AppContext, { db }: AdminOptions) {
   const user = await requireUser(c, db)
   const id = uuidParameter(c, 'sessionId')
   const end = { reason: 'revoked', now: c.var.now } as const
-  const ended = await endAndRecord(c, db, async (tx) =>
+  const ended = await endSessionsFromAfar(c, db, async (tx) =>
     id === undefined ? [] : endOwnSession(tx, { userId: user.id, id }, end),
   )
   return back(c, user.id, ended.length > 0 ? 'signed_out' : undefined)
@@ -169,18 +164,8 @@ export async function postEndSession(c: AppContext, { db }: AdminOptions) {
 export async function postEndSessions(c: AppContext, { db }: AdminOptions) {
   const { id } = await requireUser(c, db)
   const end = { reason: 'revoked', now: c.var.now } as const
-  const ended = await endAndRecord(c, db, (tx) => endSessionsOfUser(tx, id, end))
+  const ended = await endSessionsFromAfar(c, db, (tx) => endSessionsOfUser(tx, id, end))
   return back(c, id, ended.length > 0 ? 'signed_out_everywhere' : undefined)
-}
-
-async function endAndRecord(
-  c: AppContext,
-  db: Database,
-  end: (tx: Database) => Promise<EndedSession[]>,
-) {
-  const ended = await endWithAudit(db, end, { type: 'SESSION_REVOKED', ...actedBy(c) })
-  recordEndedSessions(c.var.recorder, ended)
-  return ended
 }
 
 export async function postRevokeConsent(c: AppContext, { db }: AdminOptions) {
@@ -189,9 +174,7 @@ export async function postRevokeConsent(c: AppContext, { db }: AdminOptions) {
   const { actor, origin, now } = actedBy(c)
   const revoked = id && (await revokeConsent(db, { id, user, admin: actor, now }, origin))
   if (!revoked) return back(c, user.id, undefined)
-  c.var.recorder.consentRevoked('admin')
-  recordRevokedTokens(c.var.recorder, revoked.tokens)
-  c.var.recorder.deviceCodesEnded('denied', revoked.deviceCodes)
+  recordEndedAccess(c.var.recorder, { ...revoked, consents: 1 }, 'admin')
   return back(c, user.id, 'consent_revoked')
 }
 
