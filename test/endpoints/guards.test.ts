@@ -88,6 +88,7 @@ const guards: Readonly<Record<string, Guard>> = {
   'GET /account/authorizations': 'user',
   'POST /account/authorizations/:id/revoke': 'user',
   'GET /account/tokens': 'user',
+  'POST /account/tokens/revoke-all': 'user',
   'POST /account/tokens/:id/revoke': 'user',
   'GET /account/security': 'user',
   'POST /account/security/password': 'user',
@@ -448,6 +449,7 @@ describe('a form that is sent twice', () => {
     ['/account/devices/revoke-others', 303],
     ['/account/devices/:id/revoke', 303],
     ['/account/authorizations/:id/revoke', 303],
+    ['/account/tokens/revoke-all', 303],
     ['/account/tokens/:id/revoke', 303],
     ['/account/security/password', 400],
     ['/account/security/links/:id/remove', 303],
@@ -519,6 +521,7 @@ async function prepare(path: string, target: Person, second: Browser): Promise<s
     return path.replace(':id', latest?.id ?? '')
   }
   const address = await addressOf(path, target)
+  if (path === '/account/tokens/revoke-all') await familyOf(target)
   if (path === '/admin/clients/:id/revoke-all')
     await app.database.db.insert(consents).values({
       userId: target.id,

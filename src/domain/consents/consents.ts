@@ -1,9 +1,10 @@
 /** Consents: what a user approved for a client, at most one in force for each pair. */
-import { and, desc, eq, isNull, type Placeholder } from 'drizzle-orm'
+import { and, desc, eq, isNull, max, type Placeholder, sql } from 'drizzle-orm'
 import type { Database } from '#/database/client.ts'
 import { prepared, type Slots } from '#/database/prepared.ts'
 import { clients } from '#/database/schema/clients.ts'
 import { consents } from '#/database/schema/consents.ts'
+import { tokens } from '#/database/schema/tokens.ts'
 import { type AuditOrigin, writeAudit } from '#/domain/audit/audit.ts'
 import { discardAuthorizationCodes } from '#/domain/authorization-codes/authorization-codes.ts'
 import { discardApprovedDeviceCodes } from '#/domain/device-codes/device-codes.ts'
@@ -163,6 +164,13 @@ export async function revokeConsentsOfClient(
   return revoked.length
 }
 
+/** When the client was last given a token for the user, as far as tokens are kept. */
+const lastUse = (db: Database) =>
+  db
+    .select({ at: max(tokens.createdAt) })
+    .from(tokens)
+    .where(and(eq(tokens.userId, consents.userId), eq(tokens.clientId, consents.clientId)))
+
 /** A user's consents in force, latest first. */
 export const listConsents = (db: Database, userId: string) =>
   db
@@ -172,6 +180,7 @@ export const listConsents = (db: Database, userId: string) =>
       clientUri: clients.uri,
       scope: consents.scope,
       grantedAt: consents.grantedAt,
+      lastUsedAt: sql<Date | null>`(${lastUse(db)})`.mapWith(tokens.createdAt),
     })
     .from(consents)
     .innerJoin(clients, eq(clients.clientId, consents.clientId))

@@ -133,6 +133,31 @@ export function changePassword(
   )
 }
 
+/** Disconnects every app of a user: tokens end, and what has not become tokens yet; consents and sessions stay. */
+export function endAllTokens(db: Database, { actor, origin, now }: ByUser) {
+  return span('users.end_tokens', () =>
+    db.transaction(async (tx) => {
+      await lockUser(tx, actor.id)
+      const tokens = await revokeTokensOfUser(tx, actor.id, { reason: 'user_request', now })
+      const deviceCodes = await discardCodes(tx, actor.id, now)
+      if (tokens.access + tokens.refresh + deviceCodes > 0)
+        await writeAudit(tx, origin, {
+          type: 'TOKEN_REVOKED',
+          at: now,
+          actor,
+          resource: { type: 'user', id: actor.id },
+          details: {
+            reason: tokens.reason,
+            access_ended: tokens.access,
+            refresh_ended: tokens.refresh,
+            device_codes_ended: deviceCodes,
+          },
+        })
+      return { tokens, deviceCodes, consents: 0 }
+    }),
+  )
+}
+
 async function endAll(tx: Database, user: User, { now }: ByUser): Promise<EndedAccess> {
   const end = { reason: 'account_inactive', now } as const
   const sessions = await endSessionsOfUser(tx, user.id, end)

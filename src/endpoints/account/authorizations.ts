@@ -16,10 +16,11 @@ export async function getAuthorizations(c: AppContext, { db, csrf }: AccountOpti
     user: viewer(c),
     csrfToken: csrf.token(c),
     now: c.var.now,
-    consents: consents.map(({ scope, clientUri, ...consent }) => ({
+    consents: consents.map(({ scope, clientUri, lastUsedAt, ...consent }) => ({
       ...consent,
       scopes: describeScopes(scope),
       ...(clientUri !== null && { clientUri }),
+      ...(lastUsedAt !== null && { lastUsedAt }),
     })),
     ...(c.req.query('success') === 'revoked' && { notice: 'That app no longer has access.' }),
   })

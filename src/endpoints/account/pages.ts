@@ -1,7 +1,9 @@
 import { html } from 'hono/html'
+import type { LoginSource } from '#/protocol/vocabulary.ts'
 import {
   actionMenu,
   badge,
+  confirmation,
   emptyState,
   fact,
   listItem,
@@ -40,6 +42,7 @@ export interface DevicesPageProps extends AccountPageProps {
     readonly lastSeenAt: Date
     readonly expiresAt: Date
     readonly remembered: boolean
+    readonly loginSource: LoginSource
   }[]
 }
 
@@ -82,10 +85,20 @@ function deviceCard(device: Device, csrfToken: string, now: Date): Html {
     },
     html`<dl class="facts">
 ${fact('Last active', renderTime(device.lastSeenAt, now))}
-${fact('Signed in', renderTime(device.createdAt, now))}
+${fact('Signed in', html`${renderTime(device.createdAt, now)} ${ways[device.loginSource]}`)}
 ${fact(remembered ? 'Stays signed in until' : 'Signed in until', renderTime(device.expiresAt, now))}
 </dl>`,
   )
+}
+
+const ways: Readonly<Record<LoginSource, string>> = {
+  local: 'with a password',
+  http_api: 'with your organisation’s password',
+  github: 'through GitHub',
+  gitea: 'through Gitea',
+  gitlab: 'through GitLab',
+  microsoft: 'through Microsoft',
+  oidc: 'through single sign-on',
 }
 
 function deviceIcon({ browser, platform }: Device): Html {
@@ -100,6 +113,7 @@ export interface AuthorizationsPageProps extends AccountPageProps {
     readonly clientUri?: string
     readonly scopes: readonly { readonly title: string }[]
     readonly grantedAt: Date
+    readonly lastUsedAt?: Date
   }[]
 }
 
@@ -124,13 +138,13 @@ ${consents.length > 0 ? list : empty}`,
 }
 
 function consentCard(consent: Consent, csrfToken: string, now: Date): Html {
-  const { id, clientName, clientUri, scopes, grantedAt } = consent
+  const { id, clientName, clientUri, scopes, grantedAt, lastUsedAt } = consent
   const remove = postForm(
     { action: `/account/authorizations/${encodeURIComponent(id)}/revoke`, csrfToken },
     html`<p class="menu-text">${clientName} is cut off at once. It has to ask you again before it can come back.</p>
 <button class="button button-danger">Remove access</button>`,
   )
-  const title = html`<h2>${outsideLink(clientUri, clientName)}</h2><p class="item-note">Allowed ${renderTime(grantedAt, now)}</p>`
+  const title = html`<h2>${outsideLink(clientUri, clientName)}</h2><p class="item-note">Allowed ${renderTime(grantedAt, now)}${lastUsedAt && html`, last used ${renderTime(lastUsedAt, now)}`}</p>`
   const action = actionMenu({ label: 'Remove', of: clientName }, [remove])
   return listItem({ tile: monogram(clientName), title, action }, scopeChips(scopes))
 }
@@ -229,10 +243,17 @@ export function renderTokensPage(props: TokensPageProps): Html {
     text: 'An app that you let in appears here for as long as it can act for you.',
   })
   const list = html`<ul class="card-list">${grants.map((grant) => grantCard(grant, { csrfToken, now }))}</ul>`
+  const all = confirmation(
+    'Disconnect all…',
+    postForm(
+      { action: '/account/tokens/revoke-all', csrfToken },
+      html`<p class="menu-text">Every pass ends at once. What you have allowed stays.</p><button class="button button-danger">Disconnect all</button>`,
+    ),
+  )
   const lead = 'Apps that hold a live token: a pass that lets them act for you until it runs out.'
   return renderPage(
     { title: 'Connected right now', user, csrfToken, nav: 'authorizations' },
-    html`${pageHeading('Connected right now', lead)}
+    html`${pageHeading('Connected right now', lead, grants.length > 1 ? all : '')}
 ${notice(props.notice)}
 ${grants.length > 0 ? list : empty}
 <p class="aside-note">To have an app ask you again before it can come back, remove it under <a href="/account/authorizations">Apps with access</a>.</p>`,

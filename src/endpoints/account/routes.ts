@@ -11,7 +11,7 @@ import { getAuthorizations, postRevokeConsent } from './authorizations.ts'
 import { getDevices, postRevokeDevice, postRevokeOtherDevices } from './devices.ts'
 import { type LinkSources, postRemoveLink } from './links.ts'
 import { getSecurity, postPassword } from './security.ts'
-import { getTokens, postRevokeTokens } from './tokens.ts'
+import { getTokens, postRevokeAllTokens, postRevokeTokens } from './tokens.ts'
 
 export interface AccountOptions {
   readonly db: Database
@@ -39,6 +39,9 @@ export function accountRoutes(options: AccountOptions): Hono<AppEnv> {
       postRevokeConsent(c, options),
     )
     .get('/account/tokens', sessions.requireUser, (c) => getTokens(c, options))
+    .post('/account/tokens/revoke-all', sessions.requireUser, csrf.require, (c) =>
+      postRevokeAllTokens(c, options),
+    )
     .post('/account/tokens/:id/revoke', sessions.requireUser, csrf.require, (c) =>
       postRevokeTokens(c, options),
     )

@@ -1,9 +1,10 @@
 /** /account/tokens: the apps that hold live tokens, and cutting one off. */
 import { endFamilyOf } from '#/domain/tokens/end-family.ts'
 import { listTokenFamilies } from '#/domain/tokens/list-grants.ts'
+import { endAllTokens } from '#/domain/users/end-access.ts'
 import type { AppContext } from '#/web/context.ts'
 import { actedBy, signedInUser } from '#/web/current-user.ts'
-import { recordRevokedTokens } from '#/web/record-ended.ts'
+import { recordEndedAccess, recordRevokedTokens } from '#/web/record-ended.ts'
 import { describeScopes } from '#/web/scope-words.ts'
 import { uuidParameter, viewer } from '#/web/viewer.ts'
 import { renderTokensPage } from './pages.ts'
@@ -11,14 +12,20 @@ import type { AccountOptions } from './routes.ts'
 
 const path = '/account/tokens'
 
+const notices: Readonly<Record<string, string>> = {
+  ended: 'That app is no longer connected.',
+  all_ended: 'No app is connected any more.',
+}
+
 export async function getTokens(c: AppContext, { db, csrf }: AccountOptions) {
+  const notice = notices[c.req.query('notice') ?? '']
   const families = await listTokenFamilies(db, signedInUser(c).user.id, c.var.now)
   const page = await renderTokensPage({
     user: viewer(c),
     csrfToken: csrf.token(c),
     now: c.var.now,
     grants: families.map(({ scope, ...family }) => ({ ...family, scopes: describeScopes(scope) })),
-    ...(c.req.query('notice') === 'ended' && { notice: 'That app is no longer connected.' }),
+    ...(notice && { notice }),
   })
   return c.html(page)
 }
@@ -31,4 +38,10 @@ export async function postRevokeTokens(c: AppContext, { db }: AccountOptions) {
   if (!revoked) return c.redirect(path, 303)
   recordRevokedTokens(c.var.recorder, revoked)
   return c.redirect(`${path}?notice=ended`, 303)
+}
+
+/** Ends the tokens of every app, and codes that were about to become tokens; consents stay. */
+export async function postRevokeAllTokens(c: AppContext, { db }: AccountOptions) {
+  recordEndedAccess(c.var.recorder, await endAllTokens(db, actedBy(c)), 'user')
+  return c.redirect(`${path}?notice=all_ended`, 303)
 }

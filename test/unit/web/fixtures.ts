@@ -131,6 +131,7 @@ export const devicesProps = (text: string): DevicesPageProps => ({
     createdAt: before(90),
     lastSeenAt: before(3),
     expiresAt: before(-600),
+    loginSource: 'local',
     remembered: current,
   })),
 })
