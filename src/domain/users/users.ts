@@ -1,8 +1,7 @@
 /** Accounts: finding, creating, listing, and checking their passwords. */
-import { and, asc, eq, gt, like, max, or, sql } from 'drizzle-orm'
+import { eq } from 'drizzle-orm'
 import type { Database } from '#/database/client.ts'
 import { isUniqueViolation } from '#/database/errors.ts'
-import { sessions } from '#/database/schema/sessions.ts'
 import { type User, users } from '#/database/schema/users.ts'
 import { type AuditOrigin, writeAudit } from '#/domain/audit/audit.ts'
 import type { LoginFailureReason } from '#/protocol/vocabulary.ts'
@@ -90,38 +89,4 @@ export async function createUser(
     if (isUniqueViolation(error)) return undefined
     throw error
   }
-}
-
-export interface ListedUser extends User {
-  readonly lastSeenAt: Date | null
-}
-
-/** A page of accounts by name, those after `after`. */
-export function listUsers(
-  db: Database,
-  {
-    after,
-    search,
-    limit,
-  }: { after?: string | undefined; search?: string | undefined; limit: number },
-): Promise<ListedUser[]> {
-  const prefix = search ? `${search.toLowerCase().replaceAll(/[\\%_]/g, '\\$&')}%` : undefined
-  const seen = db
-    .select({ at: max(sessions.lastSeenAt) })
-    .from(sessions)
-    .where(eq(sessions.userId, users.id))
-  return db
-    .select({ user: users, lastSeenAt: sql<Date | null>`(${seen})`.mapWith(sessions.lastSeenAt) })
-    .from(users)
-    .where(
-      and(
-        after ? gt(users.username, after) : undefined,
-        prefix
-          ? or(like(users.username, prefix), like(sql`lower(${users.email})`, prefix))
-          : undefined,
-      ),
-    )
-    .orderBy(asc(users.username))
-    .limit(limit)
-    .then((rows) => rows.map(({ user, lastSeenAt }) => ({ ...user, lastSeenAt })))
 }

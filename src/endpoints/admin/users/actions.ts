@@ -8,14 +8,9 @@ import {
   enableUser,
   type Refusal,
 } from '#/domain/users/end-access.ts'
+import { usersPageQuery } from '#/domain/users/list-users.ts'
 import { isAcceptablePassword } from '#/domain/users/passwords.ts'
-import {
-  createUser,
-  findUser,
-  isUsername,
-  listUsers,
-  normalizeUsername,
-} from '#/domain/users/users.ts'
+import { createUser, findUser, isUsername, normalizeUsername } from '#/domain/users/users.ts'
 import { randomSecret } from '#/protocol/secrets.ts'
 import type { AppContext } from '#/web/context.ts'
 import { actedBy, signedInUser } from '#/web/current-user.ts'
@@ -38,16 +33,16 @@ const notices: Readonly<Record<string, string>> = {
 export async function getUsers(c: AppContext, { db, csrf }: AdminOptions) {
   const search = searchable(c.req.query('search'))
   const after = searchable(c.req.query('after'))
-  const users = await listUsers(db, { after, search, limit: pageSize + 1 })
-  const last = users.length > pageSize ? users[pageSize - 1] : undefined
+  const found = await usersPageQuery(db, { after, search, limit: pageSize + 1 })
+  const last = found.length > pageSize ? found[pageSize - 1]?.user : undefined
   const notice = notices[c.req.query('notice') ?? '']
   const page = await renderUsersPage({
     user: viewer(c),
     csrfToken: csrf.token(c),
     now: c.var.now,
-    users: users
+    users: found
       .slice(0, pageSize)
-      .map(({ lastSeenAt, ...user }) => ({ ...user, ...(lastSeenAt && { lastSeenAt }) })),
+      .map(({ user, lastSeenAt }) => ({ ...user, ...(lastSeenAt && { lastSeenAt }) })),
     ...(last && {
       next: `${path}?${new URLSearchParams({ after: last.username, ...(search && { search }) })}`,
     }),

@@ -43,7 +43,7 @@ export function renderUsersPage(props: UsersPageProps): Html {
   const nobody = emptyState('people', {
     title: 'Nobody found',
     text: search
-      ? `No username or e-mail address begins with “${search}”.`
+      ? `No username, e-mail address or full name begins with “${search}”.`
       : 'There is no account here.',
     action: html`<p><a class="button" href="/admin/users">Show everybody</a></p>`,
   })
@@ -61,8 +61,8 @@ ${more}`,
 
 const searchForm = (search = '') =>
   html`<form class="search" role="search" method="get" action="/admin/users">
-<label class="visually-hidden" for="search">Username or e-mail address</label>
-<input id="search" name="search" type="search" placeholder="Username or e-mail" autocomplete="off" maxlength="100" value="${search}">
+<label class="visually-hidden" for="search">Username, e-mail address or full name</label>
+<input id="search" name="search" type="search" placeholder="Name or e-mail" autocomplete="off" maxlength="100" value="${search}">
 <button class="button">Search</button>
 </form>`
 
