@@ -7,10 +7,18 @@ import type postgres from 'postgres'
 
 /** Name -> what it is on. Dropping one by hand rolls it back until the next start. */
 const lateIndexes = {
+  audit_events_client: 'audit_events (client_id, at) where client_id is not null',
+  audit_events_failed: 'audit_events (at) where not success',
+  audit_events_ip: 'audit_events (ip, at) where ip is not null',
+  audit_events_notable: "audit_events (severity, at) where severity <> 'info'",
+  audit_events_resource: 'audit_events (resource_id, at) where resource_id is not null',
   clients_name: 'clients (lower(name) collate "C", client_id)',
   clients_status_name: 'clients (status, lower(name) collate "C", client_id)',
   tokens_client: 'tokens (client_id)',
   tokens_origin: 'tokens (origin_client_id) where origin_client_id is not null',
+  users_by_email: 'users (lower(email) collate "C")',
+  users_by_full_name: 'users (lower(full_name) collate "C")',
+  users_by_username: 'users (username collate "C")',
 } as const
 
 /** A build that was broken off leaves an index that is kept up to date but never used: it is dropped, and built again. */

@@ -20,7 +20,6 @@ const tables = [
   'session_clients',
   'logout_deliveries',
   'device_codes',
-  'identities',
 ] as const
 
 /** Count and digest of each table's rows; when a session was last seen does not belong to its state. */

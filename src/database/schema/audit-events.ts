@@ -1,3 +1,4 @@
+import { sql } from 'drizzle-orm'
 import { bigint, boolean, index, jsonb, pgTable, text, timestamp } from 'drizzle-orm/pg-core'
 
 /** What happened, to whom, by whom. No foreign keys: an event outlives what it speaks of. */
@@ -23,5 +24,11 @@ export const auditEvents = pgTable(
     index('audit_events_at').on(t.at),
     index('audit_events_actor').on(t.actorUserId, t.at),
     index('audit_events_type').on(t.type, t.at),
+    // Built after the migrations: see late-indexes.ts.
+    index('audit_events_client').on(t.clientId, t.at).where(sql`${t.clientId} is not null`),
+    index('audit_events_failed').on(t.at).where(sql`not ${t.success}`),
+    index('audit_events_ip').on(t.ip, t.at).where(sql`${t.ip} is not null`),
+    index('audit_events_notable').on(t.severity, t.at).where(sql`${t.severity} <> 'info'`),
+    index('audit_events_resource').on(t.resourceId, t.at).where(sql`${t.resourceId} is not null`),
   ],
 )

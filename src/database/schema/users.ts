@@ -35,6 +35,10 @@ export const users = pgTable(
     uniqueIndex('users_username').on(t.username),
     uniqueIndex('users_email').on(sql`lower(${t.email})`),
     index('idx_users_active_source').on(t.isActive, t.authSource),
+    // Built after the migrations: see late-indexes.ts.
+    index('users_by_email').on(sql`lower(${t.email}) collate "C"`),
+    index('users_by_full_name').on(sql`lower(${t.fullName}) collate "C"`),
+    index('users_by_username').on(sql`${t.username} collate "C"`),
     index('users_inactive').on(t.id).where(sql`not ${t.isActive}`),
     check('users_role', oneOf(t.role, userRoles)),
     check('users_auth_source', oneOf(t.authSource, userAuthSources)),
