@@ -9,6 +9,7 @@ import type { Client } from '#/domain/clients/clients.ts'
 import { createExternalApi } from '#/domain/external-api/external-api.ts'
 import type { KeySet } from '#/domain/keys/keys.ts'
 import type { FetchDocument } from '#/domain/outbound/fetch-document.ts'
+import type { Population } from '#/domain/population/caches.ts'
 import { createPasswords } from '#/domain/users/passwords.ts'
 import { accountRoutes } from '#/endpoints/account/routes.ts'
 import { adminRoutes } from '#/endpoints/admin/routes.ts'
@@ -60,6 +61,8 @@ export interface AppParts {
   readonly log: Log
   readonly clients: ReadCache<Client>
   readonly keys: () => Promise<KeySet>
+  /** The counts that gauges show. */
+  readonly population: Population
   readonly redis: Redis | undefined
   /** How addresses that clients name are asked. */
   readonly fetchDocument: FetchDocument
@@ -132,7 +135,7 @@ function furnish({ config, secrets, db, clients, keys, redis }: AppParts) {
 
 /** What people see. */
 function mountPages(app: Hono<AppEnv>, parts: AppParts, house: House) {
-  const { config, fetchDocument, recorder } = parts
+  const { config, fetchDocument, population, recorder } = parts
   const { limits } = house
   const externalApi = externalApiOf(parts)
   const providers = identityProviders(config, recorder)
@@ -153,7 +156,7 @@ function mountPages(app: Hono<AppEnv>, parts: AppParts, house: House) {
     perMinute: config.APP_RATE_LIMIT,
   })
   app.route('/', appRoutes({ ...house, fetchDocument, loopbackHttp, limiter: appLimiter }))
-  app.route('/', adminRoutes({ ...house, fetchDocument, loopbackHttp }))
+  app.route('/', adminRoutes({ ...house, population, fetchDocument, loopbackHttp }))
 }
 
 /** Who checks passwords besides us, if anybody. */

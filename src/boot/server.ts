@@ -10,6 +10,7 @@ import { logoutChannel } from '#/domain/logout-deliveries/announce.ts'
 import type { DeliveryOptions } from '#/domain/logout-deliveries/deliver.ts'
 import { startLogoutWorker } from '#/domain/logout-deliveries/worker.ts'
 import { createFetchDocument } from '#/domain/outbound/fetch-document.ts'
+import { createPopulation } from '#/domain/population/caches.ts'
 import { observePopulation } from '#/domain/population/observe.ts'
 import { startSweeper } from '#/domain/sweeper/sweeper.ts'
 import { createLog, type Log } from '#/telemetry/log.ts'
@@ -38,7 +39,7 @@ export async function startServer(
   const log = createLog({ level: config.LOG_LEVEL })
   const telemetry = startTelemetry(config, build, log)
   const { recorder } = telemetry
-  const { database, first } = await prepareDatabase(config, secrets, telemetry)
+  const { database, population, first } = await prepareDatabase(config, secrets, telemetry)
   const { db } = database
   const caches = await createCaches(database, {
     recorder,
@@ -63,6 +64,7 @@ export async function startServer(
     recorder,
     log,
     ...caches,
+    population,
     redis,
     fetchDocument,
     clock,
@@ -129,12 +131,13 @@ async function prepareDatabase(
       first = await createFirstAccounts(db, { password, dataDir, now: clock() })
     },
   })
+  const bounds = { ttlMs: config.METRICS_POPULATION_TTL, loadTimeoutMs: countTimeoutMs }
+  const population = createPopulation(database.populationDb, { recorder, clock, ...bounds })
   if (config.metricsEnabled) {
     observePools(metrics.meter, database.pools)
-    const bounds = { ttlMs: config.METRICS_POPULATION_TTL, loadTimeoutMs: countTimeoutMs }
-    observePopulation(metrics.meter, database.populationDb, { recorder, clock, ...bounds })
+    observePopulation(metrics.meter, population)
   }
-  return { database, first }
+  return { database, population, first }
 }
 
 interface Held {

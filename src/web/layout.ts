@@ -20,8 +20,10 @@ type NavItem =
   | 'authorizations'
   | 'apps'
   | 'security'
+  | 'admin'
   | 'admin-users'
   | 'admin-clients'
+  | 'admin-tokens'
   | 'admin-audit'
 
 export interface PageProps {
@@ -91,8 +93,10 @@ const accountLinks: readonly NavLink[] = [
 ]
 
 const adminLinks: readonly NavLink[] = [
+  ['admin', '/admin', 'Overview'],
   ['admin-users', '/admin/users', 'Users'],
   ['admin-clients', '/admin/clients', 'Clients'],
+  ['admin-tokens', '/admin/tokens', 'Tokens'],
   ['admin-audit', '/admin/audit', 'Audit log'],
 ]
 

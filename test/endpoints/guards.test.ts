@@ -9,6 +9,7 @@ import { consents } from '#/database/schema/consents.ts'
 import { identities } from '#/database/schema/identities.ts'
 import { sessions } from '#/database/schema/sessions.ts'
 import { findClient, versionOf } from '#/domain/clients/clients.ts'
+import { createPopulation } from '#/domain/population/caches.ts'
 import { userVersion } from '#/domain/users/edit-user.ts'
 import { findUser } from '#/domain/users/users.ts'
 import { createLog } from '#/telemetry/log.ts'
@@ -103,6 +104,8 @@ const guards: Readonly<Record<string, Guard>> = {
   'POST /apps/:id/regenerate-secret': 'user',
   'POST /apps/:id/delete': 'user',
   'GET /admin': 'admin',
+  'GET /admin/tokens': 'admin',
+  'POST /admin/tokens/:id/revoke': 'admin',
   'GET /admin/users': 'admin',
   'POST /admin/users': 'admin',
   'GET /admin/users/:id': 'admin',
@@ -162,7 +165,7 @@ async function objectOf(path: string, owner: Person): Promise<string> {
     const rows = await db.select().from(consents).where(eq(consents.clientId, client.clientId))
     return rows[0]?.id ?? ''
   }
-  if (path.startsWith('/account/tokens')) return familyOf(owner)
+  if (/^\/(account|admin)\/tokens/.test(path)) return familyOf(owner)
   if (path.startsWith('/apps')) {
     const owned = { type: 'confidential', ownerId: owner.id } as const
     return (await addClient(db, owned)).client.clientId
@@ -249,6 +252,12 @@ describe('the table of routes', () => {
       recorder,
       log: createLog({ level: 'silent' }),
       ...caches,
+      population: createPopulation(database.populationDb, {
+        recorder,
+        clock: app.now,
+        ttlMs: 0,
+        loadTimeoutMs: 5000,
+      }),
       redis: undefined,
       fetchDocument: () => Promise.reject(new Error('nobody is asked here')),
       clock: app.now,
@@ -465,6 +474,7 @@ describe('a form that is sent twice', () => {
     ['/admin/users/:id/disable', 303],
     ['/admin/users/:id/enable', 303],
     ['/admin/users/:id/delete', 409],
+    ['/admin/tokens/:id/revoke', 303],
     ['/admin/clients/:id', 303],
     ['/admin/clients/:id/approve', 303],
     ['/admin/clients/:id/reject', 303],

@@ -8,6 +8,7 @@ import { systemOrigin } from '#/domain/audit/audit.ts'
 import { observeKeys } from '#/domain/keys/observe-keys.ts'
 import { prepareKeys } from '#/domain/keys/prepare-keys.ts'
 import { createFetchDocument } from '#/domain/outbound/fetch-document.ts'
+import { createPopulation } from '#/domain/population/caches.ts'
 import { observePopulation } from '#/domain/population/observe.ts'
 import { sweep } from '#/domain/sweeper/sweeper.ts'
 import { createLog } from '#/telemetry/log.ts'
@@ -68,12 +69,13 @@ export async function startTestApp({
     onExportFailure: () => {},
   })
   const recorder = createRecorder(metrics.meter)
-  observePopulation(metrics.meter, database.populationDb, {
+  const population = createPopulation(database.populationDb, {
     recorder,
     clock,
     ttlMs: config.METRICS_POPULATION_TTL,
     loadTimeoutMs: 5000,
   })
+  observePopulation(metrics.meter, population)
   await prepareKeys(database.db, secrets, clock())
   const caches = await createCaches(database, {
     recorder,
@@ -91,6 +93,7 @@ export async function startTestApp({
     recorder,
     log,
     ...caches,
+    population,
     redis: undefined,
     fetchDocument: createFetchDocument({
       privateAddresses: config.OUTBOUND_PRIVATE_ADDRESSES,

@@ -3,174 +3,97 @@
  * counted in time is left out; a false 0 is never observed.
  */
 import type { BatchObservableResult, Meter, Observable } from '@opentelemetry/api'
-import type { Database } from '#/database/client.ts'
-import {
-  clientStatuses,
-  type PopulationGroup,
-  storedTokenTypes,
-  userAuthSources,
-} from '#/protocol/vocabulary.ts'
+import { clientStatuses, storedTokenTypes, userAuthSources } from '#/protocol/vocabulary.ts'
 import { catalogue } from '#/telemetry/catalogue.ts'
 import { createGauge } from '#/telemetry/instruments.ts'
-import type { Recorder } from '#/telemetry/recorder.ts'
-import { createTtlCache } from '#/telemetry/ttl-cache.ts'
-import {
-  countClients,
-  countConsents,
-  countDeviceCodes,
-  countLogoutDeliveries,
-  countSessions,
-  countTokens,
-  countUsers,
-} from './population.ts'
+import type { TtlCache } from '#/telemetry/ttl-cache.ts'
+import type { Population } from './caches.ts'
 
-export interface PopulationOptions {
-  readonly recorder: Recorder
-  readonly clock: () => Date
-  /** 0 counts afresh for every collection. */
-  readonly ttlMs: number
-  readonly loadTimeoutMs: number
-}
+type Counted<G extends keyof Population> = Population[G] extends TtlCache<infer T> ? T : never
 
-interface Group {
-  readonly name: PopulationGroup
+interface Gauges<G extends keyof Population> {
   readonly gauges: readonly Observable[]
-  /** Observes the group when it is known; answers its age in seconds. */
-  observe(result: BatchObservableResult): Promise<number | undefined>
+  observe(result: BatchObservableResult, value: Counted<G>): void
 }
 
-/** One cache and one callback for each group, so that a count that hangs holds up no other. */
-export function observePopulation(meter: Meter, db: Database, options: PopulationOptions): void {
+type AllGauges = { readonly [G in keyof Population]: Gauges<G> }
+
+/** One callback for each group, so that a count that hangs holds up no other. */
+export function observePopulation(meter: Meter, population: Population): void {
   const age = createGauge(meter, catalogue.populationAge)
-  for (const { name, gauges, observe } of createGroups(meter, db, options)) {
+  const all: AllGauges = { ...peopleGauges(meter), ...grantGauges(meter) }
+  const add = <G extends keyof Population>(
+    group: G,
+    cache: TtlCache<Counted<G>>,
+    { gauges, observe }: Gauges<G>,
+  ) =>
     meter.addBatchObservableCallback(
       async (result) => {
-        const ageSeconds = await observe(result)
-        if (ageSeconds !== undefined) result.observe(age, ageSeconds, { group: name })
+        const known = await cache.get()
+        if (!known) return
+        observe(result, known.value)
+        result.observe(age, known.ageSeconds, { group })
       },
       [age, ...gauges],
     )
-  }
+  add('users', population.users, all.users)
+  add('clients', population.clients, all.clients)
+  add('sessions', population.sessions, all.sessions)
+  add('tokens', population.tokens, all.tokens)
+  add('consents', population.consents, all.consents)
+  add('logout_deliveries', population.logout_deliveries, all.logout_deliveries)
+  add('device_codes', population.device_codes, all.device_codes)
 }
 
-function createGroups(meter: Meter, db: Database, options: PopulationOptions): Group[] {
-  const group = groupMaker(options)
-  return [...peopleGroups(meter, db, group), ...grantGroups(meter, db, group)]
-}
-
-type Make = ReturnType<typeof groupMaker>
-
-const groupMaker =
-  (options: PopulationOptions) =>
-  <T>(
-    name: PopulationGroup,
-    count: (now: Date) => Promise<T>,
-    gauges: readonly Observable[],
-    observe: (result: BatchObservableResult, value: T) => void,
-  ): Group => ({
-    name,
-    gauges,
-    observe: cached(name, () => count(options.clock()), { ...options, observe }),
-  })
-
-function peopleGroups(meter: Meter, db: Database, group: Make): Group[] {
+function peopleGauges(meter: Meter): Pick<AllGauges, 'users' | 'clients' | 'sessions'> {
   const registered = createGauge(meter, catalogue.usersRegistered)
   const active = createGauge(meter, catalogue.usersActive)
   const clients = createGauge(meter, catalogue.clientsRegistered)
   const sessions = createGauge(meter, catalogue.sessionsActive)
-  return [
-    group(
-      'users',
-      () => countUsers(db),
-      [registered, active],
-      (result, counts) => {
+  return {
+    users: {
+      gauges: [registered, active],
+      observe(result, counts) {
         result.observe(registered, counts.registered)
         for (const source of userAuthSources)
           result.observe(active, counts.active[source], { auth_source: source })
       },
-    ),
-    group(
-      'clients',
-      () => countClients(db),
-      [clients],
-      (result, counts) => {
+    },
+    clients: {
+      gauges: [clients],
+      observe(result, counts) {
         for (const status of clientStatuses) result.observe(clients, counts[status], { status })
       },
-    ),
-    group(
-      'sessions',
-      (now) => countSessions(db, now),
-      [sessions],
-      (result, n) => result.observe(sessions, n),
-    ),
-  ]
+    },
+    sessions: { gauges: [sessions], observe: (result, n) => result.observe(sessions, n) },
+  }
 }
 
-function grantGroups(meter: Meter, db: Database, group: Make): Group[] {
+function grantGauges(meter: Meter): Omit<AllGauges, 'users' | 'clients' | 'sessions'> {
   const tokens = createGauge(meter, catalogue.tokensActive)
   const consents = createGauge(meter, catalogue.consentsActive)
   const deliveries = createGauge(meter, catalogue.logoutDeliveriesPending)
   const devices = createGauge(meter, catalogue.deviceCodesActive)
   const waiting = createGauge(meter, catalogue.deviceCodesPending)
-  return [
-    group(
-      'tokens',
-      (now) => countTokens(db, now),
-      [tokens],
-      (result, counts) => {
+  return {
+    tokens: {
+      gauges: [tokens],
+      observe(result, counts) {
         for (const type of storedTokenTypes)
           result.observe(tokens, counts[type], { token_type: type })
       },
-    ),
-    group(
-      'consents',
-      () => countConsents(db),
-      [consents],
-      (result, n) => result.observe(consents, n),
-    ),
-    group(
-      'logout_deliveries',
-      () => countLogoutDeliveries(db),
-      [deliveries],
-      (result, n) => result.observe(deliveries, n),
-    ),
-    group(
-      'device_codes',
-      (now) => countDeviceCodes(db, now),
-      [devices, waiting],
-      (result, { pending, approved }) => {
+    },
+    consents: { gauges: [consents], observe: (result, n) => result.observe(consents, n) },
+    logout_deliveries: {
+      gauges: [deliveries],
+      observe: (result, n) => result.observe(deliveries, n),
+    },
+    device_codes: {
+      gauges: [devices, waiting],
+      observe(result, { pending, approved }) {
         result.observe(devices, pending + approved)
         result.observe(waiting, pending)
       },
-    ),
-  ]
-}
-
-/** The bounds of telemetry: wait little, serve what is not too old, give a failing database time. */
-function cached<T>(
-  name: PopulationGroup,
-  count: () => Promise<T>,
-  {
-    recorder,
-    ttlMs,
-    loadTimeoutMs,
-    observe,
-  }: PopulationOptions & { observe: (result: BatchObservableResult, value: T) => void },
-) {
-  const cache = createTtlCache({
-    ttlMs,
-    loadTimeoutMs,
-    maxWaitMs: 250,
-    maxStaleMs: 5 * 60_000,
-    retryMs: 5000,
-    load: count,
-    onLoaded: (seconds) => recorder.populationQueried(name, seconds),
-    onError: () => recorder.populationQueryFailed(name),
-    onLookup: (outcome) => recorder.cacheLookup('population', outcome),
-  })
-  return async (result: BatchObservableResult) => {
-    const known = await cache.get()
-    if (known) observe(result, known.value)
-    return known?.ageSeconds
+    },
   }
 }

@@ -2,6 +2,7 @@ import type { Database } from '#/database/client.ts'
 import type { ReadCache } from '#/database/read-cache.ts'
 import type { Client } from '#/domain/clients/clients.ts'
 import type { FetchDocument } from '#/domain/outbound/fetch-document.ts'
+import type { Population } from '#/domain/population/caches.ts'
 import type { Passwords } from '#/domain/users/passwords.ts'
 import type { Csrf } from '#/web/csrf.ts'
 import type { SessionAccess } from '#/web/current-user.ts'
@@ -12,6 +13,7 @@ export interface AdminOptions {
   readonly sessions: SessionAccess
   readonly csrf: Csrf
   readonly passwords: Passwords
+  readonly population: Population
   readonly fetchDocument: FetchDocument
   /** Whether addresses of clients may be plain http on this machine. */
   readonly loopbackHttp: boolean

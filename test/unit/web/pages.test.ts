@@ -150,7 +150,7 @@ describe('navigation', () => {
         .filter(({ attributes }) => attributes.get('class') === 'tabs-switch')
         .map(({ attributes }) => attributes.get('href'))
     expect(await switches('users')).toEqual(['/account/devices'])
-    expect(await switches('devices')).toEqual(['/admin/users'])
+    expect(await switches('devices')).toEqual(['/admin'])
   })
 
   it('shows the operator pages to admins only', async () => {

@@ -4,9 +4,8 @@ import { z } from 'zod'
 import type { Database } from '#/database/client.ts'
 import { auditEventTypes, auditSeverities } from '#/domain/audit/audit.ts'
 import type { AuditCursor, AuditFilter } from '#/domain/audit/find-events.ts'
-import { findUserByUsername, isUsername, normalizeUsername } from '#/domain/users/users.ts'
 import type { AppContext } from '#/web/context.ts'
-import { isUuid } from '#/web/viewer.ts'
+import { findAccountId } from '../find-account.ts'
 
 const identifier = (what: string) =>
   z
@@ -104,7 +103,7 @@ export async function readQuestion(
   const parsed = asked.safeParse(Object.fromEntries(sent.filter(([, value]) => value !== '')))
   if (!parsed.success) return { problem: problemOf(parsed.error) }
   const { actor, after, format = 'csv', ...rest } = parsed.data
-  const actorUserId = actor && (await findActor(db, actor))
+  const actorUserId = actor && (await findAccountId(db, actor))
   if (actor && !actorUserId)
     return { problem: 'There is no account of this name. Of a deleted one, give the ID.' }
   const filter = {
@@ -126,11 +125,4 @@ function problemOf(error: z.ZodError): string {
   return issue?.code === 'unrecognized_keys'
     ? 'There is no such filter.'
     : (issue?.message ?? 'This cannot be searched for.')
-}
-
-/** An id stays good when its account is gone. */
-async function findActor(db: Database, actor: string): Promise<string | undefined> {
-  if (isUuid(actor)) return actor
-  const username = normalizeUsername(actor)
-  return isUsername(username) ? (await findUserByUsername(db, username))?.id : undefined
 }

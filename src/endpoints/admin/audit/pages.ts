@@ -2,12 +2,10 @@ import { html } from 'hono/html'
 import { auditEventTypes, auditSeverities } from '#/domain/audit/audit.ts'
 import type { FoundAuditEvent } from '#/domain/audit/find-events.ts'
 import {
-  badge,
   choice,
   disclosure,
   emptyState,
   type FieldProps,
-  fact,
   pageHeading,
   problem,
   selectField,
@@ -15,10 +13,9 @@ import {
 } from '#/web/components.ts'
 import type { Html } from '#/web/html.ts'
 import { renderPage } from '#/web/layout.ts'
-import { renderTime } from '#/web/times.ts'
+import { eventTable, inWords } from '../event-table.ts'
 import type { AdminPageProps } from '../page.ts'
 import type { FilterName, SentFilter } from './filter.ts'
-import { sentenceOf } from './sentences.ts'
 
 export interface AuditPageProps extends AdminPageProps {
   readonly events: readonly FoundAuditEvent[]
@@ -78,54 +75,8 @@ ${text('to', 'Until', time)}
 </form>`
 }
 
-const inWords = (name: string) => {
-  const words = name.toLowerCase().replaceAll('_', ' ')
-  return `${words.charAt(0).toUpperCase()}${words.slice(1)}`
-}
-
 const downloads = (sent: SentFilter) => {
   const address = (format: string) =>
     `/admin/audit/export?${new URLSearchParams({ ...sent, format })}`
   return html`<p class="hint">Take all of these events away: <a href="${address('csv')}">CSV for spreadsheets</a>, <a href="${address('json')}">JSON lines for programs</a>.</p>`
 }
-
-const eventTable = ({ events, now = new Date() }: AuditPageProps) =>
-  html`<table class="card table">
-<caption class="visually-hidden">Events</caption>
-<thead>
-<tr>
-<th scope="col">When</th>
-<th scope="col">What happened</th>
-<th scope="col">Severity</th>
-</tr>
-</thead>
-<tbody>${events.map((event) => eventRow(event, now))}</tbody>
-</table>`
-
-const tones = { info: 'plain', warning: 'warn', critical: 'bad' } as const
-
-const eventRow = (event: FoundAuditEvent, now: Date) =>
-  html`<tr>
-<td data-label="When">${renderTime(event.at, now)}</td>
-<td data-label="What happened">
-<details>
-<summary>${sentenceOf(event)}</summary>
-<dl>${factsOf(event)}</dl>
-</details>
-</td>
-<td data-label="Severity">${badge(inWords(event.severity), tones[event.severity])} ${!event.success && badge('Failed', 'bad')}</td>
-</tr>`
-
-const factsOf = (event: FoundAuditEvent) =>
-  Object.entries({
-    Type: event.type,
-    'Account ID': event.actorUserId,
-    'Client ID': event.clientId,
-    [inWords(event.resourceType ?? 'resource')]: event.resourceId,
-    'IP address': event.ip,
-    Browser: event.userAgent,
-    Trace: event.traceId,
-    ...Object.fromEntries(
-      Object.entries(event.details).map(([name, value]) => [inWords(name), String(value)]),
-    ),
-  }).flatMap(([term, value]) => (value ? [fact(term, value)] : []))

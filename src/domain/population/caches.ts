@@ -1,0 +1,73 @@
+/**
+ * The counts as everybody reads them, gauges and pages alike: one cache for each group, so that a count that hangs holds
+ * up no other, and no reader costs the database a count of its own.
+ */
+import type { Database } from '#/database/client.ts'
+import type { PopulationGroup } from '#/protocol/vocabulary.ts'
+import type { Recorder } from '#/telemetry/recorder.ts'
+import { createTtlCache, type TtlCache } from '#/telemetry/ttl-cache.ts'
+import {
+  countClients,
+  countConsents,
+  countDeviceCodes,
+  countLogoutDeliveries,
+  countSessions,
+  countTokens,
+  countUsers,
+} from './population.ts'
+
+export interface PopulationOptions {
+  readonly recorder: Recorder
+  readonly clock: () => Date
+  /** 0 counts afresh for every reader. */
+  readonly ttlMs: number
+  readonly loadTimeoutMs: number
+}
+
+const counts = {
+  users: countUsers,
+  clients: countClients,
+  sessions: countSessions,
+  tokens: countTokens,
+  consents: countConsents,
+  logout_deliveries: countLogoutDeliveries,
+  device_codes: countDeviceCodes,
+} satisfies Record<PopulationGroup, (db: Database, now: Date) => Promise<unknown>>
+
+/** Group -> its cache. */
+export type Population = {
+  readonly [G in PopulationGroup]: TtlCache<Awaited<ReturnType<(typeof counts)[G]>>>
+}
+
+/** Nothing is counted until somebody reads. */
+export function createPopulation(db: Database, options: PopulationOptions): Population {
+  const group = <T>(name: PopulationGroup, count: (db: Database, now: Date) => Promise<T>) =>
+    cached(name, () => count(db, options.clock()), options)
+  return {
+    users: group('users', counts.users),
+    clients: group('clients', counts.clients),
+    sessions: group('sessions', counts.sessions),
+    tokens: group('tokens', counts.tokens),
+    consents: group('consents', counts.consents),
+    logout_deliveries: group('logout_deliveries', counts.logout_deliveries),
+    device_codes: group('device_codes', counts.device_codes),
+  }
+}
+
+/** The bounds of telemetry: wait little, serve what is not too old, give a failing database time. */
+const cached = <T>(
+  name: PopulationGroup,
+  load: () => Promise<T>,
+  { recorder, ttlMs, loadTimeoutMs }: PopulationOptions,
+): TtlCache<T> =>
+  createTtlCache({
+    ttlMs,
+    loadTimeoutMs,
+    maxWaitMs: 250,
+    maxStaleMs: 5 * 60_000,
+    retryMs: 5000,
+    load,
+    onLoaded: (seconds) => recorder.populationQueried(name, seconds),
+    onError: () => recorder.populationQueryFailed(name),
+    onLookup: (outcome) => recorder.cacheLookup('population', outcome),
+  })

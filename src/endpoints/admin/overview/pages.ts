@@ -1,0 +1,47 @@
+import { html } from 'hono/html'
+import type { FoundAuditEvent } from '#/domain/audit/find-events.ts'
+import { emptyState, pageHeading } from '#/web/components.ts'
+import type { Html } from '#/web/html.ts'
+import { renderPage } from '#/web/layout.ts'
+import { eventTable } from '../event-table.ts'
+import type { AdminPageProps } from '../page.ts'
+
+export interface Count {
+  readonly what: string
+  /** Undefined when it cannot be had right now; 0 would be a lie. */
+  readonly n: number | undefined
+  readonly href?: string
+}
+
+export interface OverviewPageProps extends AdminPageProps {
+  readonly counts: readonly Count[]
+  /** Of the oldest count. */
+  readonly ageSeconds: number
+  readonly events: readonly FoundAuditEvent[]
+}
+
+/** How many there are of what, and what happened last. */
+export function renderOverviewPage(props: OverviewPageProps): Html {
+  const { user, csrfToken, counts, events, ageSeconds } = props
+  const nothing = emptyState('key', {
+    title: 'Nothing has happened yet',
+    text: 'What happens here is written down, and the last of it is shown here.',
+  })
+  const counted =
+    ageSeconds < 1 ? 'Counted just now.' : `Counted ${Math.ceil(ageSeconds)} seconds ago at most.`
+  return renderPage(
+    { title: 'Overview', user, csrfToken, nav: 'admin', wide: true },
+    html`${pageHeading('Overview', `What this server looks after. ${counted}`)}
+<dl class="tiles">${counts.map(tile)}</dl>
+<section aria-labelledby="events">
+<h2 id="events">What happened last</h2>
+${events.length > 0 ? eventTable(props) : nothing}
+<p class="paging"><a class="button" href="/admin/audit">The whole audit log</a></p>
+</section>`,
+  )
+}
+
+const tile = ({ what, n, href }: Count) => {
+  const value = n === undefined ? 'Not available' : n.toLocaleString('en')
+  return html`<div class="card tile"><dt>${href ? html`<a href="${href}">${what}</a>` : what}</dt><dd class="${n === undefined ? 'tile-missing' : 'tile-value'}">${value}</dd></div>`
+}

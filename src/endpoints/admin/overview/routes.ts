@@ -1,0 +1,58 @@
+/** /admin: how many there are of what, and what happened last. */
+import { Hono } from 'hono'
+import { auditEventsQuery } from '#/domain/audit/find-events.ts'
+import type { Population } from '#/domain/population/caches.ts'
+import { userAuthSources } from '#/protocol/vocabulary.ts'
+import type { AppContext, AppEnv } from '#/web/context.ts'
+import { viewer } from '#/web/viewer.ts'
+import type { AdminOptions } from '../options.ts'
+import { type Count, renderOverviewPage } from './pages.ts'
+
+const lastEvents = 10
+
+export const overviewRoutes = (options: AdminOptions): Hono<AppEnv> =>
+  new Hono<AppEnv>().get('/admin', options.sessions.requireAdmin, (c) => getOverview(c, options))
+
+async function getOverview(c: AppContext, { db, csrf, population }: AdminOptions) {
+  const [counts, events] = await Promise.all([
+    countsOf(population),
+    auditEventsQuery(db, {}, { limit: lastEvents }),
+  ])
+  const page = await renderOverviewPage({
+    user: viewer(c),
+    csrfToken: csrf.token(c),
+    now: c.var.now,
+    ...counts,
+    events,
+  })
+  return c.html(page)
+}
+
+/** What the gauges show, of the same moment: no page asks the database to count once more. */
+async function countsOf(population: Population) {
+  const [users, clients, sessions, tokens, consents] = await Promise.all([
+    population.users.get(),
+    population.clients.get(),
+    population.sessions.get(),
+    population.tokens.get(),
+    population.consents.get(),
+  ])
+  const active =
+    users && userAuthSources.reduce((sum, source) => sum + users.value.active[source], 0)
+  const counts: Count[] = [
+    { what: 'Accounts', n: users?.value.registered, href: '/admin/users' },
+    { what: 'Disabled accounts', n: users && users.value.registered - (active ?? 0) },
+    { what: 'Signed-in browsers', n: sessions?.value },
+    { what: 'Active clients', n: clients?.value.active, href: '/admin/clients' },
+    {
+      what: 'Clients that wait',
+      n: clients?.value.pending,
+      href: '/admin/clients?status=pending',
+    },
+    { what: 'Consents in force', n: consents?.value },
+    { what: 'Live access tokens', n: tokens?.value.access, href: '/admin/tokens?type=access' },
+    { what: 'Live refresh tokens', n: tokens?.value.refresh, href: '/admin/tokens?type=refresh' },
+  ]
+  const ages = [users, clients, sessions, tokens, consents].map((group) => group?.ageSeconds ?? 0)
+  return { counts, ageSeconds: Math.max(...ages) }
+}

@@ -1,0 +1,62 @@
+/** What the list of tokens is asked for. A wrong value is refused: the answer would look like more than it is. */
+import { z } from 'zod'
+import type { Database } from '#/database/client.ts'
+import type { LiveTokenCursor, LiveTokenFilter } from '#/domain/tokens/list-live-tokens.ts'
+import { storedTokenTypes } from '#/protocol/vocabulary.ts'
+import type { AppContext } from '#/web/context.ts'
+import { isUuid } from '#/web/viewer.ts'
+import { findAccountId } from '../find-account.ts'
+
+const damaged = 'The address of this page is damaged.'
+
+const cursor = z
+  .string()
+  .regex(/^[2-9]\d{3}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{6}Z_[0-9a-f-]{36}$/, damaged)
+  .transform((text): LiveTokenCursor => {
+    const [expiresAt = '', id = ''] = text.split('_')
+    return { expiresAt, id }
+  })
+  .refine(
+    ({ expiresAt, id }) =>
+      isUuid(id) && new Date(expiresAt).toJSON()?.slice(0, 19) === expiresAt.slice(0, 19),
+    damaged,
+  )
+
+const asked = z.strictObject({
+  user: z.string().max(100, 'No username is so long.').optional(),
+  client: z.string().refine(isUuid, 'Give the whole ID of a client.').optional(),
+  type: z.enum(storedTokenTypes, 'There is no such type of token.').optional(),
+  after: cursor.optional(),
+  notice: z.string().optional(),
+})
+
+/** The filters as they were sent, so that the form shows them again. */
+export type SentFilter = Readonly<Partial<Record<'user' | 'client' | 'type', string>>>
+
+export interface TokenQuestion {
+  readonly filter: LiveTokenFilter
+  readonly after: LiveTokenCursor | undefined
+}
+
+export const sentFilter = (c: AppContext): SentFilter =>
+  Object.fromEntries(
+    (['user', 'client', 'type'] as const).flatMap((name) => {
+      const value = c.req.query(name)?.trim()
+      return value ? [[name, value]] : []
+    }),
+  )
+
+/** The question of a request, or what is wrong with it. */
+export async function readQuestion(
+  c: AppContext,
+  db: Database,
+): Promise<TokenQuestion | { readonly problem: string }> {
+  const sent = Object.entries(c.req.query()).map(([name, value]) => [name, value.trim()])
+  const parsed = asked.safeParse(Object.fromEntries(sent.filter(([, value]) => value !== '')))
+  if (!parsed.success)
+    return { problem: parsed.error.issues[0]?.message ?? 'This cannot be searched for.' }
+  const { user, client: clientId, type, after } = parsed.data
+  const userId = user && (await findAccountId(db, user))
+  if (user && !userId) return { problem: 'There is no account of this name.' }
+  return { filter: { userId, clientId, type }, after }
+}

@@ -1,0 +1,102 @@
+import { html } from 'hono/html'
+import type { liveTokensQuery } from '#/domain/tokens/list-live-tokens.ts'
+import { storedTokenTypes } from '#/protocol/vocabulary.ts'
+import {
+  actionMenu,
+  badge,
+  disclosure,
+  emptyState,
+  notice,
+  pageHeading,
+  postForm,
+  problem,
+  selectField,
+  textField,
+} from '#/web/components.ts'
+import type { Html } from '#/web/html.ts'
+import { renderPage } from '#/web/layout.ts'
+import { renderTime } from '#/web/times.ts'
+import type { AdminPageProps } from '../page.ts'
+import type { SentFilter } from './filter.ts'
+
+type LiveToken = Awaited<ReturnType<typeof liveTokensQuery>>[number]
+
+export interface TokensPageProps extends AdminPageProps {
+  readonly tokens: readonly LiveToken[]
+  readonly sent: SentFilter
+  /** Address of the next page, if there is one. */
+  readonly next?: string
+  readonly problem?: string
+}
+
+/** What clients hold right now. */
+export function renderTokensPage(props: TokensPageProps): Html {
+  const { user, csrfToken, tokens, sent, next } = props
+  const filtered = Object.keys(sent).length > 0
+  const nothing = emptyState('key', {
+    title: 'No live tokens',
+    text: filtered ? 'No live token fits these filters.' : 'No client holds a token right now.',
+    action: filtered ? html`<p><a class="button" href="/admin/tokens">Show all</a></p>` : '',
+  })
+  return renderPage(
+    { title: 'Tokens', user, csrfToken, nav: 'admin-tokens', wide: true },
+    html`${pageHeading('Tokens', 'What clients hold right now, those that last longest first.')}
+${notice(props.notice)}
+${problem(props.problem, 'filter-problem')}
+${disclosure({ title: filtered ? 'Change the filters' : 'Filter', open: filtered }, filterForm(sent))}
+${tokens.length > 0 ? tokenTable(props) : props.problem ? '' : nothing}
+${next && html`<p class="paging"><a class="button" href="${next}">Next page</a></p>`}`,
+  )
+}
+
+const filterForm = (sent: SentFilter) =>
+  html`<form class="stack" method="get" action="/admin/tokens">
+${textField({ name: 'user', label: 'Whose', value: sent.user, hint: 'A username or the ID of an account', optional: true, verbatim: true, maxLength: 100 })}
+${textField({ name: 'client', label: 'Client ID', value: sent.client, optional: true, verbatim: true, maxLength: 36 })}
+${selectField({
+  name: 'type',
+  label: 'Type',
+  ...(sent.type && { value: sent.type }),
+  options: [
+    { value: '', text: 'Any' },
+    ...storedTokenTypes.map((value) => ({ value, text: words[value] })),
+  ],
+})}
+<p><button class="button button-primary">Show</button></p>
+</form>`
+
+const words = { access: 'Access token', refresh: 'Refresh token' } as const
+
+const tokenTable = ({ tokens, csrfToken, now = new Date() }: TokensPageProps) =>
+  html`<table class="card table">
+<caption class="visually-hidden">Live tokens</caption>
+<thead>
+<tr>
+<th scope="col">Client</th>
+<th scope="col">Whose</th>
+<th scope="col">May</th>
+<th scope="col">Issued</th>
+<th scope="col">Runs out</th>
+<th scope="col"><span class="visually-hidden">Actions</span></th>
+</tr>
+</thead>
+<tbody>${tokens.map((token) => tokenRow(token, { csrfToken, now }))}</tbody>
+</table>`
+
+function tokenRow(token: LiveToken, { csrfToken, now }: { csrfToken: string; now: Date }): Html {
+  const { clientName, clientId, username, userId, familyId, scope, type } = token
+  const whose =
+    userId === null ? 'Its own' : html`<a href="/admin/users/${userId}">${username ?? userId}</a>`
+  const end = postForm(
+    { action: `/admin/tokens/${familyId}/revoke`, csrfToken },
+    html`<p class="menu-text">This token ends, and all others that came from the same approval.</p><button class="button button-danger">End tokens</button>`,
+  )
+  return html`<tr>
+<td data-label="Client"><p class="cell-title"><a href="/admin/clients/${clientId}/edit">${clientName}</a></p><p class="cell-note">${badge(words[type])}</p></td>
+<td data-label="Whose">${whose}</td>
+<td data-label="May">${scope || 'Nothing named'}</td>
+<td data-label="Issued">${renderTime(token.createdAt, now)}</td>
+<td data-label="Runs out">${renderTime(token.expiresAt, now)}</td>
+<td class="cell-action">${actionMenu({ label: 'Manage', of: clientName }, [end])}</td>
+</tr>`
+}
