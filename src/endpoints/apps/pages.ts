@@ -90,7 +90,7 @@ ${back('/apps', 'Back to my apps')}`,
   )
 
 const back = (href: string, text: string) =>
-  html`<p><a class="button" href="${href}">${text}</a></p>`
+  html`<p class="paging"><a class="button" href="${href}">${text}</a></p>`
 
 interface ShownApp extends ListedApp {
   readonly hasSecret: boolean
@@ -198,6 +198,6 @@ export function renderAppSecretPage(props: AppSecretPageProps): Html {
       values: html`${copyable('Client ID', clientId)}${clientSecret === undefined ? '' : copyable('Client secret', clientSecret)}`,
       back: { href: `/apps/${clientId}`, text: 'To the app' },
     })}
-${isPending && html`<p class="hint">${statuses.pending[2]}</p>`}`,
+${isPending && html`<p class="aside-note">${statuses.pending[2]}</p>`}`,
   )
 }

@@ -46,8 +46,9 @@ const deeds: Readonly<Record<string, string>> = {
 
 /** "ada disabled an account." A type that an older release wrote keeps its name. */
 export function sentenceOf(event: FoundAuditEvent): string {
-  const who =
-    event.actorName ?? (event.actorUserId ? 'A user' : event.clientId ? 'A client' : 'Somebody')
+  // What was done to a client was not done by it.
+  const byClient = event.clientId !== null && event.resourceType !== 'client'
+  const who = event.actorName ?? (event.actorUserId ? 'A user' : byClient ? 'A client' : 'Somebody')
   const deed = Object.hasOwn(deeds, event.type) ? deeds[event.type] : undefined
   return deed ? `${who} ${deed}.` : `${who}: ${event.type}`
 }

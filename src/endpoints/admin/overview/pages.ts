@@ -33,7 +33,7 @@ export function renderOverviewPage(props: OverviewPageProps): Html {
     { title: 'Overview', user, csrfToken, nav: 'admin', wide: true },
     html`${pageHeading('Overview', `What this server looks after. ${counted}`)}
 <dl class="tiles">${counts.map(tile)}</dl>
-<section aria-labelledby="events">
+<section class="holdings" aria-labelledby="events">
 <h2 id="events">What happened last</h2>
 ${events.length > 0 ? eventTable(props) : nothing}
 <p class="paging"><a class="button" href="/admin/audit">The whole audit log</a></p>

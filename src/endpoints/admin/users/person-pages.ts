@@ -6,7 +6,6 @@ import {
   badge,
   choices,
   confirmation,
-  emptyState,
   fact,
   listItem,
   monogram,
@@ -58,7 +57,7 @@ export function renderPersonPage(props: PersonPageProps): Html {
     ),
   )
   return renderPage(
-    { title: account.username, user, csrfToken, nav: 'admin-users' },
+    { title: account.username, user, csrfToken, nav: 'admin-users', wide: true },
     html`${pageHeading(account.username, account.fullName || 'No full name.', edit)}
 ${notice(props.notice)}
 ${problem(props.refused, 'person-problem')}
@@ -69,12 +68,11 @@ ${fact('E-mail', `${account.email} (${account.emailVerified ? 'verified' : 'not 
 ${fact('Signs in with', sources[account.authSource])}
 ${fact('Created', renderTime(account.createdAt, now))}
 </dl></section>
-${section(props, { title: 'Sessions', list: props.sessions, verb: ['sessions', 'revoke'], button: 'Sign out', none: 'Not signed in anywhere.' })}
-${props.sessions.length > 0 && everywhere}
+${section(props, { title: 'Sessions', list: props.sessions, verb: ['sessions', 'revoke'], button: 'Sign out', none: 'Not signed in anywhere.', after: props.sessions.length > 0 && everywhere })}
 ${section(props, { title: 'Apps with access', list: props.consents, verb: ['authorizations', 'revoke'], button: 'Remove access', none: 'No app has been let in.' })}
 ${section(props, { title: 'Live tokens', list: props.families, verb: ['tokens', 'revoke'], button: 'End tokens', none: 'No app holds a token.' })}
 ${section(props, { title: 'Connections', list: props.connections, verb: ['connections', 'remove'], button: 'Remove connection', none: 'No other way to sign in is linked.' })}
-<p><a class="button" href="/admin/users">Back to users</a></p>`,
+<p class="paging"><a class="button" href="/admin/users">Back to users</a></p>`,
   )
 }
 
@@ -90,10 +88,11 @@ interface Section {
   readonly verb: readonly [string, string]
   readonly button: string
   readonly none: string
+  /** What can be done with all of them. */
+  readonly after?: Html | false
 }
 
 function section({ account, csrfToken }: PersonPageProps, of: Section): Html {
-  if (of.list.length === 0) return emptyState('apps', { title: of.title, text: of.none })
   const [folder, verb] = of.verb
   const items = of.list.map(({ id, title, facts }) => {
     const action = `/admin/users/${account.id}/${folder}/${id}/${verb}`
@@ -109,7 +108,11 @@ function section({ account, csrfToken }: PersonPageProps, of: Section): Html {
       html`<dl class="facts">${facts.map(([term, value]) => fact(term, value))}</dl>`,
     )
   })
-  return html`<section><h2>${of.title}</h2><ul class="card-list">${items}</ul></section>`
+  const list =
+    items.length > 0
+      ? html`<ul class="card-list">${items}</ul>`
+      : html`<p class="hint">${of.none}</p>`
+  return html`<section class="holdings"><h2>${of.title}</h2>${list}${of.after}</section>`
 }
 
 export interface EditPageProps extends AdminPageProps {
