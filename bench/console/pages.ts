@@ -25,6 +25,8 @@ export async function pagesOf(
     ['users, many found, far behind', '/admin/users?search=user-1&after=user-19'],
     ['users, nobody found', '/admin/users?search=zz'],
     ['clients', '/admin/clients'],
+    ['one client', `/admin/clients/${client}`],
+    ['who let it in', `/admin/clients/${client}/authorizations`],
     ['client, its form', `/admin/clients/${client}/edit`],
     ['overview', '/admin'],
     ['one account', `/admin/users/${user}`],

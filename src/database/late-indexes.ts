@@ -14,6 +14,7 @@ const lateIndexes = {
   audit_events_resource: 'audit_events (resource_id, at) where resource_id is not null',
   clients_name: 'clients (lower(name) collate "C", client_id)',
   clients_status_name: 'clients (status, lower(name) collate "C", client_id)',
+  consents_of_client: 'consents (client_id, granted_at, id) where revoked_at is null',
   tokens_client: 'tokens (client_id)',
   tokens_origin: 'tokens (origin_client_id) where origin_client_id is not null',
   users_by_email: 'users (lower(email) collate "C")',

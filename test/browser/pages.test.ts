@@ -65,6 +65,8 @@ const routes: Readonly<Record<string, 'page' | 'elsewhere' | 'no page'>> = {
   '/admin/audit/api/stats': 'no page',
   '/admin/audit/export': 'no page',
   '/admin/clients': 'page',
+  '/admin/clients/:id': 'page',
+  '/admin/clients/:id/authorizations': 'elsewhere',
   '/admin/clients/:id/edit': 'page',
   '/admin/tokens': 'page',
   '/admin/users/:id': 'elsewhere',
@@ -109,8 +111,10 @@ async function addressOf(route: string): Promise<string> {
   const [list = '', rest] = route.split('/:id')
   if (rest === undefined) return route
   await admin.page.goto(at(list))
-  const link = admin.page.locator(`a[href^="${list}/"][href$="${rest}"]`).first()
-  return (await link.getAttribute('href')) ?? ''
+  const id = '/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}'
+  const links = await admin.page.locator(`a[href^="${list}/"]`).all()
+  const addresses = await Promise.all(links.map((link) => link.getAttribute('href')))
+  return addresses.find((href) => href?.match(`^${list}${id}${rest}$`)) ?? ''
 }
 
 describe('every page', () => {

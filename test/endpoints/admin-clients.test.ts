@@ -342,3 +342,67 @@ describe('GET /admin/clients', () => {
     expect((await admin.get(`/admin/clients?${query}`)).status).toBe(400)
   })
 })
+
+describe('one client', () => {
+  it('shows what it holds and leads to those who let it in', async () => {
+    const { clientId } = await addUsedClient()
+    const page = await (await admin.get(`/admin/clients/${clientId}`)).text()
+    expect(page).toContain(`<a href="/admin/tokens?client=${clientId}">4</a>`)
+    expect(page).toContain(`<a href="/admin/clients/${clientId}/authorizations">2</a>`)
+    expect((await admin.get(`/admin/clients/${crypto.randomUUID()}`)).status).toBe(404)
+  })
+
+  it('loses one person: their tokens end, the others stay, the operator is named', async () => {
+    const { clientId } = await addUsedClient()
+    const path = `/admin/clients/${clientId}/authorizations`
+    const { db } = app.database
+    const [consent, other] = await db.select().from(consents).where(eq(consents.clientId, clientId))
+    const { result, moved } = await observe(app, () =>
+      admin.submit(path, `${path}/${consent?.id}/revoke`),
+    )
+    expect(result.headers.get('location')).toBe(`${path}?notice=revoked`)
+    expect(moved).toMatchObject({
+      'oauth_consent_revoked_total{actor="admin"}': 1,
+      authgate_consents_active: -1,
+      'oauth_tokens_revoked_total{reason="consent_revoked",token_type="access"}': 1,
+      'oauth_tokens_revoked_total{reason="consent_revoked",token_type="refresh"}': 1,
+    })
+    const live = await db
+      .select()
+      .from(tokens)
+      .where(and(eq(tokens.clientId, clientId), isNull(tokens.revokedAt)))
+    expect(live.map(({ userId }) => userId)).toEqual([other?.userId, other?.userId])
+    // A consent to another client is none of this one's.
+    const foreign = await addUsedClient()
+    const again = await observeUnchanged(app, async () => [
+      await admin.submit(path, `${path}/${consent?.id}/revoke`),
+      await admin.submit(
+        path,
+        `/admin/clients/${foreign.clientId}/authorizations/${other?.id}/revoke`,
+      ),
+    ])
+    expect(again.moved).toEqual({})
+  })
+
+  it('shows each of 120 people once, page by page, also those of the same moment', async () => {
+    const { db } = app.database
+    const { clientId } = (await addClient(db)).client
+    const people = await Promise.all(Array.from({ length: 120 }, () => addUser(db)))
+    const grantedAt = app.now()
+    await db
+      .insert(consents)
+      .values(people.map(({ id }) => ({ userId: id, clientId, scope: 'openid', grantedAt })))
+    const base = `/admin/clients/${clientId}/authorizations`
+    const seen: string[] = []
+    let query: string | undefined = ''
+    while (query !== undefined) {
+      const page = await (await admin.get(`${base}${query}`)).text()
+      seen.push(
+        ...[...page.matchAll(/authorizations\/([0-9a-f-]{36})\/revoke/g)].map(([, id = '']) => id),
+      )
+      query = page.match(/href="(\?after=[^"]*)"/)?.[1]
+    }
+    expect([seen.length, new Set(seen).size]).toEqual([120, 120])
+    expect((await admin.get(`${base}?after=x`)).status).toBe(400)
+  })
+})

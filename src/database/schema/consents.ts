@@ -22,5 +22,9 @@ export const consents = pgTable(
     uniqueIndex('consents_in_force').on(t.userId, t.clientId).where(sql`${t.revokedAt} is null`),
     index('consents_client').on(t.clientId),
     index('consents_user').on(t.userId),
+    // Built after the migrations: see late-indexes.ts.
+    index('consents_of_client')
+      .on(t.clientId, t.grantedAt, t.id)
+      .where(sql`${t.revokedAt} is null`),
   ],
 )

@@ -55,9 +55,14 @@ const warnings: Readonly<Record<string, string>> = {
 
 export const getClients = (c: AppContext, options: AdminOptions) => clientsPage(c, options)
 
-async function clientsPage(c: AppContext, { db, csrf }: AdminOptions, refused?: RefusedForm) {
+/** What has just happened, or what did not. */
+export function noticesOf(c: AppContext): { notice?: string; warning?: string } {
   const key = c.req.query('notice') ?? ''
   const [notice, warning] = [notices[key], warnings[key]]
+  return { ...(notice && { notice }), ...(warning && { warning }) }
+}
+
+async function clientsPage(c: AppContext, { db, csrf }: AdminOptions, refused?: RefusedForm) {
   const question = readQuestion(c)
   const { sent, after } = question
   // Those that wait come first, unless somebody looks for something else.
@@ -71,8 +76,7 @@ async function clientsPage(c: AppContext, { db, csrf }: AdminOptions, refused?: 
     pendingCount: isStart ? await countPendingClients(db) : 0,
     sent,
     ...(await findPage(db, question)),
-    ...(notice && { notice }),
-    ...(warning && { warning }),
+    ...noticesOf(c),
     ...(refused && { refused }),
   })
   return c.html(page, refused ? 400 : 200)
@@ -88,7 +92,8 @@ async function findPage(db: AdminOptions['db'], { sent, filter, after }: ClientQ
   return { clients, next: `${path}?${new URLSearchParams({ ...sent, ...behind })}` }
 }
 
-const listed = (client: Client): ListedClient => ({
+/** A client as pages show it. */
+export const listed = (client: Client): ListedClient => ({
   ...client,
   version: versionOf(client),
   hasSecret: hasSecret(client.tokenEndpointAuthMethod),
@@ -159,7 +164,8 @@ const methodOf = (metadata: ClientMetadata) => ({
   tokenEndpointAuthMethod: metadata.token_endpoint_auth_method,
 })
 
-async function requireClient(c: AppContext, { db }: AdminOptions): Promise<Client> {
+/** The client that the path names. */
+export async function requireClient(c: AppContext, { db }: AdminOptions): Promise<Client> {
   const client = await findClient(db, uuidParameter(c, 'id') ?? '')
   if (!client) throw new PageError(404, 'No such client', 'There is no client at this address.')
   return client

@@ -119,7 +119,8 @@ const statuses: Readonly<Record<ClientStatus, readonly [string, Tone]>> = {
   inactive: ['Disabled', 'bad'],
 }
 
-function clientCard(client: ListedClient, csrfToken: string, now: Date): Html {
+/** A client that was decided on. */
+export function clientCard(client: ListedClient, csrfToken: string, now: Date): Html {
   return card(client, {
     heading: 'h2',
     action: clientMenu(client, csrfToken),
@@ -127,7 +128,8 @@ function clientCard(client: ListedClient, csrfToken: string, now: Date): Html {
   })
 }
 
-function pendingCard(client: ListedClient, csrfToken: string, now: Date): Html {
+/** A client that waits, to be decided on. */
+export function pendingCard(client: ListedClient, csrfToken: string, now: Date): Html {
   const { clientId, name, version, updatedAt } = client
   const form = (verb: string, button: Html) =>
     postForm(
@@ -149,13 +151,14 @@ function card(
 ): Html {
   const { clientId, name, uri, type, status, settings } = client
   const kind = badge(type === 'public' ? 'Public' : 'Confidential')
-  const words = html`${outsideLink(uri ?? undefined, name)} ${badge(...statuses[status])} ${kind}`
+  const words = html`<a href="/admin/clients/${clientId}">${name}</a> ${badge(...statuses[status])} ${kind}`
   const title = html`${heading === 'h2' ? html`<h2>${words}</h2>` : html`<h3>${words}</h3>`}
 <p class="item-note">Client ID <code class="selectable">${clientId}</code></p>`
   const uris = html`<ul>${client.redirectUris.map((uri) => html`<li><code>${uri}</code></li>`)}</ul>`
   return listItem(
     { tile: monogram(name), title, action },
     html`<dl class="facts facts-wide">
+${uri && fact('Website', outsideLink(uri, uri))}
 ${fact('Redirect URIs', client.redirectUris.length > 0 ? uris : none)}
 ${fact('Scopes', chips(client.scopes))}
 ${fact('Grants', chips(client.grantTypes.map((grantType) => grantType.replace(/^urn:.*:/, ''))))}

@@ -13,6 +13,7 @@ import {
   postClientSecret,
 } from './actions.ts'
 import { createClientParser } from './fields.ts'
+import { getClient, getConsents, postRevokeConsent } from './one-client.ts'
 
 export function clientRoutes(options: AdminOptions): Hono<AppEnv> {
   const { requireAdmin } = options.sessions
@@ -21,6 +22,11 @@ export function clientRoutes(options: AdminOptions): Hono<AppEnv> {
   return new Hono<AppEnv>()
     .get('/admin/clients', requireAdmin, (c) => getClients(c, options))
     .post('/admin/clients', requireAdmin, csrf.require, (c) => postClient(c, options, parseClient))
+    .get('/admin/clients/:id', requireAdmin, (c) => getClient(c, options))
+    .get('/admin/clients/:id/authorizations', requireAdmin, (c) => getConsents(c, options))
+    .post('/admin/clients/:id/authorizations/:consentId/revoke', requireAdmin, csrf.require, (c) =>
+      postRevokeConsent(c, options),
+    )
     .get('/admin/clients/:id/edit', requireAdmin, (c) => getClientEdit(c, options))
     .post('/admin/clients/:id', requireAdmin, csrf.require, (c) =>
       postClientEdit(c, options, parseClient),

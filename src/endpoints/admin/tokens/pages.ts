@@ -92,7 +92,7 @@ function tokenRow(token: LiveToken, { csrfToken, now }: { csrfToken: string; now
     html`<p class="menu-text">This token ends, and all others that came from the same approval.</p><button class="button button-danger">End tokens</button>`,
   )
   return html`<tr>
-<td data-label="Client"><p class="cell-title"><a href="/admin/clients/${clientId}/edit">${clientName}</a></p><p class="cell-note">${badge(words[type])}</p></td>
+<td data-label="Client"><p class="cell-title"><a href="/admin/clients/${clientId}">${clientName}</a></p><p class="cell-note">${badge(words[type])}</p></td>
 <td data-label="Whose">${whose}</td>
 <td data-label="May">${scope || 'Nothing named'}</td>
 <td data-label="Issued">${renderTime(token.createdAt, now)}</td>

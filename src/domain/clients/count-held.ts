@@ -1,0 +1,36 @@
+import { and, eq, gt, isNull, type SQL } from 'drizzle-orm'
+import type { PgTable } from 'drizzle-orm/pg-core'
+import type { Database } from '#/database/client.ts'
+import { consents } from '#/database/schema/consents.ts'
+import { tokens } from '#/database/schema/tokens.ts'
+
+/** Beyond it nobody wants to know exactly, and a page must not count a million rows. */
+export const mostCounted = 1000
+
+/** Live tokens and consents of a client, each counted up to one more than `mostCounted`. */
+export async function countHeld(
+  db: Database,
+  clientId: string,
+  now: Date,
+): Promise<{ readonly tokens: number; readonly consents: number }> {
+  const upTo = (table: PgTable, which: SQL | undefined) =>
+    db.$count(
+      db
+        .select()
+        .from(table)
+        .where(which)
+        .limit(mostCounted + 1)
+        .as('counted'),
+    )
+  const live = and(
+    eq(tokens.clientId, clientId),
+    isNull(tokens.revokedAt),
+    gt(tokens.expiresAt, now),
+  )
+  const inForce = and(eq(consents.clientId, clientId), isNull(consents.revokedAt))
+  const [tokenCount, consentCount] = await Promise.all([
+    upTo(tokens, live),
+    upTo(consents, inForce),
+  ])
+  return { tokens: tokenCount, consents: consentCount }
+}

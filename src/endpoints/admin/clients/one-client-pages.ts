@@ -1,0 +1,89 @@
+import { html } from 'hono/html'
+import { mostCounted } from '#/domain/clients/count-held.ts'
+import type { consentsOfClientQuery } from '#/domain/consents/consents-of-client.ts'
+import {
+  actionMenu,
+  caution,
+  emptyState,
+  fact,
+  listItem,
+  monogram,
+  notice,
+  pageHeading,
+  postForm,
+} from '#/web/components.ts'
+import type { Html } from '#/web/html.ts'
+import { renderPage } from '#/web/layout.ts'
+import { renderTime } from '#/web/times.ts'
+import type { AdminPageProps } from '../page.ts'
+import { clientCard, type ListedClient, pendingCard } from './pages.ts'
+
+export interface ClientPageProps extends AdminPageProps {
+  readonly client: ListedClient
+  readonly ownerId: string | null
+  readonly held: { readonly tokens: number; readonly consents: number }
+  readonly warning?: string
+}
+
+const some = (n: number) => (n > mostCounted ? `More than ${mostCounted}` : String(n))
+
+/** All about one client. */
+export function renderClientPage(props: ClientPageProps): Html {
+  const { user, csrfToken, client, ownerId, held, now = new Date() } = props
+  const { clientId, name, status } = client
+  const card = (status === 'pending' ? pendingCard : clientCard)(client, csrfToken, now)
+  return renderPage(
+    { title: name, user, csrfToken, nav: 'admin-clients', wide: true },
+    html`${pageHeading(name, 'What this client is, what it holds, and who has let it in.')}
+${notice(props.notice)}
+${props.warning && caution(props.warning)}
+<section class="card padded"><dl class="facts">
+${fact('Live tokens', html`<a href="/admin/tokens?client=${clientId}">${some(held.tokens)}</a>`)}
+${fact('Let in by', html`<a href="/admin/clients/${clientId}/authorizations">${some(held.consents)}</a>`)}
+${ownerId !== null && fact('Owner', html`<a href="/admin/users/${ownerId}">The account that registered it</a>`)}
+${fact('History', html`<a href="/admin/audit?client=${clientId}">In the audit log</a>`)}
+</dl></section>
+<section class="holdings"><h2>What it is</h2><ul class="card-list">${card}</ul></section>
+<p class="paging"><a class="button" href="/admin/clients">Back to clients</a></p>`,
+  )
+}
+
+export interface ConsentsPageProps extends AdminPageProps {
+  readonly clientId: string
+  readonly name: string
+  readonly consents: Awaited<ReturnType<typeof consentsOfClientQuery>>
+  /** Address of the next page, if there is one. */
+  readonly next?: string
+}
+
+/** Who has let a client in. */
+export function renderConsentsPage(props: ConsentsPageProps): Html {
+  const { user, csrfToken, clientId, name, consents, next, now = new Date() } = props
+  const nobody = emptyState('people', {
+    title: 'Nobody has let it in',
+    text: `Whoever allows ${name} to use their account appears here.`,
+  })
+  const items = consents.map(({ id, userId, username, scope, grantedAt }) =>
+    listItem(
+      {
+        tile: monogram(username),
+        title: html`<h2><a href="/admin/users/${userId}">${username}</a></h2>`,
+        action: actionMenu({ label: 'Remove access', of: username }, [
+          postForm(
+            { action: `/admin/clients/${clientId}/authorizations/${id}/revoke`, csrfToken },
+            html`<p class="menu-text">${name} is cut off from ${username} at once, and has to ask again.</p><button class="button button-danger">Remove access</button>`,
+          ),
+        ]),
+      },
+      html`<dl class="facts">${fact('May', scope)}${fact('Allowed', renderTime(grantedAt, now))}</dl>`,
+    ),
+  )
+  return renderPage(
+    { title: `Who has let in ${name}`, user, csrfToken, nav: 'admin-clients', wide: true },
+    html`${pageHeading(`Who has let in ${name}`, 'Those who allowed it to use their account, latest first.')}
+${notice(props.notice)}
+${items.length > 0 ? html`<ul class="card-list">${items}</ul>` : nobody}
+${next && html`<p class="paging"><a class="button" href="${next}">Next page</a></p>`}
+<p class="paging"><a class="button" href="/admin/clients/${clientId}">Back to the client</a></p>`,
+  )
+}

@@ -1,0 +1,83 @@
+/** One client: what it is and holds, and who has let it in. */
+import { z } from 'zod'
+import { countHeld } from '#/domain/clients/count-held.ts'
+import { revokeConsent } from '#/domain/consents/consents.ts'
+import {
+  type ConsentCursor,
+  consentsOfClientQuery,
+  findConsentUser,
+} from '#/domain/consents/consents-of-client.ts'
+import type { AppContext } from '#/web/context.ts'
+import { actedBy } from '#/web/current-user.ts'
+import { PageError } from '#/web/page-error.ts'
+import { recordEndedAccess } from '#/web/record-ended.ts'
+import { isUuid, uuidParameter, viewer } from '#/web/viewer.ts'
+import type { AdminOptions } from '../options.ts'
+import { listed, noticesOf, requireClient } from './actions.ts'
+import { renderClientPage, renderConsentsPage } from './one-client-pages.ts'
+
+const pageSize = 50
+
+const frame = (c: AppContext, { csrf }: AdminOptions) => ({
+  user: viewer(c),
+  csrfToken: csrf.token(c),
+  now: c.var.now,
+})
+
+export async function getClient(c: AppContext, options: AdminOptions) {
+  const client = await requireClient(c, options)
+  const held = await countHeld(options.db, client.clientId, c.var.now)
+  const { ownerId } = client
+  const page = { ...frame(c, options), ...noticesOf(c), client: listed(client), ownerId, held }
+  return c.html(await renderClientPage(page))
+}
+
+const cursor = z
+  .string()
+  .regex(/^[2-9]\d{3}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{6}Z_[0-9a-f-]{36}$/)
+  .transform((text): ConsentCursor => {
+    const [grantedAt = '', id = ''] = text.split('_')
+    return { grantedAt, id }
+  })
+  .refine(
+    ({ grantedAt, id }) =>
+      isUuid(id) && new Date(grantedAt).toJSON()?.slice(0, 19) === grantedAt.slice(0, 19),
+  )
+
+export async function getConsents(c: AppContext, options: AdminOptions) {
+  const { clientId, name } = await requireClient(c, options)
+  const after = cursor.optional().safeParse(c.req.query('after'))
+  if (!after.success)
+    throw new PageError(400, 'There is no such page', 'The address of this page is damaged.')
+  const found = await consentsOfClientQuery(options.db, clientId, {
+    after: after.data,
+    limit: pageSize + 1,
+  })
+  const consents = found.slice(0, pageSize)
+  const last = found.length > pageSize ? consents.at(-1) : undefined
+  const page = {
+    ...frame(c, options),
+    clientId,
+    name,
+    consents,
+    ...(last && { next: `?${new URLSearchParams({ after: `${last.exactly}_${last.id}` })}` }),
+    ...(c.req.query('notice') === 'revoked' && {
+      notice: 'That account has not let the client in any more.',
+    }),
+  }
+  return c.html(await renderConsentsPage(page))
+}
+
+/** Takes back one person's consent, in the operator's name. A second time changes nothing. */
+export async function postRevokeConsent(c: AppContext, options: AdminOptions) {
+  const { db } = options
+  const { clientId } = await requireClient(c, options)
+  const path = `/admin/clients/${clientId}/authorizations`
+  const id = uuidParameter(c, 'consentId')
+  const user = id && (await findConsentUser(db, { id, clientId }))
+  const { actor, origin, now } = actedBy(c)
+  const revoked = id && user && (await revokeConsent(db, { id, user, admin: actor, now }, origin))
+  if (!revoked) return c.redirect(path, 303)
+  recordEndedAccess(c.var.recorder, { ...revoked, consents: 1 }, 'admin')
+  return c.redirect(`${path}?notice=revoked`, 303)
+}
