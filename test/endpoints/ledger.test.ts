@@ -7,6 +7,7 @@ import { identities } from '#/database/schema/identities.ts'
 import { sessions } from '#/database/schema/sessions.ts'
 import { users } from '#/database/schema/users.ts'
 import { systemOrigin } from '#/domain/audit/audit.ts'
+import { userVersion } from '#/domain/users/edit-user.ts'
 import { changePassword } from '#/domain/users/end-access.ts'
 import { createPasswords } from '#/domain/users/passwords.ts'
 import { startTestApp, type TestApp } from '../support/app.ts'
@@ -233,6 +234,26 @@ describe('the session ledger over HTTP', () => {
       'sessions_expired_total{reason="account_inactive"}': 1,
       session_duration_seconds_count: 1,
     })
+  })
+
+  it('ends one session, then all others of a user, by an operator, each once; a new role ends none', async () => {
+    const { user, browser } = await signedIn({ role: 'admin' })
+    await openBrowser(app).signIn(user.username)
+    await openBrowser(app).signIn(user.username)
+    const admin = await asAdmin()
+    const page = `/admin/users/${user.id}`
+    const fields = { full_name: user.fullName, email: user.email, role: 'user' }
+    const seen = { seen: userVersion(user) }
+    expect(await moves(() => admin.submit('/admin/users', page, { ...fields, ...seen }))).toEqual(
+      {},
+    )
+    expect((await browser.get('/admin/users')).status).toBe(403)
+    const own = await app.database.db.select().from(sessions).where(eq(sessions.userId, user.id))
+    const one = () => admin.submit('/admin/users', `${page}/sessions/${own[0]?.id}/revoke`)
+    expect(await moves(() => Promise.all([one(), one(), one()]))).toEqual(ended('revoked'))
+    const all = () => admin.submit('/admin/users', `${page}/sessions/revoke-all`)
+    expect(await moves(() => Promise.all([all(), all()]))).toEqual(ended('revoked', 2))
+    expect(await moves(all)).toEqual({})
   })
 
   it('ends all other sessions when a password is changed, and all of them when it is reset', async () => {
