@@ -61,7 +61,7 @@ function statements(size: ConsoleSize): readonly string[] {
        revoked_at, revocation_reason)
      select md5('token ' || n)::uuid, case when n % 2 = 0 then 'refresh' else 'access' end,
        case when n % 2 = 0 then md5('secret ' || n) end, md5('family ' || n / 2)::uuid, ${app('n / 2', size)},
-       ${user('n / 2', size)}, 'openid profile', now() - n * interval '1 second', now() + interval '1 day',
+       ${user('n / 2', size)}, 'openid profile', now() - n * interval '1 second', now() + interval '1 hour' + n * interval '20 milliseconds',
        case when n % 5 < 2 then now() end, case when n % 5 < 2 then 'rotation' end
      from generate_series(1, ${tokens}) n`,
     // In the order in which they happened, one a second. Few of them failed.
