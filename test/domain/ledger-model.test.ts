@@ -17,11 +17,13 @@ import {
   touchSession,
 } from '#/domain/sessions/sessions.ts'
 import { startSession } from '#/domain/sessions/start-session.ts'
-import { changePassword, disableUser, enableUser } from '#/domain/users/end-access.ts'
-import { findUser, type User } from '#/domain/users/users.ts'
+import { changePassword, deleteUser, disableUser, enableUser } from '#/domain/users/end-access.ts'
+import type { User } from '#/domain/users/users.ts'
 import type { SessionEndReason } from '#/protocol/vocabulary.ts'
 import { openTestDatabase, type TestDatabase } from '../support/database.ts'
-import { addAdmin, addUser } from '../support/people.ts'
+import { addAdmin } from '../support/people.ts'
+import { type Action, anyAction } from './ledger-history.ts'
+import { addPerson, identify, linkElsewhere, type Person } from './ledger-people.ts'
 
 const minute = 60_000
 const idleMs = 30 * minute
@@ -36,7 +38,7 @@ beforeAll(async () => {
 afterAll(() => database.close())
 
 interface ModelSession {
-  readonly user: number
+  readonly person: Person
   readonly expiresAt: number
   idleExpiresAt: number
   lastSeenAt: number
@@ -46,78 +48,22 @@ interface ModelSession {
 /** What one run of histories works on. */
 interface World {
   now: number
-  readonly users: User[]
-  readonly active: boolean[]
+  readonly people: Person[]
   readonly model: Map<string, ModelSession>
   readonly ids: string[]
   /** What each process has recorded: its counters. */
   readonly counters: { created: number; ended: Map<SessionEndReason, number> }[]
-  passwords: number
   /** What a crash between commit and count has kept from the counters. */
   readonly lost: { created: number; ended: number }
 }
 
-const action = fc.oneof(
-  {
-    weight: 6,
-    arbitrary: fc.record({
-      do: fc.constant('sign-in' as const),
-      user: fc.nat(2),
-      remembered: fc.boolean(),
-      replaces: fc.option(fc.nat(20)),
-      crash: fc.boolean(),
-    }),
-  },
-  {
-    weight: 4,
-    arbitrary: fc.record({
-      do: fc.constant('visit' as const),
-      session: fc.nat(20),
-      stolen: fc.boolean(),
-      times: fc.integer({ min: 1, max: 3 }),
-    }),
-  },
-  {
-    weight: 3,
-    arbitrary: fc.record({
-      do: fc.constant('sign-out' as const),
-      session: fc.nat(20),
-      times: fc.integer({ min: 1, max: 3 }),
-    }),
-  },
-  {
-    weight: 2,
-    arbitrary: fc.record({
-      do: fc.constant('revoke' as const),
-      session: fc.nat(20),
-      by: fc.nat(2),
-      others: fc.boolean(),
-    }),
-  },
-  { weight: 1, arbitrary: fc.record({ do: fc.constant('disable' as const), user: fc.nat(2) }) },
-  { weight: 1, arbitrary: fc.record({ do: fc.constant('enable' as const), user: fc.nat(2) }) },
-  { weight: 1, arbitrary: fc.record({ do: fc.constant('password' as const), user: fc.nat(2) }) },
-  {
-    weight: 2,
-    arbitrary: fc.record({
-      do: fc.constant('sweep' as const),
-      replicas: fc.integer({ min: 1, max: 3 }),
-    }),
-  },
-  {
-    weight: 4,
-    arbitrary: fc.record({
-      do: fc.constant('wait' as const),
-      minutes: fc.integer({ min: 1, max: 400 }),
-    }),
-  },
-)
-type Action = typeof action extends fc.Arbitrary<infer T> ? T : never
-
 it('keeps gauge, counters and rows equal to a plain model in any history', async () => {
   await fc.assert(
     fc.asyncProperty(
-      fc.array(fc.record({ action, process: fc.nat(1) }), { minLength: 5, maxLength: 30 }),
+      fc.array(fc.record({ action: anyAction, process: fc.nat(1) }), {
+        minLength: 5,
+        maxLength: 30,
+      }),
       async (history) => {
         const world = await createWorld()
         for (const { action, process } of history) {
@@ -131,18 +77,22 @@ it('keeps gauge, counters and rows equal to a plain model in any history', async
 }, 180_000)
 
 async function createWorld(): Promise<World> {
-  const people = await Promise.all([0, 1, 2].map(() => addUser(database.db)))
+  const people = await Promise.all([0, 1, 2].map(() => addPerson(database.db)))
   const counter = () => ({ created: 0, ended: new Map<SessionEndReason, number>() })
   return {
     now: Date.now(),
-    users: people,
-    active: [true, true, true],
+    people,
     model: new Map(),
     ids: [],
     counters: [counter(), counter()],
-    passwords: 0,
     lost: { created: 0, ended: 0 },
   }
+}
+
+const personOf = ({ people }: World, index: number): Person => {
+  const person = people[index % people.length]
+  if (!person) throw new Error('nobody is there')
+  return person
 }
 
 async function step(world: World, action: Action, process: number): Promise<void> {
@@ -157,7 +107,9 @@ async function step(world: World, action: Action, process: number): Promise<void
       world.now += action.minutes * minute
       return
     case 'sign-in':
-      return signIn(world, action, process)
+      return signIn(world, { ...action, person: personOf(world, action.user) }, process)
+    case 'newcomer':
+      return arrive(world, action, process)
     case 'visit':
       await Promise.all(
         Array.from({ length: action.times }, () => visit(world, id, action.stolen, process)),
@@ -171,15 +123,18 @@ async function step(world: World, action: Action, process: number): Promise<void
       return modelEnd(world, (key) => key === id, 'logout')
     }
     case 'revoke': {
-      const userId = world.users[action.by]?.id ?? ''
-      const end = { reason: 'revoked', now } as const
-      const ends = action.others
-        ? await endSessionsOfUser(db, userId, { ...end, except: id })
-        : await endOwnSession(db, { userId, id }, end)
+      const person = personOf(world, action.by)
+      const spared = action.which === 'others' ? id : undefined
+      const end = { reason: 'revoked', now, except: spared } as const
+      const ends =
+        action.which === 'this'
+          ? await endOwnSession(db, { userId: person.user.id, id }, end)
+          : await endSessionsOfUser(db, person.user.id, end)
       record(world, process, ends)
       return modelEnd(
         world,
-        (key, session) => session.user === action.by && (action.others ? key !== id : key === id),
+        (key, session) =>
+          session.person === person && (action.which === 'this' ? key === id : key !== spared),
         'revoked',
       )
     }
@@ -201,47 +156,85 @@ async function step(world: World, action: Action, process: number): Promise<void
 
 async function changeUser(
   world: World,
-  action: Action & { do: 'disable' | 'enable' | 'password' },
+  action: Action & { do: 'disable' | 'enable' | 'password' | 'delete' },
   process: number,
 ) {
+  const { db } = database
   const by = { actor: admin, origin: systemOrigin, now: new Date(world.now) }
-  const id = world.users[action.user]?.id ?? ''
-  if (action.do === 'enable') {
-    await enableUser(database.db, id, by)
-    world.active[action.user] = true
-  } else if (action.do === 'disable') {
-    const done = await disableUser(database.db, id, by)
+  const person = personOf(world, action.user)
+  const { id } = person.user
+  const end = (done: { sessions: readonly EndedSession[] } | string, reason: SessionEndReason) => {
     if (typeof done !== 'string') record(world, process, done.sessions)
-    if (world.active[action.user])
-      modelEnd(world, (_, session) => session.user === action.user, 'account_inactive')
-    world.active[action.user] = false
-  } else {
-    world.passwords += 1
-    const done = await changePassword(
-      database.db,
-      { id, passwordHash: `hash ${world.passwords}` },
-      by,
-    )
-    if (typeof done !== 'string') record(world, process, done.sessions)
-    modelEnd(world, (_, session) => session.user === action.user, 'password_changed')
+    modelEnd(world, (_, session) => session.person === person, reason)
+  }
+  switch (action.do) {
+    case 'enable':
+      await enableUser(db, id, by)
+      person.active = true
+      return
+    case 'disable':
+      end(await disableUser(db, id, by), 'account_inactive')
+      person.active = false
+      return
+    case 'delete':
+      end(await deleteUser(db, id, by), 'account_inactive')
+      // The rows of their sessions stay; whoever comes next has none of them.
+      world.people[world.people.indexOf(person)] = await addPerson(database.db)
+      return
+    case 'password': {
+      const passwordHash = `hash ${crypto.randomUUID()}`
+      const done = await changePassword(db, { id, passwordHash }, by)
+      // An account from elsewhere has none, and keeps its sessions.
+      expect(done === 'no_change').toBe(person.user.authSource !== 'local')
+      if (done !== 'no_change') end(done, 'password_changed')
+    }
   }
 }
 
-async function signIn(world: World, action: Action & { do: 'sign-in' }, process: number) {
-  const user = await findUser(database.db, world.users[action.user]?.id ?? '')
+/** Somebody new, in one tab or several at a time: one account, and a session for each. */
+async function arrive(
+  world: World,
+  { source, times }: Action & { do: 'newcomer' },
+  process: number,
+) {
+  const subject = crypto.randomUUID()
+  const username = `new-${subject.slice(0, 13)}`
+  const stranger = { subject, user: { ...admin, username, email: `${username}@example.test` } }
+  const now = new Date(world.now)
+  const tabs = Array.from({ length: times }, () => identify(database.db, stranger, { source, now }))
+  const accounts = await Promise.all(tabs)
+  expect(new Set(accounts.map((account) => account?.id)).size).toBe(1)
+  const [user] = accounts
+  if (!user) throw new Error('nobody was let in')
+  await linkElsewhere(database.db, { user, subject }, source === 'github' ? 'http_api' : 'github')
+  const person = { user, subject, active: true }
+  world.people.push(person)
+  const plain = { source, remembered: false, replaces: null, crash: false }
+  for (const _ of accounts) await signIn(world, { ...plain, person }, process)
+}
+
+interface SignIn
+  extends Pick<Action & { do: 'sign-in' }, 'source' | 'remembered' | 'replaces' | 'crash'> {
+  readonly person: Person
+}
+
+async function signIn(world: World, action: SignIn, process: number) {
+  const { person, source } = action
+  const now = new Date(world.now)
+  const user = await identify(database.db, person, { source, now })
   if (!user) throw new Error('no user')
+  expect(user.id).toBe(person.user.id)
   const id = crypto.randomUUID()
   const replaces =
     action.replaces === null
       ? undefined
       : world.ids[action.replaces % Math.max(1, world.ids.length)]
-  const now = new Date(world.now)
   const started = await startSession(
     database.db,
     {
       id,
       user,
-      source: 'local',
+      source,
       browser: 'b',
       platform: 'p',
       ip: 'i',
@@ -254,12 +247,12 @@ async function signIn(world: World, action: Action & { do: 'sign-in' }, process:
     },
     systemOrigin,
   )
-  expect(started !== undefined).toBe(world.active[action.user])
+  expect(started !== undefined).toBe(person.active)
   if (!started) return
   world.ids.push(id)
   if (replaces) modelEnd(world, (key) => key === replaces, 'replaced')
   world.model.set(id, {
-    user: action.user,
+    person,
     expiresAt: world.now + lifetimeMs,
     idleExpiresAt: action.remembered ? Number.POSITIVE_INFINITY : world.now + idleMs,
     lastSeenAt: world.now,
