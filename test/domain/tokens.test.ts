@@ -5,6 +5,7 @@ import { auditEvents } from '#/database/schema/audit-events.ts'
 import { authorizationCodes } from '#/database/schema/authorization-codes.ts'
 import { tokens } from '#/database/schema/tokens.ts'
 import { systemOrigin } from '#/domain/audit/audit.ts'
+import { deleteClientBy } from '#/domain/clients/change-client.ts'
 import { setClientStatus } from '#/domain/clients/clients.ts'
 import { listConsents, revokeConsent } from '#/domain/consents/consents.ts'
 import { countTokens } from '#/domain/population/population.ts'
@@ -18,7 +19,15 @@ import { changePassword, disableUser } from '#/domain/users/end-access.ts'
 import type { User } from '#/domain/users/users.ts'
 import { sha256 } from '#/protocol/secrets.ts'
 import { openTestDatabase, type TestDatabase } from '../support/database.ts'
-import { addCode, addFamily, lifetimes, redeem, redirectUri } from '../support/grants.ts'
+import {
+  addCode,
+  addFamily,
+  addSession,
+  issueCode,
+  lifetimes,
+  redeem,
+  redirectUri,
+} from '../support/grants.ts'
 import { addAdmin, addClient, addUser } from '../support/people.ts'
 
 let database: TestDatabase
@@ -52,6 +61,9 @@ const refresh = (token: string, clientId: string, more: Partial<PresentedRefresh
     },
     systemOrigin,
   )
+
+const codesOf = (clientId: string) =>
+  database.db.select().from(authorizationCodes).where(eq(authorizationCodes.clientId, clientId))
 
 const liveOf = (familyId: string) =>
   database.db
@@ -260,6 +272,38 @@ describe('taking access away', () => {
         expect(live).toEqual([])
       }
     }
+  })
+
+  it('leaves no usable code behind of a client that goes while codes are being issued', async () => {
+    const { db } = database
+    const by = () => ({ origin: systemOrigin, now: new Date() })
+    const takers = [
+      (clientId: string) => setClientStatus(db, { clientId, status: 'inactive' }, by()),
+      (clientId: string) => deleteClientBy(db, clientId, by()),
+    ]
+    for (const take of takers) {
+      for (let round = 0; round < 10; round += 1) {
+        const { user, clientId } = await setUp()
+        const sessionIds = await Promise.all([0, 1, 2, 3].map(() => addSession(db, user)))
+        const issue = (sessionId: string) => issueCode(db, { user, clientId, sessionId })
+        const steps = sessionIds.map((id) => () => issue(id))
+        steps.splice(round % 5, 0, async () => String(await take(clientId)))
+        await Promise.allSettled(steps.map((step) => step()))
+        expect(await codesOf(clientId)).toEqual([])
+      }
+    }
+  })
+
+  it.each(['disabled', 'deleted'])('gives a client that is %s by now no code', async (how) => {
+    const { db, user, clientId } = await setUp()
+    const sessionId = await addSession(db, user)
+    const by = { origin: systemOrigin, now: new Date() }
+    if (how === 'deleted') await deleteClientBy(db, clientId, by)
+    else await setClientStatus(db, { clientId, status: 'inactive' }, by)
+    await expect(issueCode(db, { user, clientId, sessionId })).rejects.toMatchObject({
+      code: 'access_denied',
+    })
+    expect(await codesOf(clientId)).toEqual([])
   })
 
   it('revokes exactly the live tokens of a consent and counts them once', async () => {

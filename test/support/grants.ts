@@ -49,7 +49,20 @@ export async function addCode(
   const now = new Date()
   const sessionId = await addSession(db, user, now)
   await grantConsent(db, { user, clientId, scope, now }, systemOrigin)
-  return issueAuthorizationCode(
+  return issueCode(db, { user, clientId, sessionId, scope, now })
+}
+
+export const issueCode = (
+  db: Database,
+  {
+    user,
+    clientId,
+    sessionId,
+    scope = 'openid',
+    now = new Date(),
+  }: { user: User; clientId: string; sessionId: string; scope?: string; now?: Date },
+) =>
+  issueAuthorizationCode(
     db,
     {
       request: {
@@ -76,7 +89,6 @@ export async function addCode(
     },
     systemOrigin,
   )
-}
 
 export const redeem = (
   db: Database,

@@ -8,12 +8,12 @@ import {
   type AuthorizationCode,
   authorizationCodes,
 } from '#/database/schema/authorization-codes.ts'
+import { clients } from '#/database/schema/clients.ts'
 import { type User, users } from '#/database/schema/users.ts'
 import { type AuditOrigin, auditedAs, auditWith } from '#/domain/audit/audit.ts'
 import type { RequestedAuthorization } from '#/domain/authorization-requests/authorization-requests.ts'
 import { rememberedAs, rememberedWith } from '#/domain/logout-deliveries/announce.ts'
 import { openSession } from '#/domain/sessions/sessions.ts'
-import { lockedUser } from '#/domain/users/lock-user.ts'
 import { OAuthError } from '#/protocol/errors.ts'
 import { randomSecret, sha256 } from '#/protocol/secrets.ts'
 
@@ -36,7 +36,7 @@ export interface CodeGrant {
 
 /**
  * Issues a code for a request that its user has approved; answers the code itself, which is stored as a digest only.
- * Throws when the session has ended, so that whatever led to the code is rolled back.
+ * Throws when the session has ended or the client is not active any more, so that whatever led to the code is rolled back.
  */
 export async function issueAuthorizationCode(
   db: Database,
@@ -71,26 +71,46 @@ export async function issueAuthorizationCode(
   const issued = await issue(db, {
     sessionId,
     userId: user.id,
+    clientId,
     ...valuesFor('code', row),
     ...rememberedAs({ sessionId, clientId }, grant.announceEnd),
     ...auditedAs(origin, { type, at: now, actor: user, clientId, details: { scope } }),
   })
-  if (issued.length === 0) throw new OAuthError('access_denied', 'you have been signed out')
+  if (issued.length === 0)
+    throw new OAuthError(
+      'access_denied',
+      'you have been signed out, or the application has been switched off',
+    )
   return code
 }
 
-const issue = prepared(
-  (db, { sessionId, userId }: Slots<Pick<AuthorizationCode, 'sessionId' | 'userId'>>) => {
-    const holder = db.$with('holder').as(lockedUser(db, { userId }))
-    const session = db.$with('session').as(openSession(db, holder, { sessionId, userId }))
-    const stored = db.$with('stored', {}).as(insertForEach(session, authorizationCodes, 'code'))
-    const told = [rememberedWith(db, session), auditWith(db, session)]
-    return db
-      .with(holder, session, stored, ...told)
-      .select()
-      .from(session)
-  },
-)
+type KeyOfGrant = Pick<AuthorizationCode, 'sessionId' | 'userId' | 'clientId'>
+
+const issue = prepared((db, { sessionId, userId, clientId }: Slots<KeyOfGrant>) => {
+  const holder = db.$with('holder').as(lockedHolder(db, { userId, clientId }))
+  const session = db.$with('session').as(openSession(db, holder, { sessionId, userId }))
+  const stored = db.$with('stored', {}).as(insertForEach(session, authorizationCodes, 'code'))
+  const told = [rememberedWith(db, session), auditWith(db, session)]
+  return db
+    .with(holder, session, stored, ...told)
+    .select()
+    .from(session)
+})
+
+/**
+ * The user, as long as the client is active: both rows locked before anything is stored, so that whoever takes either's
+ * access away (see lockUser) sees the code or is seen here.
+ */
+const lockedHolder = (
+  db: Database,
+  { userId, clientId }: Pick<Slots<KeyOfGrant>, 'userId' | 'clientId'>,
+) =>
+  db
+    .select({ userId: users.id })
+    .from(users)
+    .innerJoin(clients, and(eq(clients.clientId, clientId), eq(clients.status, 'active')))
+    .where(eq(users.id, userId))
+    .for('key share', { of: [users, clients] })
 
 /** A code that was not used yet, with its user. */
 export async function findUnusedCode(

@@ -1,6 +1,5 @@
 import { eq } from 'drizzle-orm'
 import type { Database } from '#/database/client.ts'
-import type { Slots } from '#/database/prepared.ts'
 import { users } from '#/database/schema/users.ts'
 
 /**
@@ -11,7 +10,3 @@ import { users } from '#/database/schema/users.ts'
 export async function lockUser(tx: Database, id: string): Promise<void> {
   await tx.select({ id: users.id }).from(users).where(eq(users.id, id)).for('update')
 }
-
-/** The lock of whoever gives access, as the first part of a statement that then checks. */
-export const lockedUser = (db: Database, { userId }: Slots<{ userId: string }>) =>
-  db.select({ userId: users.id }).from(users).where(eq(users.id, userId)).for('key share')
