@@ -7,6 +7,7 @@ import type { Database } from '#/database/client.ts'
 import { insertForEach, valuesFor } from '#/database/insert-for-each.ts'
 import { rowInserter } from '#/database/insert-row.ts'
 import { auditEvents } from '#/database/schema/audit-events.ts'
+import { slicesOf } from '#/database/slices-of.ts'
 
 const severities = {
   AUTHENTICATION_SUCCESS: 'info',
@@ -113,7 +114,7 @@ export async function writeAudit(
   const rows = events.map((event) => rowOf(origin, event))
   const [row] = rows
   if (row && rows.length === 1) await insertEvent(db, row)
-  else if (row) await db.insert(auditEvents).values(rows)
+  else for (const some of slicesOf(rows)) await db.insert(auditEvents).values([...some])
 }
 
 const insertEvent = rowInserter(auditEvents)

@@ -8,6 +8,7 @@ import { insertForEach, valuesFor } from '#/database/insert-for-each.ts'
 import { clients } from '#/database/schema/clients.ts'
 import { logoutDeliveries } from '#/database/schema/logout-deliveries.ts'
 import { sessionClients } from '#/database/schema/session-clients.ts'
+import { slicesOf } from '#/database/slices-of.ts'
 
 /** The channel that wakes the delivery of every replica. */
 export const logoutChannel = 'authgate_logout'
@@ -62,8 +63,20 @@ export async function announceEnds(
   ended: readonly Ended[],
   now: Date,
 ): Promise<void> {
+  let announced = false
+  for (const some of slicesOf(ended)) {
+    const letters = await lettersAbout(tx, some)
+    announced ||= letters.length > 0
+    for (const rows of slicesOf(letters))
+      await tx
+        .insert(logoutDeliveries)
+        .values(rows.map((row) => ({ ...row, createdAt: now, nextAttemptAt: now })))
+  }
+  if (announced) await notify(tx, logoutChannel, '')
+}
+
+async function lettersAbout(tx: Database, ended: readonly Ended[]) {
   const users = new Map(ended.map(({ id, userId }) => [id, userId]))
-  if (users.size === 0) return
   const told = await tx
     .select({
       sessionId: sessionClients.sessionId,
@@ -78,13 +91,10 @@ export async function announceEnds(
         isNotNull(clients.backchannelLogoutUri),
       ),
     )
-  const rows = told.flatMap(({ sessionId, clientId, sid }) => {
+    // A client that is being deleted is waited for, and then told nothing.
+    .for('key share', { of: clients })
+  return told.flatMap(({ sessionId, clientId, sid }) => {
     const userId = users.get(sessionId)
     return userId ? [{ id: crypto.randomUUID(), clientId, sid, userId }] : []
   })
-  if (rows.length === 0) return
-  await tx
-    .insert(logoutDeliveries)
-    .values(rows.map((row) => ({ ...row, createdAt: now, nextAttemptAt: now })))
-  await notify(tx, logoutChannel, '')
 }

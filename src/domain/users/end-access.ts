@@ -5,6 +5,7 @@
  */
 import { and, eq, sql } from 'drizzle-orm'
 import type { Database } from '#/database/client.ts'
+import { clients } from '#/database/schema/clients.ts'
 import { type User, users } from '#/database/schema/users.ts'
 import { type AuditEventType, type By, type ByUser, writeAudit } from '#/domain/audit/audit.ts'
 import { discardAuthorizationCodes } from '#/domain/authorization-codes/authorization-codes.ts'
@@ -75,6 +76,7 @@ export function deleteUser(db: Database, id: string, by: ByUser): Promise<EndedA
     db.transaction(async (tx) => {
       const refusal = await refuse(tx, id, by)
       if (refusal) return refusal
+      await holdClientsOf(tx, id)
       const [user] = await tx
         .update(users)
         .set({ isActive: false, updatedAt: by.now })
@@ -170,6 +172,15 @@ async function discardCodes(tx: Database, userId: string, now: Date) {
   await discardAuthorizationCodes(tx, { userId })
   return discardApprovedDeviceCodes(tx, { userId }, now)
 }
+
+/** They lose their owner at the end: whoever ends one of them holds it, and waits for the tokens that end here first. */
+const holdClientsOf = (tx: Database, ownerId: string) =>
+  tx
+    .select({ clientId: clients.clientId })
+    .from(clients)
+    .where(eq(clients.ownerId, ownerId))
+    .orderBy(clients.clientId)
+    .for('update')
 
 /** Locks every active admin, in one order, so that two admins cannot disable each other at the same moment. */
 export async function refuse(
