@@ -1,9 +1,7 @@
 /** The one way a browser becomes signed in, whoever vouched for its user: seal, commit, set the cookie, count. */
 import type { Database } from '#/database/client.ts'
 import { nameBrowser } from '#/domain/sessions/browser.ts'
-import { startSession } from '#/domain/sessions/start-session.ts'
-import type { User } from '#/domain/users/users.ts'
-import type { LoginSource } from '#/protocol/vocabulary.ts'
+import { type NewSession, startSession } from '#/domain/sessions/start-session.ts'
 import type { SessionCookies } from './browser-session.ts'
 import type { AppContext } from './context.ts'
 import { recordEndedSessions } from './record-ended.ts'
@@ -15,11 +13,15 @@ export interface SignInOptions {
   readonly policy: SessionPolicy
 }
 
+interface SigningIn extends Pick<NewSession, 'user' | 'source' | 'identity'> {
+  readonly remember: boolean
+}
+
 /** True once the session is started; false when the account changed since its credentials were verified. */
 export async function signIn(
   c: AppContext,
   { db, cookies, policy }: SignInOptions,
-  { user, source, remember }: { user: User; source: LoginSource; remember: boolean },
+  { user, source, identity, remember }: SigningIn,
 ): Promise<boolean> {
   const remembered = remember && policy.rememberMe
   const lifetimeMs = remembered ? policy.rememberedMs : policy.lifetimeMs
@@ -31,6 +33,7 @@ export async function signIn(
       id,
       user,
       source,
+      identity,
       ...nameBrowser(c.req.header('user-agent') ?? ''),
       ip: c.var.address,
       fingerprint: fingerprintOf(c, policy),

@@ -23,7 +23,7 @@ import type { SessionEndReason } from '#/protocol/vocabulary.ts'
 import { openTestDatabase, type TestDatabase } from '../support/database.ts'
 import { addAdmin } from '../support/people.ts'
 import { type Action, anyAction } from './ledger-history.ts'
-import { addPerson, identify, linkElsewhere, type Person } from './ledger-people.ts'
+import { addPerson, identify, identityOf, linkElsewhere, type Person } from './ledger-people.ts'
 
 const minute = 60_000
 const idleMs = 30 * minute
@@ -235,6 +235,7 @@ async function signIn(world: World, action: SignIn, process: number) {
       id,
       user,
       source,
+      identity: identityOf(person, source),
       browser: 'b',
       platform: 'p',
       ip: 'i',

@@ -34,6 +34,10 @@ export const linkElsewhere = (
 ) =>
   insertIdentity(db, { source, issuer: issuers[source], subject, label, userId, now: new Date() })
 
+/** Who they are, by that way of sign-in. */
+export const identityOf = ({ subject }: Known, source: Source) =>
+  source === 'local' ? undefined : { issuer: issuers[source], subject }
+
 /** What comes before a session: who this is, by each way of sign-in. */
 export async function identify(
   db: Database,

@@ -427,7 +427,7 @@ async function crashWhileApproving({
   step: Of<'answer'>
 }) {
   const { user } = person
-  const sessionId = await addSession(db(), user, new Date(now()))
+  const sessionId = await addSession(db(), user, { now: new Date(now()) })
   const answer = { id: code.id, user, sessionId, now: new Date(now()) }
   if (step.crash === 'before commit') return rolledBack((tx) => approve(tx, answer))
   expect((await approve(db(), answer)) !== undefined).toBe(isPending(code))

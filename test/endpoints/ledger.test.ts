@@ -298,7 +298,7 @@ describe('the session ledger over HTTP', () => {
     },
   )
 
-  it('starts nothing and ends nothing when a signed-in user links a provider or removes it', async () => {
+  it('starts nothing when a signed-in user links a provider, and ends what began through it when they remove it', async () => {
     const { user, browser } = await signedIn()
     const person = newPerson()
     const link = async () => {
@@ -312,11 +312,35 @@ describe('the session ledger over HTTP', () => {
       app.database.db.select().from(identities).where(eq(identities.userId, user.id))
     const [identity] = await linked()
     expect(identity?.subject).toBe(String(person.id))
+    const other = openBrowser(app)
+    const away = (await other.get('/auth/login/github')).headers.get('location') ?? ''
+    await other.get(`/auth/callback/github?${upstream.approve(away, person)}`)
+    expect(await isSignedIn(other)).toBe(true)
     const remove = () =>
       browser.submit('/account/security', `/account/security/links/${identity?.id}/remove`)
-    expect(await moves(remove)).toEqual({})
+    expect(await moves(remove)).toEqual(ended('revoked'))
     expect(await linked()).toEqual([])
-    expect(await isSignedIn(browser)).toBe(true)
+    expect([await isSignedIn(browser), await isSignedIn(other)]).toEqual([true, false])
+    expect(await moves(remove)).toEqual({})
+  })
+
+  it('ends what began through a connection that an operator removes', async () => {
+    const { browser: operator } = await signedIn({ role: 'admin' })
+    const person = newPerson()
+    const browser = openBrowser(app)
+    const away = (await browser.get('/auth/login/github')).headers.get('location') ?? ''
+    await browser.get(`/auth/callback/github?${upstream.approve(away, person)}`)
+    const own = eq(identities.subject, String(person.id))
+    const [identity] = await app.database.db.select().from(identities).where(own)
+    await app.database.db
+      .update(users)
+      .set({ passwordHash: 'so that it is not the last way in' })
+      .where(eq(users.id, identity?.userId ?? ''))
+    const page = `/admin/users/${identity?.userId}`
+    const remove = () => operator.submit(page, `${page}/connections/${identity?.id}/remove`)
+    expect(await moves(remove)).toEqual(ended('revoked'))
+    expect([await isSignedIn(operator), await isSignedIn(browser)]).toEqual([true, false])
+    expect(await moves(remove)).toEqual({})
   })
 
   it('starts one session for whom the HTTP API vouches, the local administrator among them, and none otherwise', async () => {

@@ -3,7 +3,7 @@ import type { Database } from '#/database/client.ts'
 import { systemOrigin } from '#/domain/audit/audit.ts'
 import { issueAuthorizationCode } from '#/domain/authorization-codes/authorization-codes.ts'
 import { grantConsent } from '#/domain/consents/consents.ts'
-import { startSession } from '#/domain/sessions/start-session.ts'
+import { type NewSession, startSession } from '#/domain/sessions/start-session.ts'
 import { redeemCode } from '#/domain/tokens/redeem-code.ts'
 import type { User } from '#/domain/users/users.ts'
 import { sha256 } from '#/protocol/secrets.ts'
@@ -17,7 +17,11 @@ export const lifetimes = {
   familyMs: 90 * 86_400_000,
 }
 
-export async function addSession(db: Database, user: User, now = new Date()): Promise<string> {
+export async function addSession(
+  db: Database,
+  user: User,
+  more: Partial<Pick<NewSession, 'source' | 'identity' | 'now'>> = {},
+): Promise<string> {
   const id = crypto.randomUUID()
   await startSession(
     db,
@@ -33,7 +37,8 @@ export async function addSession(db: Database, user: User, now = new Date()): Pr
       lifetimeMs: 3_600_000,
       idleMs: 0,
       replaces: undefined,
-      now,
+      now: new Date(),
+      ...more,
     },
     systemOrigin,
   )
@@ -47,7 +52,7 @@ export async function addCode(
   scope = 'openid offline_access',
 ) {
   const now = new Date()
-  const sessionId = await addSession(db, user, now)
+  const sessionId = await addSession(db, user, { now })
   await grantConsent(db, { user, clientId, scope, now }, systemOrigin)
   return issueCode(db, { user, clientId, sessionId, scope, now })
 }

@@ -4,6 +4,7 @@ import type { Database } from '#/database/client.ts'
 import { identities } from '#/database/schema/identities.ts'
 import { type User, users } from '#/database/schema/users.ts'
 import { type ByUser, writeAudit } from '#/domain/audit/audit.ts'
+import { type EndedSession, endSessionsOfUser } from '#/domain/sessions/sessions.ts'
 import { lockUser } from '#/domain/users/lock-user.ts'
 import { span } from '#/telemetry/tracing.ts'
 
@@ -21,15 +22,26 @@ export const listIdentities = (db: Database, userId: string): Promise<Identity[]
     .orderBy(asc(identities.createdAt), asc(identities.id))
     .limit(mostShown)
 
+export interface RemovedIdentity {
+  readonly identity: Identity
+  /** What had been begun that way: a session knows its source, not which of several links of that source it was. */
+  readonly sessions: readonly EndedSession[]
+}
+
 /**
- * Ends a link of this account: `unknown` when it has none by that id, `last_way_in` when nobody could sign in to the
+ * Ends a link of this account, and the sessions that were begun through it but `keepSession`: whoever else has come to
+ * hold the account elsewhere is out. `unknown` when there is no such link, `last_way_in` when nobody could sign in to the
  * account without it. The lock orders two removals, so that they cannot each leave the other's link as the last.
  */
 export function removeIdentity(
   db: Database,
-  { id, userId }: { readonly id: string; readonly userId: string },
+  {
+    id,
+    userId,
+    keepSession,
+  }: { readonly id: string; readonly userId: string; readonly keepSession: string },
   by: ByUser,
-): Promise<Identity | 'unknown' | 'last_way_in'> {
+): Promise<RemovedIdentity | 'unknown' | 'last_way_in'> {
   return span('identities.remove', () =>
     db.transaction(async (tx) => {
       await lockUser(tx, userId)
@@ -37,16 +49,19 @@ export function removeIdentity(
       const [found] = await tx.select({ id: identities.id }).from(identities).where(own)
       if (!found) return 'unknown'
       if (!(await hasOtherWayIn(tx, { id, userId }))) return 'last_way_in'
-      const [removed] = await tx.delete(identities).where(own).returning()
-      if (!removed) return 'unknown'
+      const [identity] = await tx.delete(identities).where(own).returning()
+      if (!identity) return 'unknown'
+      const { source } = identity
+      const end = { reason: 'revoked', source, now: by.now, except: keepSession } as const
+      const sessions = await endSessionsOfUser(tx, userId, end)
       await writeAudit(tx, by.origin, {
         type: 'IDENTITY_UNLINKED',
         at: by.now,
         actor: by.actor,
         resource: { type: 'user', id: userId },
-        details: { identity: id, source: removed.source },
+        details: { identity: id, source, sessions_ended: sessions.length },
       })
-      return removed
+      return { identity, sessions }
     }),
   )
 }

@@ -24,7 +24,7 @@ import { prepared, type Slots } from '#/database/prepared.ts'
 import { type Session, sessions } from '#/database/schema/sessions.ts'
 import { type User, users } from '#/database/schema/users.ts'
 import { announceEnds } from '#/domain/logout-deliveries/announce.ts'
-import type { SessionEndReason } from '#/protocol/vocabulary.ts'
+import type { LoginSource, SessionEndReason } from '#/protocol/vocabulary.ts'
 import { span } from '#/telemetry/tracing.ts'
 
 export type { Session } from '#/database/schema/sessions.ts'
@@ -152,15 +152,24 @@ export const endSession = (
   end: { reason: SessionEndReason; now: Date },
 ): Promise<EndedSession[]> => endSessions(db, eq(sessions.id, id), end)
 
-/** Ends what a user has: everything, or all but one session. */
+/** Ends what a user has: everything, what was begun in one way, all but one session. */
 export const endSessionsOfUser = (
   db: Database,
   userId: string,
-  end: { reason: SessionEndReason; now: Date; except?: string | undefined },
+  end: {
+    reason: SessionEndReason
+    now: Date
+    source?: LoginSource
+    except?: string | undefined
+  },
 ): Promise<EndedSession[]> =>
   endSessions(
     db,
-    and(eq(sessions.userId, userId), end.except ? ne(sessions.id, end.except) : undefined),
+    and(
+      eq(sessions.userId, userId),
+      end.source ? eq(sessions.loginSource, end.source) : undefined,
+      end.except ? ne(sessions.id, end.except) : undefined,
+    ),
     end,
   )
 

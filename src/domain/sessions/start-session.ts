@@ -1,6 +1,7 @@
 /** Starting a session: the one way in for every kind of sign-in. */
-import { eq } from 'drizzle-orm'
+import { and, eq } from 'drizzle-orm'
 import type { Database } from '#/database/client.ts'
+import { identities } from '#/database/schema/identities.ts'
 import { sessions } from '#/database/schema/sessions.ts'
 import { type User, users } from '#/database/schema/users.ts'
 import { type AuditOrigin, writeAudit } from '#/domain/audit/audit.ts'
@@ -15,6 +16,8 @@ export interface NewSession {
   /** As it was when the credentials were verified. */
   readonly user: User
   readonly source: LoginSource
+  /** Who they are there, if it was not our password table that said so. */
+  readonly identity?: { readonly issuer: string; readonly subject: string } | undefined
   readonly browser: string
   readonly platform: string
   readonly ip: string
@@ -34,8 +37,8 @@ export interface StartedSession {
 }
 
 /**
- * Commits the session's row, or answers undefined when the account was disabled or its password changed since the
- * credentials were verified: the row lock orders this against both, so no sign-in slips in behind them.
+ * Commits the session's row, or answers undefined when the account was disabled, its password changed or its link removed
+ * since the credentials were verified: the row lock orders this against all of them, so no sign-in slips in behind them.
  */
 export function startSession(
   db: Database,
@@ -47,6 +50,7 @@ export function startSession(
     db.transaction(async (tx) => {
       const [current] = await tx.select().from(users).where(eq(users.id, user.id)).for('share')
       if (!current?.isActive || current.passwordHash !== user.passwordHash) return undefined
+      if (!(await isLinkedStill(tx, start))) return undefined
       const replaced = start.replaces
         ? await endSession(tx, start.replaces, { reason: 'replaced', now })
         : []
@@ -80,6 +84,24 @@ export function startSession(
       return { replaced }
     }),
   )
+}
+
+async function isLinkedStill(tx: Database, { user, source, identity }: NewSession) {
+  if (source === 'local') return true
+  if (!identity) return false
+  const { issuer, subject } = identity
+  const found = await tx
+    .select({ id: identities.id })
+    .from(identities)
+    .where(
+      and(
+        eq(identities.source, source),
+        eq(identities.issuer, issuer),
+        eq(identities.subject, subject),
+        eq(identities.userId, user.id),
+      ),
+    )
+  return found.length > 0
 }
 
 /** To clients, the same user signing in again is the same session; anybody else is not. */

@@ -5,6 +5,7 @@ import { confirmation, fact, listItem, monogram, postForm } from '#/web/componen
 import type { AppContext } from '#/web/context.ts'
 import { actedBy, signedInUser } from '#/web/current-user.ts'
 import type { Html } from '#/web/html.ts'
+import { recordEndedSessions } from '#/web/record-ended.ts'
 import { renderTime } from '#/web/times.ts'
 import { uuidParameter } from '#/web/viewer.ts'
 import type { AccountOptions } from './routes.ts'
@@ -16,13 +17,15 @@ export type LinkSources = readonly { readonly source: string; readonly title: st
 
 /** Ends a link of the user's own. Somebody else's id is as good as none. */
 export async function postRemoveLink(c: AppContext, { db }: AccountOptions) {
-  const { user } = signedInUser(c)
+  const { user, session } = signedInUser(c)
   const id = uuidParameter(c, 'id')
   if (id === undefined) return c.redirect(path, 303)
-  const removed = await removeIdentity(db, { id, userId: user.id }, actedBy(c))
+  const which = { id, userId: user.id, keepSession: session.id }
+  const removed = await removeIdentity(db, which, actedBy(c))
   if (removed === 'unknown') return c.redirect(path, 303)
-  const notice = removed === 'last_way_in' ? 'last_way_in' : 'unlinked'
-  return c.redirect(`${path}?notice=${notice}`, 303)
+  if (removed === 'last_way_in') return c.redirect(`${path}?notice=last_way_in`, 303)
+  recordEndedSessions(c.var.recorder, removed.sessions)
+  return c.redirect(`${path}?notice=unlinked`, 303)
 }
 
 export interface LinksProps {
@@ -66,7 +69,7 @@ function linkCard(
 ): Html {
   const remove = postForm(
     { action: `${path}/links/${id}/remove`, csrfToken },
-    html`<p class="menu-text">You can then no longer sign in here through ${title}.</p><button class="button button-danger">Remove link</button>`,
+    html`<p class="menu-text">You can then no longer sign in here through ${title}, and your other devices that did so are signed out.</p><button class="button button-danger">Remove link</button>`,
   )
   return listItem(
     { tile: monogram(title), title: html`<h3>${title}</h3>` },

@@ -19,7 +19,8 @@ interface Errors {
 const notices: Readonly<Record<string, string>> = {
   password_changed: 'Your password has been changed. All other devices have been signed out.',
   linked: 'Linked. You can now sign in that way too.',
-  unlinked: 'The link has been removed.',
+  unlinked:
+    'The link has been removed. Other devices that were signed in through it are signed out.',
   last_way_in: 'Nothing was removed: it is the only way to sign in to your account.',
 }
 

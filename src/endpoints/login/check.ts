@@ -2,6 +2,7 @@
 import type { Database } from '#/database/client.ts'
 import type { ExternalApi } from '#/domain/external-api/external-api.ts'
 import { enterExternalAccount } from '#/domain/identities/external-account.ts'
+import type { NewSession } from '#/domain/sessions/start-session.ts'
 import { longestPassword, type Passwords } from '#/domain/users/passwords.ts'
 import {
   findUserByUsername,
@@ -23,7 +24,9 @@ interface Credentials {
   readonly password: string
 }
 
-export type Checked = Verdict & { readonly method: 'local' | 'http_api' }
+type Identified = Verdict & Pick<NewSession, 'identity'>
+
+export type Checked = Identified & { readonly method: 'local' | 'http_api' }
 
 export async function checkCredentials(
   c: AppContext,
@@ -51,7 +54,7 @@ async function askApi(
   c: AppContext,
   { db, externalApi, known }: { db: Database; externalApi: ExternalApi; known: User | undefined },
   { username, password }: Credentials,
-): Promise<Verdict> {
+): Promise<Identified> {
   const refused = { ok: false, user: known } as const
   // Some directories take an empty password for a wish to be nobody, and say yes (RFC 4513 §5.1.2).
   if (password === '' || password.length > longestPassword)
@@ -75,5 +78,7 @@ async function askApi(
   const { user, emailTaken } = account
   if (emailTaken)
     c.var.log.warn({ user: user.id }, 'an e-mail address of the API belongs to another account')
-  return user.isActive ? { ok: true, user } : { ok: false, reason: 'account_inactive', user }
+  return user.isActive
+    ? { ok: true, user, identity: person }
+    : { ok: false, reason: 'account_inactive', user }
 }

@@ -74,9 +74,9 @@ async function postLogin(c: AppContext, options: LoginOptions) {
   const password = form.get('password') ?? ''
   const verdict = await check(c, options, { username, password })
   if (!verdict.ok) return refuse(c, options, { redirect, username, verdict, seconds: seconds() })
-  const { user, method } = verdict
+  const { user, method, identity } = verdict
   const remember = form.get('remember_me') === '1'
-  if (!(await signIn(c, options, { user, source: method, remember }))) {
+  if (!(await signIn(c, options, { user, source: method, identity, remember }))) {
     const changed = { ok: false, reason: 'account_inactive', user, method } as const
     return refuse(c, options, { redirect, username, verdict: changed, seconds: seconds() })
   }

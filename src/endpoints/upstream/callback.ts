@@ -97,7 +97,7 @@ async function enter(c: AppContext, visit: Visit, profile: Profile) {
   const { result, user } = await admit(db, arrival)
   if (!isWelcome(result)) return refuse(c, visit, { result, user })
   const remember = visit.pending?.remember === true
-  if (!user || !(await signIn(c, options, { user, source, remember })))
+  if (!user || !(await signIn(c, options, { user, source, identity: profile, remember })))
     return refuse(c, visit, { result: 'account_inactive', user })
   record(c, visit, result)
   return c.redirect(safePath(visit.pending?.redirect, '/'), 303)

@@ -71,7 +71,7 @@ ${fact('Created', renderTime(account.createdAt, now))}
 ${section(props, { title: 'Sessions', list: props.sessions, verb: ['sessions', 'revoke'], button: 'Sign out', none: 'Not signed in anywhere.', after: props.sessions.length > 0 && everywhere })}
 ${section(props, { title: 'Apps with access', list: props.consents, verb: ['authorizations', 'revoke'], button: 'Remove access', none: 'No app has been let in.' })}
 ${section(props, { title: 'Live tokens', list: props.families, verb: ['tokens', 'revoke'], button: 'End tokens', none: 'No app holds a token.' })}
-${section(props, { title: 'Connections', list: props.connections, verb: ['connections', 'remove'], button: 'Remove connection', none: 'No other way to sign in is linked.' })}
+${section(props, { title: 'Connections', list: props.connections, verb: ['connections', 'remove'], button: 'Remove connection', says: 'Sessions that began through it end, too.', none: 'No other way to sign in is linked.' })}
 <p class="paging"><a class="button" href="/admin/users">Back to users</a></p>`,
   )
 }
@@ -87,6 +87,8 @@ interface Section {
   readonly list: readonly Holding[]
   readonly verb: readonly [string, string]
   readonly button: string
+  /** What else it does. */
+  readonly says?: string
   readonly none: string
   /** What can be done with all of them. */
   readonly after?: Html | false
@@ -96,7 +98,7 @@ function section({ account, csrfToken }: PersonPageProps, of: Section): Html {
   const [folder, verb] = of.verb
   const items = of.list.map(({ id, title, facts }) => {
     const action = `/admin/users/${account.id}/${folder}/${id}/${verb}`
-    const button = html`<button class="button button-danger">${of.button}</button>`
+    const button = html`${of.says && html`<p class="menu-text">${of.says}</p>`}<button class="button button-danger">${of.button}</button>`
     return listItem(
       {
         tile: monogram(title),

@@ -9,11 +9,11 @@ import { listTokenFamilies } from '#/domain/tokens/list-grants.ts'
 import { editUser, userVersion } from '#/domain/users/edit-user.ts'
 import { findUser, type User } from '#/domain/users/users.ts'
 import type { AppContext } from '#/web/context.ts'
-import { actedBy } from '#/web/current-user.ts'
+import { actedBy, signedInUser } from '#/web/current-user.ts'
 import { endSessionsFromAfar } from '#/web/end-sessions.ts'
 import { readForm } from '#/web/forms.ts'
 import { PageError } from '#/web/page-error.ts'
-import { recordEndedAccess, recordRevokedTokens } from '#/web/record-ended.ts'
+import { recordEndedAccess, recordEndedSessions, recordRevokedTokens } from '#/web/record-ended.ts'
 import { renderTime } from '#/web/times.ts'
 import { uuidParameter, viewer } from '#/web/viewer.ts'
 import type { AdminOptions } from '../options.ts'
@@ -25,7 +25,7 @@ const notices: Readonly<Record<string, string>> = {
   signed_out_everywhere: 'All sessions have ended.',
   consent_revoked: 'That app no longer has access.',
   tokens_ended: 'Those tokens have ended.',
-  connection_removed: 'The connection is removed.',
+  connection_removed: 'The connection is removed. Sessions that began through it have ended.',
 }
 const refusals: Readonly<Record<string, string>> = {
   last_way_in: 'Nothing was removed: nobody could sign in to the account without this connection.',
@@ -190,7 +190,12 @@ export async function postEndFamily(c: AppContext, { db }: AdminOptions) {
 export async function postRemoveConnection(c: AppContext, { db }: AdminOptions) {
   const user = await requireUser(c, db)
   const id = uuidParameter(c, 'identityId')
-  const removed = id ? await removeIdentity(db, { id, userId: user.id }, actedBy(c)) : 'unknown'
+  const keepSession = signedInUser(c).session.id
+  const removed = id
+    ? await removeIdentity(db, { id, userId: user.id, keepSession }, actedBy(c))
+    : 'unknown'
   if (removed === 'unknown') return back(c, user.id, undefined)
-  return back(c, user.id, removed === 'last_way_in' ? removed : 'connection_removed')
+  if (removed === 'last_way_in') return back(c, user.id, removed)
+  recordEndedSessions(c.var.recorder, removed.sessions)
+  return back(c, user.id, 'connection_removed')
 }
