@@ -181,3 +181,21 @@ describe('two admins who demote or disable each other at the same moment', () =>
     }
   })
 })
+
+describe("two admins who take each other's place away while others stay", () => {
+  it('cannot both do so: who has lost it first decides no more, in twenty rounds', async () => {
+    const { db } = app.database
+    await addAdmin(db)
+    for (let round = 0; round < 20; round += 1) {
+      const [a, b] = [await addAdmin(db), await addAdmin(db)]
+      const by = (actor: typeof a) => ({ actor, origin: systemOrigin, now: new Date() })
+      const done = await Promise.all([
+        disableUser(db, a.id, by(b)),
+        round % 2 === 0
+          ? disableUser(db, b.id, by(a))
+          : editUser(db, { ...b, role: 'user', seen: userVersion(b) }, by(a)),
+      ])
+      expect(done.filter((result) => typeof result !== 'string')).toHaveLength(1)
+    }
+  })
+})

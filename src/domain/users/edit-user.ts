@@ -17,7 +17,7 @@ export interface UserEdit extends Pick<User, 'id' | 'fullName' | 'email' | 'role
 export const userVersion = ({ fullName, email, role }: Omit<User, 'id'>): string =>
   sha256(JSON.stringify([fullName, email, role]))
 
-/** Edits an account: nobody changes their own role, and the last active admin stays one. */
+/** Edits an account; nobody changes their own role. */
 export function editUser(
   db: Database,
   edit: UserEdit,
@@ -40,7 +40,7 @@ async function editLocked(tx: Database, edit: UserEdit, by: ByUser) {
   const [before] = await tx.select().from(users).where(eq(users.id, id))
   if (!before) return 'unknown_user'
   if (userVersion(before) !== seen) return 'changed_meanwhile'
-  if (refusal && before.role !== role) return refusal
+  if (refusal && (refusal !== 'self' || before.role !== role)) return refusal
   const moved = before.email.toLowerCase() !== email.toLowerCase()
   const changed = { email: before.email !== email, full_name: before.fullName !== fullName }
   if (!changed.email && !changed.full_name && before.role === role) return 'no_change'

@@ -27,8 +27,8 @@ export interface EndedAccess {
   readonly consents: number
 }
 
-/** The last active admin can neither be disabled nor deleted; nobody can do it to themselves. */
-export type Refusal = 'unknown_user' | 'self' | 'last_admin' | 'no_change'
+/** Admins alone decide, and never about themselves: so there is always one left, who has decided last. */
+export type Refusal = 'unknown_user' | 'self' | 'not_admin' | 'no_change'
 
 /** Disables an account: its sessions and tokens end with it. */
 export function disableUser(db: Database, id: string, by: ByUser): Promise<EndedAccess | Refusal> {
@@ -182,21 +182,24 @@ const holdClientsOf = (tx: Database, ownerId: string) =>
     .orderBy(clients.clientId)
     .for('update')
 
-/** Locks every active admin, in one order, so that two admins cannot disable each other at the same moment. */
+/**
+ * Locks every active admin, in one order, so that two admins cannot disable each other at the same moment: whoever
+ * comes second is no admin any more.
+ */
 export async function refuse(
   tx: Database,
   id: string,
   { actor }: ByUser,
 ): Promise<Refusal | undefined> {
   if (actor.id === id) return 'self'
-  const others = await tx
+  const admins = await tx
     .select({ id: users.id })
     .from(users)
     .where(and(eq(users.role, 'admin'), eq(users.isActive, true)))
     .orderBy(users.id)
     .for('update')
   await lockUser(tx, id)
-  return others.some((admin) => admin.id !== id) ? undefined : 'last_admin'
+  return admins.some((admin) => admin.id === actor.id) ? undefined : 'not_admin'
 }
 
 const audit = (

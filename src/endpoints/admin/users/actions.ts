@@ -143,7 +143,7 @@ export async function postUserPassword(c: AppContext, { db, csrf, passwords }: A
 const refusals: Readonly<Record<Exclude<Refusal, 'no_change'>, string>> = {
   unknown_user: 'There is no such account.',
   self: 'You cannot do this to your own account.',
-  last_admin: 'This is the last active administrator.',
+  not_admin: 'You are no longer an administrator.',
 }
 
 /** Records what a committed change has ended; a refusal becomes a page, "nothing to change" does not. */

@@ -128,7 +128,7 @@ const edited = z.object({
 
 const conflicts: Readonly<Record<string, string>> = {
   self: 'You cannot change your own role.',
-  last_admin: 'This is the last active administrator.',
+  not_admin: 'You are no longer an administrator.',
   changed_meanwhile: 'Nothing was saved: somebody changed this account meanwhile. Open it again.',
   email_taken: 'Another account has this e-mail address.',
 }
