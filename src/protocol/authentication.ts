@@ -1,4 +1,4 @@
-/** How a user proved who they are, in words that clients understand. */
+/** How and when a user proved who they are, in words that clients understand. */
 import type { LoginSource } from './vocabulary.ts'
 
 /** The one authentication context we can vouch for: a password over a protected connection (OASIS SAML Authentication Context §3.4.14). */
@@ -11,10 +11,20 @@ interface Authentication {
   readonly amr: readonly string[] | undefined
   /** OIDC Core §2. */
   readonly acr: string | undefined
+  /** OIDC Core §2; null when nobody can say: a provider may have answered from a session of its own. */
+  readonly authTime: Date | null
 }
 
-/** What we know of a sign-in: of those that happened elsewhere nothing. */
-export const authenticationOf = (source: LoginSource): Authentication =>
-  source === 'local' || source === 'http_api'
-    ? { amr: ['pwd'], acr: passwordAcr }
-    : { amr: undefined, acr: undefined }
+/** What we know of a sign-in: of those that happened elsewhere only what the provider says. */
+export const authenticationOf = ({
+  loginSource,
+  createdAt,
+  authTime,
+}: {
+  readonly loginSource: LoginSource
+  readonly createdAt: Date
+  readonly authTime: Date | null
+}): Authentication =>
+  loginSource === 'local' || loginSource === 'http_api'
+    ? { amr: ['pwd'], acr: passwordAcr, authTime: createdAt }
+    : { amr: undefined, acr: undefined, authTime }

@@ -13,7 +13,7 @@ export interface SignInOptions {
   readonly policy: SessionPolicy
 }
 
-interface SigningIn extends Pick<NewSession, 'user' | 'source' | 'identity'> {
+interface SigningIn extends Pick<NewSession, 'user' | 'source' | 'identity' | 'authTime'> {
   readonly remember: boolean
 }
 
@@ -21,7 +21,7 @@ interface SigningIn extends Pick<NewSession, 'user' | 'source' | 'identity'> {
 export async function signIn(
   c: AppContext,
   { db, cookies, policy }: SignInOptions,
-  { user, source, identity, remember }: SigningIn,
+  { remember, ...who }: SigningIn,
 ): Promise<boolean> {
   const remembered = remember && policy.rememberMe
   const lifetimeMs = remembered ? policy.rememberedMs : policy.lifetimeMs
@@ -31,9 +31,7 @@ export async function signIn(
     db,
     {
       id,
-      user,
-      source,
-      identity,
+      ...who,
       ...nameBrowser(c.req.header('user-agent') ?? ''),
       ip: c.var.address,
       fingerprint: fingerprintOf(c, policy),

@@ -63,6 +63,8 @@ export async function startIdentityProvider(): Promise<IdentityProvider> {
       preferred_username: person.username,
       email: person.email,
       email_verified: person.verified,
+      // OIDC Core §2: told when an age was asked for.
+      ...(query.has('max_age') && { auth_time: Math.floor(Date.now() / 1000) }),
       ...how.claims,
     })
   const redeem = async (request: IncomingMessage, issuer: string | undefined) => {

@@ -19,6 +19,8 @@ export const sessions = pgTable(
     /** Digest of browser, platform and (if set so) address; null where fingerprints are off. */
     fingerprint: text(),
     createdAt: timestamp('created_at', { withTimezone: true }).notNull(),
+    /** When a provider asked who it is, as it says; null if it does not, and where we asked ourselves. */
+    authTime: timestamp('auth_time', { withTimezone: true }),
     lastSeenAt: timestamp('last_seen_at', { withTimezone: true }).notNull(),
     expiresAt: timestamp('expires_at', { withTimezone: true }).notNull(),
     /** Null where there is no idle limit (remember-me). */

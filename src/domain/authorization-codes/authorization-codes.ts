@@ -23,8 +23,8 @@ export interface CodeGrant {
   readonly request: RequestedAuthorization
   readonly user: { readonly id: string; readonly username: string }
   readonly sessionId: string
-  /** When the user really signed in. */
-  readonly authTime: Date
+  /** When the user really proved who they are; null if nobody can say. */
+  readonly authTime: Date | null
   /** How (RFC 8176). */
   readonly amr: readonly string[] | undefined
   readonly acr: string | undefined

@@ -107,6 +107,21 @@ const live = (id: string, now: Date, pushed = false) =>
     gt(authorizationRequests.expiresAt, now),
   )
 
+/** The same as no limit, but that the time must be known. */
+const anyAge = 999_999_999
+
+/**
+ * How long ago its user may have proven who they are, in seconds: 0 if they are to do so anew, undefined if nothing need
+ * be known about it (OIDC Core §3.1.2.1; `require_auth_time`: OpenID Connect Registration §2).
+ */
+export function maxAgeOf(
+  { interaction: { prompt, maxAge } }: Pick<RequestedAuthorization, 'interaction'>,
+  client: { readonly requireAuthTime: boolean },
+): number | undefined {
+  if (prompt?.includes('login')) return 0
+  return maxAge ?? (client.requireAuthTime ? anyAge : undefined)
+}
+
 /** Notes that the user of this session goes on as who they are (`select_account`). */
 export async function chooseAccount(
   db: Database,

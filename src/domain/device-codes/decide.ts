@@ -17,7 +17,7 @@ export interface DeviceAnswer {
   readonly user: { readonly id: string; readonly username: string }
   readonly sessionId: string
   /** When the user really signed in. */
-  readonly authTime: Date
+  readonly authTime: Date | null
   readonly details: TokenDetails
   readonly now: Date
 }

@@ -59,6 +59,7 @@ export const readClaims: Kind['readProfile'] = async (config, tokens) => {
     email: claims.email,
     emailVerified: claims.email_verified === true,
     fullName: claims.name ?? '',
+    authTime: idToken.auth_time,
   }
 }
 

@@ -26,6 +26,8 @@ export interface Profile {
   readonly email: string | undefined
   readonly emailVerified: boolean
   readonly fullName: string
+  /** When it asked them who they are, in seconds (OIDC Core §2), if it says. */
+  readonly authTime?: number | undefined
 }
 
 /** What one sign-in is bound to. */
@@ -33,6 +35,18 @@ interface Checks {
   readonly state: string
   readonly verifier: string
   readonly nonce: string
+  /** How long ago the provider may have asked who it is, in seconds: 0 for anew, undefined for whenever it was. */
+  readonly maxAge?: number | undefined
+}
+
+interface Question extends Checks {
+  /** Who it may be (OIDC Core §3.1.2.1). */
+  readonly loginHint?: string | undefined
+}
+
+interface Answer extends Checks {
+  /** Since the browser left. */
+  readonly secondsAway: number
 }
 
 export interface ProviderSettings {
@@ -54,10 +68,12 @@ export interface Provider {
   readonly source: UpstreamProvider
   readonly title: string
   readonly trustEmail: boolean
+  /** Whether it can be told to ask anew who somebody is, and says when it did. */
+  readonly openid: boolean
   /** Where to send the browser. Throws an `UpstreamError` when the provider cannot be found. */
-  begin(checks: Checks): Promise<URL>
+  begin(question: Question): Promise<URL>
   /** Who came back. Throws an `UpstreamError`. */
-  finish(answer: URLSearchParams, checks: Checks): Promise<Profile>
+  finish(parameters: URLSearchParams, answer: Answer): Promise<Profile>
 }
 
 type Tokens = Awaited<ReturnType<typeof authorizationCodeGrant>>
@@ -100,28 +116,31 @@ export function createProvider(kind: Kind, settings: ProviderSettings): Provider
     source,
     title,
     trustEmail,
-    async begin({ state, verifier, nonce }) {
+    openid,
+    async begin({ state, verifier, nonce, maxAge, loginHint }) {
       return buildAuthorizationUrl(await config(), {
         redirect_uri: redirectUri,
         scope: scopes.join(' '),
         state,
         code_challenge: await calculatePKCECodeChallenge(verifier),
         code_challenge_method: 'S256',
-        ...(openid && { nonce }),
+        ...(openid && { nonce, ...wishes(maxAge, loginHint) }),
       })
     },
-    async finish(answer, { state, verifier, nonce }) {
+    async finish(parameters, { state, verifier, nonce, maxAge, secondsAway }) {
       const connected = await config()
-      requireIssuer(connected, answer)
+      requireIssuer(connected, parameters)
       const tokens = await ask(
         kind,
         settings,
         { operation: 'token', failure: 'exchange_failed' },
         () =>
-          authorizationCodeGrant(connected, new URL(`${redirectUri}?${answer}`), {
+          authorizationCodeGrant(connected, new URL(`${redirectUri}?${parameters}`), {
             expectedState: state,
             pkceCodeVerifier: verifier,
             ...(openid && { expectedNonce: nonce, idTokenExpected: true }),
+            // OIDC Core §3.1.3.7: a time is checked when it was asked for; what passed on the way back is nobody's fault.
+            ...(openid && maxAge !== undefined && { maxAge: maxAge + secondsAway }),
           }),
       )
       return ask(kind, settings, { operation: 'profile', failure: 'profile_failed' }, () =>
@@ -130,6 +149,15 @@ export function createProvider(kind: Kind, settings: ProviderSettings): Provider
     },
   }
 }
+
+/** OIDC Core §3.1.2.1. The age is what makes it tell the time; with 0 some take it for `prompt` alone, and do not. */
+const wishes = (maxAge: number | undefined, loginHint: string | undefined) => ({
+  ...(maxAge === 0 && { prompt: 'login' }),
+  ...(maxAge !== undefined && { max_age: String(maxAge || justNow) }),
+  ...(loginHint !== undefined && { login_hint: loginHint }),
+})
+
+const justNow = 30
 
 /** RFC 9207 §2.4: an answer that another server gave is none; those that leave tenants open are judged by the ID token. */
 function requireIssuer(config: Configuration, answer: URLSearchParams) {
@@ -141,7 +169,7 @@ function requireIssuer(config: Configuration, answer: URLSearchParams) {
     throw new UpstreamError('wrong_issuer', 'the answer names another issuer')
 }
 
-interface Question {
+interface Step {
   readonly operation: UpstreamOperation
   /** What it is called when it fails for no better reason. */
   readonly failure: Failure
@@ -150,7 +178,7 @@ interface Question {
 async function ask<T>(
   { source }: Kind,
   { onRequest }: ProviderSettings,
-  { operation, failure }: Question,
+  { operation, failure }: Step,
   question: () => Promise<T> | T,
 ): Promise<T> {
   const start = performance.now()

@@ -18,6 +18,8 @@ export interface NewSession {
   readonly source: LoginSource
   /** Who they are there, if it was not our password table that said so. */
   readonly identity?: { readonly issuer: string; readonly subject: string } | undefined
+  /** When their provider asked who they are, if it says. */
+  readonly authTime?: Date | undefined
   readonly browser: string
   readonly platform: string
   readonly ip: string
@@ -63,6 +65,7 @@ export function startSession(
         platform: start.platform,
         ip: start.ip,
         fingerprint: start.fingerprint,
+        authTime: start.authTime ?? null,
         createdAt: now,
         lastSeenAt: now,
         expiresAt: new Date(now.getTime() + start.lifetimeMs),

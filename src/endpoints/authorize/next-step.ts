@@ -3,7 +3,7 @@ import type { RequestedAuthorization } from '#/domain/authorization-requests/aut
 import { authenticationOf } from '#/protocol/authentication.ts'
 import { requiredAcr } from '#/protocol/claims.ts'
 import type { OAuthErrorCode } from '#/protocol/errors.ts'
-import type { LoginSource } from '#/protocol/vocabulary.ts'
+import type { SignedIn } from '#/web/context.ts'
 
 export interface Situation {
   readonly request: Pick<RequestedAuthorization, 'interaction' | 'claims'>
@@ -14,14 +14,12 @@ export interface Situation {
   readonly subject: string | undefined
   /** Whether the user has approved all of it before, and need not be asked again. */
   readonly approved: boolean
+  /** How long ago they may have proven who they are, in seconds: 0 for anew, undefined if it does not matter. */
+  readonly maxAge: number | undefined
   readonly now: Date
 }
 
-interface Session {
-  readonly id: string
-  readonly createdAt: Date
-  readonly loginSource: LoginSource
-}
+type Session = Pick<SignedIn['session'], 'id' | 'createdAt' | 'loginSource' | 'authTime'>
 
 interface Refusal {
   readonly code: OAuthErrorCode
@@ -50,30 +48,29 @@ const silent: Readonly<Record<string, Refusal>> = {
   ask_consent: { code: 'consent_required', description: 'the user has to be asked' },
 }
 
-/** Signing in makes a new session: one that is younger than the request proves that its user has just done so. */
-function stepBeforeCode({ request, askedAt, session, subject, approved, now }: Situation) {
+/** Signing in makes a new session: whoever has one that is younger than the request has done what they were asked to. */
+function stepBeforeCode(situation: Situation) {
+  const { request, askedAt, session, subject, approved } = situation
   if (!session) return 'sign_in'
   const { prompt = [], chosenSession } = request.interaction
   const isFresh = askedAt !== undefined && session.createdAt >= askedAt
-  const unmet = unmetBy(session, subject, request)
+  const unmet = unmetBy(session, subject, request) ?? staleBy(session, situation, isFresh)
   if (unmet) return isFresh ? unmet : 'sign_in_again'
-  if (!isFresh) {
-    if (prompt.includes('login') || isTooOld(session, request, now)) return 'sign_in_again'
-    if (prompt.includes('select_account') && chosenSession !== session.id) return 'choose_account'
-  }
+  if (!isFresh && prompt.includes('select_account') && chosenSession !== session.id)
+    return 'choose_account'
   return prompt.includes('consent') || !approved ? 'ask_consent' : 'issue_code'
 }
 
 /** Why this sign-in will not do; another one may. */
 function unmetBy(
-  { loginSource }: Session,
+  session: Session,
   subject: string | undefined,
   { interaction, claims }: Situation['request'],
 ): Refusal | undefined {
   if (interaction.subject !== undefined && interaction.subject !== subject)
     return { code: 'login_required', description: 'another user is signed in' }
   const acr = requiredAcr(claims)
-  if (acr && !acr.includes(authenticationOf(loginSource).acr))
+  if (acr && !acr.includes(authenticationOf(session).acr))
     return {
       code: 'unmet_authentication_requirements',
       description: 'the user signed in in another way',
@@ -81,8 +78,21 @@ function unmetBy(
   return undefined
 }
 
-const isTooOld = (
-  { createdAt }: Session,
-  { interaction: { maxAge } }: Situation['request'],
-  now: Date,
-) => maxAge !== undefined && now.getTime() - createdAt.getTime() > maxAge * 1000
+/**
+ * OIDC Core §3.1.2.1: an error, rather than a time that may not be true. A new session proves nothing by itself: its user
+ * may have come from a provider that asked them nothing.
+ */
+function staleBy(
+  session: Session,
+  { askedAt, maxAge, now }: Situation,
+  isFresh: boolean,
+): Refusal | undefined {
+  const { authTime } = authenticationOf(session)
+  if (maxAge === undefined || (authTime && askedAt && authTime >= askedAt)) return undefined
+  // Who was asked to sign in did so with what was good enough when they were asked.
+  const at = isFresh && askedAt ? askedAt : now
+  const isYoung = authTime !== null && at.getTime() - authTime.getTime() <= maxAge * 1000
+  return isYoung && maxAge > 0
+    ? undefined
+    : { code: 'login_required', description: 'the user did not prove anew who they are' }
+}

@@ -4,7 +4,7 @@
  */
 import { Hono, type MiddlewareHandler } from 'hono'
 import type { Database } from '#/database/client.ts'
-import { chooseAccount } from '#/domain/authorization-requests/authorization-requests.ts'
+import { chooseAccount, maxAgeOf } from '#/domain/authorization-requests/authorization-requests.ts'
 import { subjectOf } from '#/domain/clients/subject.ts'
 import { findConsentedScope } from '#/domain/consents/consents.ts'
 import { consentScope } from '#/protocol/claims.ts'
@@ -145,6 +145,7 @@ async function decide(
     session: signedIn?.session,
     subject: signedIn && subjectOf(client, signedIn.user.id, await options.keys()),
     approved: isCovered && mayRemember(pending, options),
+    maxAge: maxAgeOf(request, client),
     now,
   })
   return { step, consented: consented ?? '' }

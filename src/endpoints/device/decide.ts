@@ -27,14 +27,14 @@ export async function postDecide(c: AppContext, options: DeviceOptions) {
 async function approve(c: AppContext, id: string, { db }: DeviceOptions) {
   const { recorder, now, origin } = c.var
   const { user, session } = signedInUser(c)
-  const { amr, acr } = authenticationOf(session.loginSource)
+  const { amr, acr, authTime } = authenticationOf(session)
   const answered = await approveDevice(
     db,
     {
       id,
       user,
       sessionId: session.id,
-      authTime: session.createdAt,
+      authTime,
       details: { ...(amr && { amr }), ...(acr !== undefined && { acr }) },
       now,
     },

@@ -13,9 +13,15 @@ export interface LoginPageProps {
   readonly error?: string
   readonly notice?: string
   /** Who else can say who somebody is. */
-  readonly providers: readonly { readonly source: string; readonly title: string }[]
+  readonly providers: readonly {
+    readonly source: string
+    readonly title: string
+    readonly openid: boolean
+  }[]
   /** Whether those sign-ins are to last. */
   readonly remember: boolean
+  /** Whether the client wants to know when they proved who they are: not every provider can say. */
+  readonly mustProve?: boolean
   /** The client that sent the person here, if any. */
   readonly client?: ClientFace
 }
@@ -49,7 +55,10 @@ ${client && clientTerms(client)}
 }
 
 /** Links, not a form: a form's CSP would have to allow every address that a provider may lead on to. */
-function otherWays({ providers, redirect, remember, rememberMeEnabled }: LoginPageProps): Html {
+function otherWays(props: LoginPageProps): Html {
+  const { redirect, remember, rememberMeEnabled, client, mustProve = false } = props
+  const providers = props.providers.filter(({ openid }) => openid || !mustProve)
+  const silent = props.providers.filter((provider) => !providers.includes(provider))
   const query = (lasting: boolean) =>
     new URLSearchParams({ redirect, ...(lasting && { remember_me: '1' }) })
   const links = providers.map(
@@ -61,8 +70,9 @@ function otherWays({ providers, redirect, remember, rememberMeEnabled }: LoginPa
     : html`<a href="/login?${query(true)}">Keep me signed in on this device this way too</a>`
   return html`<section class="elsewhere" aria-labelledby="other-ways">
 <h2 id="other-ways" class="hint">Or sign in without a password</h2>
-<ul class="elsewhere-links">${links}</ul>
-${rememberMeEnabled && html`<p class="hint">${lasting}</p>`}
+${links.length > 0 && html`<ul class="elsewhere-links">${links}</ul>`}
+${silent.length > 0 && html`<p class="hint">Not through ${silent.map(({ title }) => title).join(' or ')}: ${client?.name ?? 'The app'} wants to know when you last proved who you are, which cannot be learnt there.</p>`}
+${rememberMeEnabled && links.length > 0 && html`<p class="hint">${lasting}</p>`}
 </section>`
 }
 

@@ -3,7 +3,7 @@ import { Hono } from 'hono'
 import type { Database } from '#/database/client.ts'
 import type { ReadCache } from '#/database/read-cache.ts'
 import { writeAudit } from '#/domain/audit/audit.ts'
-import { findAuthorizationRequest } from '#/domain/authorization-requests/authorization-requests.ts'
+import { maxAgeOf } from '#/domain/authorization-requests/authorization-requests.ts'
 import type { Client } from '#/domain/clients/clients.ts'
 import type { ExternalApi } from '#/domain/external-api/external-api.ts'
 import { OverloadedError, type Passwords } from '#/domain/users/passwords.ts'
@@ -19,6 +19,7 @@ import type { KnownBrowsers } from '#/web/known-browsers.ts'
 import { PageError } from '#/web/page-error.ts'
 import { safePath } from '#/web/safe-path.ts'
 import { type SignInOptions, signIn } from '#/web/sign-in.ts'
+import { findWaitingRequest } from '#/web/waiting-request.ts'
 import { type Checked, checkCredentials } from './check.ts'
 import { enforceLoginLimits, type LoginLimits } from './limits.ts'
 import { type LoginPageProps, renderLoginPage } from './pages.ts'
@@ -199,16 +200,16 @@ async function loginPage(c: AppContext, options: LoginOptions, page: Page) {
 
 /** When the sign-in is on its way to a client: its face, whom it expects, and leave for the form to end up there. */
 async function describeDestination(c: AppContext, { db, clients }: LoginOptions, redirect: string) {
-  const { pathname, searchParams } = new URL(redirect, 'http://self.invalid')
-  const id = searchParams.get('authorization_request')
-  if (pathname !== '/oauth/authorize' || id === null) return {}
-  const request = await findAuthorizationRequest(db, id, c.var.now)
+  const request = await findWaitingRequest(db, redirect, c.var.now)
   if (!request) return {}
   c.set('formActions', [redirectSource(request.redirectUri)])
   const client = await clients.get(request.clientId)
   const { loginHint } = request.interaction
   return {
-    ...(client && { client: faceOf(c, client) }),
+    ...(client && {
+      client: faceOf(c, client),
+      mustProve: maxAgeOf(request, client) !== undefined,
+    }),
     // OIDC Core §3.1.2.1.
     ...(loginHint !== undefined && { username: loginHint }),
   }

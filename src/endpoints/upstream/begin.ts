@@ -1,3 +1,4 @@
+import { maxAgeOf } from '#/domain/authorization-requests/authorization-requests.ts'
 import { type Provider, UpstreamError } from '#/domain/identity-providers/provider.ts'
 import { randomSecret } from '#/protocol/secrets.ts'
 import { networkOf } from '#/web/client-address.ts'
@@ -6,6 +7,7 @@ import { signedInUser } from '#/web/current-user.ts'
 import { PageError } from '#/web/page-error.ts'
 import { enforceLimit } from '#/web/rate-limit.ts'
 import { safePath } from '#/web/safe-path.ts'
+import { findWaitingRequest } from '#/web/waiting-request.ts'
 import { renderOnwardPage, renderRefusedPage, securityPath } from './pages.ts'
 import { requireProvider } from './provider.ts'
 import type { UpstreamOptions } from './routes.ts'
@@ -20,7 +22,12 @@ export async function getLogin(c: AppContext, options: UpstreamOptions) {
   const asked = safePath(c.req.query('redirect'), startPage)
   const redirect = asked.length > longestRedirect ? startPage : asked
   const remember = c.req.query('remember_me') === '1'
-  const url = await leave(c, options, { provider, redirect, remember })
+  const url = await leave(c, options, {
+    provider,
+    redirect,
+    remember,
+    ...(await wishesOf(c, options, redirect)),
+  })
   if (url) return c.redirect(url.href, 303)
   c.var.recorder.loginRefused('upstream')
   return outOfReach(c, { provider: provider.title, redirect })
@@ -42,15 +49,35 @@ interface Way {
   readonly redirect: string
   readonly remember: boolean
   readonly linkFor?: string
+  readonly maxAge?: number | undefined
+  readonly loginHint?: string | undefined
+}
+
+/** What the request that waits for this sign-in wants of it. */
+async function wishesOf(c: AppContext, { db, clients }: UpstreamOptions, redirect: string) {
+  const request = await findWaitingRequest(db, redirect, c.var.now)
+  const client = request && (await clients.get(request.clientId))
+  if (!client) return {}
+  const { loginHint } = request.interaction
+  return { maxAge: maxAgeOf(request, client), loginHint }
 }
 
 /** The provider's address for this browser, which now holds what it takes to come back; undefined if there is none. */
-async function leave(c: AppContext, { pending }: UpstreamOptions, { provider, ...way }: Way) {
+async function leave(
+  c: AppContext,
+  { pending }: UpstreamOptions,
+  { provider, maxAge, loginHint, ...way }: Way,
+) {
   const checks = { state: randomSecret(), verifier: randomSecret(), nonce: randomSecret() }
   const { source } = provider
   try {
-    const url = await provider.begin(checks)
-    await pending.keep(c, { provider: source, ...checks, ...way })
+    const url = await provider.begin({ ...checks, maxAge, loginHint })
+    await pending.keep(c, {
+      provider: source,
+      ...checks,
+      ...way,
+      ...(maxAge !== undefined && { maxAge }),
+    })
     return url
   } catch (error) {
     if (!(error instanceof UpstreamError)) throw error

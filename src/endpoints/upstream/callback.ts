@@ -10,7 +10,7 @@ import { enforceLimit } from '#/web/rate-limit.ts'
 import { safePath } from '#/web/safe-path.ts'
 import { signIn } from '#/web/sign-in.ts'
 import { renderRefusedPage, securityPath } from './pages.ts'
-import type { Pending } from './pending.ts'
+import { leftAt, type Pending } from './pending.ts'
 import { requireProvider } from './provider.ts'
 import type { UpstreamOptions } from './routes.ts'
 
@@ -79,7 +79,10 @@ async function identify(
   pending: Pending,
 ): Promise<Profile | Refusal> {
   try {
-    return await provider.finish(new URL(c.req.url).searchParams, pending)
+    return await provider.finish(new URL(c.req.url).searchParams, {
+      ...pending,
+      secondsAway: Math.ceil((c.var.now.getTime() - leftAt(pending)) / 1000),
+    })
   } catch (error) {
     if (!(error instanceof UpstreamError)) throw error
     const { result, message: reason } = error
@@ -97,10 +100,19 @@ async function enter(c: AppContext, visit: Visit, profile: Profile) {
   const { result, user } = await admit(db, arrival)
   if (!isWelcome(result)) return refuse(c, visit, { result, user })
   const remember = visit.pending?.remember === true
-  if (!user || !(await signIn(c, options, { user, source, identity: profile, remember })))
+  const authTime = authTimeOf(profile, visit.pending, now)
+  const way = { source, identity: profile, remember, authTime }
+  if (!user || !(await signIn(c, options, { user, ...way })))
     return refuse(c, visit, { result: 'account_inactive', user })
   record(c, visit, result)
   return c.redirect(safePath(visit.pending?.redirect, '/'), 303)
+}
+
+/** As the provider says; who was asked anew was asked while they were away, whatever its clock says. */
+function authTimeOf({ authTime }: Profile, pending: Pending | undefined, now: Date) {
+  if (authTime === undefined) return undefined
+  const earliest = pending?.maxAge === 0 ? leftAt(pending) : 0
+  return new Date(Math.min(Math.max(authTime * 1000, earliest), now.getTime()))
 }
 
 async function link(c: AppContext, visit: Visit, profile: Profile) {

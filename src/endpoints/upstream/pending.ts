@@ -19,6 +19,8 @@ const pendingShape = z.object({
   remember: z.boolean(),
   /** The session that asked for a link; undefined for a sign-in. */
   linkFor: z.string().optional(),
+  /** How long ago the provider may have asked who it is; decided by the request that is waiting, not by the browser. */
+  maxAge: z.number().optional(),
   expiresAt: z.number(),
 })
 
@@ -30,6 +32,9 @@ export interface PendingSignIns {
   find(c: AppContext, state: string): Promise<Pending | undefined>
   forget(c: AppContext, state: string): void
 }
+
+/** When the browser left. */
+export const leftAt = ({ expiresAt }: Pending): number => expiresAt - lifeSeconds * 1000
 
 const lifeSeconds = 600
 const prefix = 'oauth_upstream_'

@@ -3,6 +3,8 @@
  * takes it back. The answer counts for the browser that left, once (RFC 9700 §2.1, §4.4 and §4.7).
  */
 import { Hono } from 'hono'
+import type { ReadCache } from '#/database/read-cache.ts'
+import type { Client } from '#/domain/clients/clients.ts'
 import type { Provider } from '#/domain/identity-providers/provider.ts'
 import type { AppEnv } from '#/web/context.ts'
 import type { Csrf } from '#/web/csrf.ts'
@@ -15,6 +17,7 @@ import { createPendingSignIns, type PendingSignIns } from './pending.ts'
 
 export interface UpstreamRoutesOptions extends SignInOptions {
   readonly providers: readonly Provider[]
+  readonly clients: ReadCache<Client>
   readonly sessions: SessionAccess
   readonly csrf: Csrf
   readonly secrets: readonly string[]

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { maxAgeOf } from '#/domain/authorization-requests/authorization-requests.ts'
 import { type NextStep, nextStep, type Situation } from '#/endpoints/authorize/next-step.ts'
 import { acrValues } from '#/protocol/authentication.ts'
 import type { Prompt } from '#/protocol/prompts.ts'
@@ -9,8 +10,8 @@ const askedAt = ago(60)
 /** Signed in ten minutes ago, or after the request came in. */
 const sessions = {
   nobody: undefined,
-  old: { id: 'session', createdAt: ago(600), loginSource: 'local' },
-  fresh: { id: 'session', createdAt: ago(30), loginSource: 'local' },
+  old: { id: 'session', createdAt: ago(600), loginSource: 'local', authTime: null },
+  fresh: { id: 'session', createdAt: ago(30), loginSource: 'local', authTime: null },
 } as const
 type Who = keyof typeof sessions
 
@@ -25,6 +26,7 @@ const step = (
     session: sessions[who],
     subject: sessions[who] && 'ada',
     approved: false,
+    maxAge: maxAgeOf({ interaction }, { requireAuthTime: false }),
     now,
     ...more,
   })
@@ -118,6 +120,66 @@ describe('the next step of a request', () => {
     // Whoever signed in for this request was somebody else: no third try.
     expect(named('fresh', 'bob')).toBe('login_required')
     expect(named('nobody', 'bob')).toBe('sign_in')
+  })
+
+  describe('of somebody who came through a provider', () => {
+    const through = (who: 'old' | 'fresh', authTime: Date | null) =>
+      ({ ...sessions[who], loginSource: 'oidc', authTime }) as const
+    const login = { prompt: ['login'] } as const
+    const rows: [string, Situation['request']['interaction'], string, string, string, string][] = [
+      ['whenever it was', {}, 'issue_code', 'issue_code', 'issue_code', 'issue_code'],
+      ['prompt=login', login, 'sign_in_again', 'login_required', 'login_required', 'issue_code'],
+      [
+        'max_age=0',
+        { maxAge: 0 },
+        'sign_in_again',
+        'login_required',
+        'login_required',
+        'issue_code',
+      ],
+      [
+        'max_age=240',
+        { maxAge: 240 },
+        'sign_in_again',
+        'login_required',
+        'issue_code',
+        'issue_code',
+      ],
+      [
+        'max_age=239',
+        { maxAge: 239 },
+        'sign_in_again',
+        'login_required',
+        'login_required',
+        'issue_code',
+      ],
+    ]
+    it.each(rows)(
+      '%s: known long, then since the request: of unknown age, asked long before, asked since',
+      (_, interaction, ...expected) => {
+        const all = [
+          through('old', null),
+          through('fresh', null),
+          // Four minutes before the request: what counts is how old it was when it was asked for.
+          through('fresh', ago(300)),
+          through('fresh', ago(45)),
+        ]
+        const found = all.map((session) =>
+          nameOf(step('old', interaction, { approved: true, session })),
+        )
+        expect(found).toEqual(expected)
+      },
+    )
+
+    it('must be known where the client requires the time, however old', () => {
+      const maxAge = maxAgeOf({ interaction: {} }, { requireAuthTime: true })
+      const by = (session: Situation['session']) =>
+        nameOf(step('old', {}, { approved: true, session, maxAge }))
+      expect(by(through('old', null))).toBe('sign_in_again')
+      expect(by(through('fresh', null))).toBe('login_required')
+      expect(by(through('old', ago(1e8)))).toBe('issue_code')
+      expect(by(sessions.old)).toBe('issue_code')
+    })
   })
 
   it('asks for another sign-in where an essential acr is not met, and says so when that does not help', () => {

@@ -61,7 +61,11 @@ export const loginProps = (text: string): LoginPageProps => ({
   redirect: text,
   username: text,
   rememberMeEnabled: true,
-  providers: [{ source: 'oidc', title: text }],
+  providers: [
+    { source: 'oidc', title: text, openid: true },
+    { source: 'gitea', title: text, openid: false },
+  ],
+  mustProve: true,
   remember: true,
   error: text,
   notice: text,
