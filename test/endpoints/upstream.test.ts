@@ -271,6 +271,34 @@ describe('what a provider may open', () => {
     await expectRefused(() => signInAs(newPerson({ email: squatter.email }), 'github'), taken)
   })
 
+  it('links no account of the HTTP API by an address that nobody verified', async () => {
+    const more = { authSource: 'http_api', passwordHash: null } as const
+    const { email } = await addUser(app.database.db, more)
+    await expectRefused(() => signInAs(newPerson({ email }), 'github'), taken)
+    const verified = await addUser(app.database.db, { ...more, emailVerified: true })
+    expect((await signInAs(newPerson({ email: verified.email }), 'github')).status).toBe(303)
+  })
+
+  it('takes no letter for another that merely looks like its capital', async () => {
+    const username = `kate-${crypto.randomUUID().slice(0, 8)}`
+    const user = await addUser(app.database.db, { username, email: `${username}@up.example.test` })
+    // KELVIN SIGN, whose lower case is k.
+    const person = newPerson({ email: user.email.replace('k', '\u212a') })
+    const status = (await signInAs(person, 'github')).status
+    const links = await app.database.db
+      .select()
+      .from(identities)
+      .where(eq(identities.userId, user.id))
+    expect([[303, 409].includes(status), links]).toEqual([true, []])
+  })
+
+  it('has room for the same address in letters that databases fold in their own way', async () => {
+    const tail = crypto.randomUUID().slice(0, 8)
+    await addUser(app.database.db, { email: `i-${tail}@up.example.test` })
+    const email = `\u0130-${tail}@up.example.test`
+    expect([303, 409]).toContain((await signInAs(newPerson({ email }), 'github')).status)
+  })
+
   it.each(['gitea', 'gitlab', 'microsoft', 'oidc'])(
     'believes no address that %s calls verified, unless the operator says so',
     async (source) => {
@@ -499,6 +527,32 @@ describe('the way there and back', () => {
     ])
     await lost.close()
   })
+
+  it('answers with 503 while a provider does not say where people sign in', async () => {
+    upstream.misbehave({ metadata: { authorization_endpoint: undefined } })
+    const lost = await startTestApp({ settings: upstream.settings, replicaOf: app })
+    const { result } = await observeUnchanged(lost, () => openBrowser(lost).get('/auth/login/oidc'))
+    expect(result.status).toBe(503)
+    await lost.close()
+  })
+
+  it.each(['/token', '/user', '/jwks', '/.well-known/openid-configuration'])(
+    'reads no more than it needs of what a provider answers at %s',
+    async (path) => {
+      upstream.misbehave({ endless: path })
+      const fresh = await startTestApp({ settings: upstream.settings, replicaOf: app })
+      const source = path === '/user' ? 'github' : 'oidc'
+      const browser = openBrowser(fresh)
+      const left = await browser.get(`/auth/login/${source}`)
+      const location = left.headers.get('location')
+      const refused = location
+        ? await comeBack(browser, source, upstream.approve(location, newPerson()))
+        : left
+      expect([502, 503]).toContain(refused.status)
+      expect(upstream.written()).toBeLessThan(8 * 1024 * 1024)
+      await fresh.close()
+    },
+  )
 
   it('does not exist for providers that are not set up, or that there are not', async () => {
     const bare = await startTestApp({ replicaOf: app })

@@ -32,6 +32,8 @@ export interface IdentityProvider {
   seat(person: Person | undefined): void
   /** Until the next call: claims that replace those of ID tokens, paths that fail, whose key signs. */
   misbehave(how: Misbehaviour): void
+  /** Bytes of endless answers that somebody took, since the last call of `misbehave`. */
+  written(): number
   close(): Promise<void>
 }
 
@@ -39,6 +41,10 @@ interface Misbehaviour {
   readonly claims?: Record<string, unknown>
   readonly failing?: RegExp
   readonly foreignKey?: boolean
+  /** Replaces what is discovered. */
+  readonly metadata?: Record<string, unknown>
+  /** How the path ends whose answer has no end: it stops after 64 MiB. */
+  readonly endless?: string
 }
 
 const clientSecret = 'a secret between two servers'
@@ -54,6 +60,7 @@ export async function startIdentityProvider(): Promise<IdentityProvider> {
   let how: Misbehaviour = {}
   let seated: Person | undefined
   let url = ''
+  let written = 0
   const idToken = (issuer: string, { person, query }: Code) =>
     sign(how.foreignKey ? foreign.privateKey : own.privateKey, {
       iss: issuer,
@@ -82,7 +89,8 @@ export async function startIdentityProvider(): Promise<IdentityProvider> {
     const path = new URL(request.url ?? '/', url).pathname
     if (how.failing?.test(path)) return undefined
     const issuer = issuerOf(url, path)
-    if (path.endsWith('/.well-known/openid-configuration')) return metadata(url, issuer ?? url, jwk)
+    if (path.endsWith('/.well-known/openid-configuration'))
+      return { ...metadata(url, issuer ?? url, jwk), ...how.metadata }
     if (path.endsWith('/jwks')) return { keys: [jwk] }
     if (/token$/.test(path)) return redeem(request, issuer)
     const person = people.get((request.headers.authorization ?? '').replace(/^bearer /i, ''))
@@ -105,6 +113,10 @@ export async function startIdentityProvider(): Promise<IdentityProvider> {
   const server = createServer((request, response) => {
     const address = new URL(request.url ?? '/', url)
     if (address.pathname.endsWith('/authorize')) return sendBack(address, response)
+    if (how.endless && address.pathname.endsWith(how.endless))
+      return void pour(response, (bytes) => {
+        written += bytes
+      })
     answer(request)
       .then((body) => send(response, body))
       .catch(() => response.writeHead(500).end())
@@ -122,7 +134,9 @@ export async function startIdentityProvider(): Promise<IdentityProvider> {
     },
     misbehave(next) {
       how = next
+      written = 0
     },
+    written: () => written,
     async close() {
       server.closeAllConnections()
       server.close()
@@ -193,6 +207,19 @@ function send(response: ServerResponse, body: unknown) {
   const failed = body === undefined || (body as { error?: unknown }).error !== undefined
   response.writeHead(failed ? 400 : 200, { 'content-type': 'application/json' })
   response.end(JSON.stringify(body ?? { error: 'invalid_request' }))
+}
+
+/** JSON that goes on and on, as fast as it is read. */
+async function pour(response: ServerResponse, count: (bytes: number) => void) {
+  const part = Buffer.alloc(64 * 1024, 'x')
+  response.writeHead(200, { 'content-type': 'application/json' })
+  response.write('{"x":"')
+  for (let parts = 0; parts < 1024 && !response.destroyed; parts += 1) {
+    if (!response.write(part))
+      await Promise.race([once(response, 'drain'), once(response, 'close')])
+    count(part.length)
+  }
+  response.end('"}')
 }
 
 async function bodyOf(request: IncomingMessage): Promise<string> {

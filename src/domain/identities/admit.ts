@@ -67,7 +67,7 @@ const findByEmail = async (tx: Database, email: string) =>
     await tx
       .select()
       .from(users)
-      .where(sql`lower(${users.email}) = ${email.toLowerCase()}`)
+      .where(sql`lower(${users.email}) = lower(${email})`)
       // As strong as entering takes it: two that came this far must not both wait to lock it more.
       .for('no key update')
   )[0]
@@ -76,18 +76,23 @@ async function linkByEmail(tx: Database, arrival: Arrival): Promise<Admission | 
   const { email, emailVerified } = arrival.profile
   if (email === undefined || !emailVerified || !arrival.trustEmail) return undefined
   const user = await findByEmail(tx, email)
-  if (!user || !mayBeLinked(user)) return undefined
+  if (!user || !mayBeLinked(user) || !isSameAddress(user.email, email)) return undefined
   if (!user.isActive) return { result: 'account_inactive', user }
   await link(tx, user, arrival)
   return { result: 'linked', user }
 }
 
 /**
- * An account that somebody made here with an address that nobody verified may have been laid out for its owner to walk
- * into, and what an administrator may do is worth more than any provider's word.
+ * An account whose address nobody verified, an operator excepted, may have been laid out for the owner of the address to
+ * walk into, and what an administrator may do is worth more than any provider's word.
  */
 const mayBeLinked = ({ role, authSource, emailVerified }: User) =>
-  role !== 'admin' && (authSource !== 'oauth' || emailVerified)
+  role !== 'admin' && (authSource === 'local' || emailVerified)
+
+/** Capitals of other letters fold into what is somebody else's: the KELVIN SIGN into k. */
+const isSameAddress = (one: string, other: string) => foldAscii(one) === foldAscii(other)
+
+const foldAscii = (text: string) => text.replaceAll(/[A-Z]/g, (letter) => letter.toLowerCase())
 
 async function register(tx: Database, arrival: Arrival): Promise<Admission | undefined> {
   const { profile, autoRegister, origin, now } = arrival

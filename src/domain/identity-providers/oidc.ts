@@ -2,11 +2,13 @@
 import {
   ClientSecretPost,
   type Configuration,
+  customFetch,
   discovery,
   enableNonRepudiationChecks,
   fetchUserInfo,
 } from 'openid-client'
 import { z } from 'zod'
+import { boundedFetch } from './bounded-fetch.ts'
 import {
   createProvider,
   extensionsFor,
@@ -26,6 +28,7 @@ export function discovered(issuer: string): Kind['connect'] {
     if (known && known.until > Date.now()) return known.config
     const config = discovery(new URL(issuer), clientId, undefined, ClientSecretPost(clientSecret), {
       timeout: timeoutMs / 1000,
+      [customFetch]: boundedFetch,
       // OIDC Core §3.1.3.7: signatures are checked although TLS would do.
       execute: [enableNonRepudiationChecks, ...extensionsFor(issuer)],
     })

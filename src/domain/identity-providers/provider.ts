@@ -11,12 +11,14 @@ import {
   ClientSecretPost,
   Configuration,
   calculatePKCECodeChallenge,
+  customFetch,
   fetchProtectedResource,
   type ServerMetadata,
 } from 'openid-client'
 import { z } from 'zod'
 import type { UpstreamOperation, UpstreamProvider, UpstreamResult } from '#/protocol/vocabulary.ts'
 import { span } from '#/telemetry/tracing.ts'
+import { boundedFetch } from './bounded-fetch.ts'
 
 /** What a provider says about somebody; all of it is a claim of theirs. */
 export interface Profile {
@@ -118,7 +120,7 @@ export function createProvider(kind: Kind, settings: ProviderSettings): Provider
     trustEmail,
     openid,
     async begin({ state, verifier, nonce, maxAge, loginHint }) {
-      return buildAuthorizationUrl(await config(), {
+      return addressOf(await config(), {
         redirect_uri: redirectUri,
         scope: scopes.join(' '),
         state,
@@ -147,6 +149,16 @@ export function createProvider(kind: Kind, settings: ProviderSettings): Provider
         kind.readProfile(connected, tokens),
       )
     },
+  }
+}
+
+function addressOf(config: Configuration, parameters: Record<string, string>): URL {
+  try {
+    return buildAuthorizationUrl(config, parameters)
+  } catch (cause) {
+    throw new UpstreamError('unavailable', 'the provider does not say where people sign in', {
+      cause,
+    })
   }
 }
 
@@ -231,6 +243,7 @@ export function knownServer(metadata: ServerMetadata, settings: ProviderSettings
     ClientSecretPost(settings.clientSecret),
   )
   config.timeout = settings.timeoutMs / 1000
+  config[customFetch] = boundedFetch
   for (const extension of extensionsFor(metadata.issuer)) extension(config)
   return config
 }
