@@ -413,6 +413,21 @@ const asBrowser = ({ browser }: Person) => ({
   'user-agent': 'Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0',
 })
 
+describe('a page', () => {
+  const pages = routes.filter(
+    ({ method, path }) => method === 'GET' && !/^\/(oauth|auth)\//.test(path),
+  )
+  it.each(pages)('$route says nothing that its address made up', async ({ path, guard }) => {
+    const sender = guard === 'admin' ? admin : user
+    const address = await addressOf(path, user)
+    for (const key of ['constructor', '__proto__', 'toString']) {
+      const page = await sender.browser.get(`${address}?switch=1&notice=${key}&error=${key}`)
+      expect(page.status).not.toBe(500)
+      expect(await page.text()).not.toMatch(/native code|\[object/)
+    }
+  })
+})
+
 describe("somebody else's objects", () => {
   const own = forms.filter(({ path, guard }) => guard === 'user' && path.includes(':id'))
   it.each(own)(

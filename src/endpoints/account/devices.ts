@@ -4,6 +4,7 @@ import { endOwnSession, endSessionsOfUser, listLiveSessions } from '#/domain/ses
 import type { AppContext } from '#/web/context.ts'
 import { signedInUser } from '#/web/current-user.ts'
 import { endSessionsFromAfar } from '#/web/end-sessions.ts'
+import { noticeOf } from '#/web/notices.ts'
 import { uuidParameter, viewer } from '#/web/viewer.ts'
 import { renderDevicesPage } from './pages.ts'
 import type { AccountOptions } from './routes.ts'
@@ -18,7 +19,7 @@ const notices: Readonly<Record<string, string>> = {
 export async function getDevices(c: AppContext, { db, csrf }: AccountOptions) {
   const { session, user } = signedInUser(c)
   const live = await listLiveSessions(db, user.id, c.var.now)
-  const notice = notices[c.req.query('notice') ?? '']
+  const notice = noticeOf(c, notices)
   const page = await renderDevicesPage({
     user: viewer(c),
     csrfToken: csrf.token(c),

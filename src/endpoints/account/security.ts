@@ -5,6 +5,7 @@ import { isAcceptablePassword } from '#/domain/users/passwords.ts'
 import type { AppContext } from '#/web/context.ts'
 import { signedInUser } from '#/web/current-user.ts'
 import { readForm } from '#/web/forms.ts'
+import { noticeOf } from '#/web/notices.ts'
 import { enforceLimit } from '#/web/rate-limit.ts'
 import { recordEndedAccess, recordEndedSessions } from '#/web/record-ended.ts'
 import { viewer } from '#/web/viewer.ts'
@@ -25,7 +26,7 @@ const notices: Readonly<Record<string, string>> = {
 }
 
 export function getSecurity(c: AppContext, options: AccountOptions) {
-  const notice = notices[c.req.query('notice') ?? '']
+  const notice = noticeOf(c, notices)
   return securityPage(c, options, { ...(notice && { notice }) })
 }
 

@@ -4,6 +4,7 @@ import { listTokenFamilies } from '#/domain/tokens/list-grants.ts'
 import { endAllTokens } from '#/domain/users/end-access.ts'
 import type { AppContext } from '#/web/context.ts'
 import { actedBy, signedInUser } from '#/web/current-user.ts'
+import { noticeOf } from '#/web/notices.ts'
 import { recordEndedAccess, recordRevokedTokens } from '#/web/record-ended.ts'
 import { describeScopes } from '#/web/scope-words.ts'
 import { uuidParameter, viewer } from '#/web/viewer.ts'
@@ -18,7 +19,7 @@ const notices: Readonly<Record<string, string>> = {
 }
 
 export async function getTokens(c: AppContext, { db, csrf }: AccountOptions) {
-  const notice = notices[c.req.query('notice') ?? '']
+  const notice = noticeOf(c, notices)
   const families = await listTokenFamilies(db, signedInUser(c).user.id, c.var.now)
   const page = await renderTokensPage({
     user: viewer(c),

@@ -15,6 +15,7 @@ import type { AppContext } from '#/web/context.ts'
 import { actedBy, signedInUser } from '#/web/current-user.ts'
 import { asFormError, FormError } from '#/web/form-error.ts'
 import { readFields } from '#/web/forms.ts'
+import { noticeOf } from '#/web/notices.ts'
 import { PageError } from '#/web/page-error.ts'
 import { enforceLimit } from '#/web/rate-limit.ts'
 import { recordEndedAccess } from '#/web/record-ended.ts'
@@ -41,8 +42,7 @@ const warnings: Readonly<Record<string, string>> = {
 }
 
 const noticesOf = (c: AppContext) => {
-  const key = c.req.query('notice') ?? ''
-  const [notice, warning] = [notices[key], warnings[key]]
+  const [notice, warning] = [noticeOf(c, notices), noticeOf(c, warnings)]
   return { ...(notice && { notice }), ...(warning && { warning }) }
 }
 

@@ -16,6 +16,7 @@ import type { Csrf } from '#/web/csrf.ts'
 import type { SessionAccess } from '#/web/current-user.ts'
 import { readForm } from '#/web/forms.ts'
 import type { KnownBrowsers } from '#/web/known-browsers.ts'
+import { noticeOf } from '#/web/notices.ts'
 import { PageError } from '#/web/page-error.ts'
 import { safePath } from '#/web/safe-path.ts'
 import { type SignInOptions, signIn } from '#/web/sign-in.ts'
@@ -56,7 +57,7 @@ async function getLogin(c: AppContext, options: LoginOptions) {
   const { signedIn } = c.var
   const again = c.req.query('again') === '1'
   if (signedIn && !again && c.req.query('switch') !== '1') return c.redirect(redirect, 303)
-  const notice = signedIn && again ? notices['again'] : notices[c.req.query('error') ?? '']
+  const notice = signedIn && again ? notices['again'] : noticeOf(c, notices, 'error')
   const username = signedIn && again ? signedIn.user.username : undefined
   return loginPage(c, options, {
     redirect,

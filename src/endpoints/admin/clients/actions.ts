@@ -21,6 +21,7 @@ import type { AppContext } from '#/web/context.ts'
 import { actedBy, signedInUser } from '#/web/current-user.ts'
 import { asFormError } from '#/web/form-error.ts'
 import { readFields } from '#/web/forms.ts'
+import { noticeOf } from '#/web/notices.ts'
 import { PageError } from '#/web/page-error.ts'
 import { recordEndedAccess } from '#/web/record-ended.ts'
 import type { RefusedForm } from '#/web/refused-form.ts'
@@ -57,8 +58,7 @@ export const getClients = (c: AppContext, options: AdminOptions) => clientsPage(
 
 /** What has just happened, or what did not. */
 export function noticesOf(c: AppContext): { notice?: string; warning?: string } {
-  const key = c.req.query('notice') ?? ''
-  const [notice, warning] = [notices[key], warnings[key]]
+  const [notice, warning] = [noticeOf(c, notices), noticeOf(c, warnings)]
   return { ...(notice && { notice }), ...(warning && { warning }) }
 }
 

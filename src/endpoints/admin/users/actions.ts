@@ -15,6 +15,7 @@ import { randomSecret } from '#/protocol/secrets.ts'
 import type { AppContext } from '#/web/context.ts'
 import { actedBy, signedInUser } from '#/web/current-user.ts'
 import { readForm } from '#/web/forms.ts'
+import { noticeOf } from '#/web/notices.ts'
 import { PageError } from '#/web/page-error.ts'
 import { recordEndedAccess, recordEndedSessions } from '#/web/record-ended.ts'
 import { uuidParameter, viewer } from '#/web/viewer.ts'
@@ -35,7 +36,7 @@ export async function getUsers(c: AppContext, { db, csrf }: AdminOptions) {
   const after = searchable(c.req.query('after'))
   const found = await usersPageQuery(db, { after, search, limit: pageSize + 1 })
   const last = found.length > pageSize ? found[pageSize - 1]?.user : undefined
-  const notice = notices[c.req.query('notice') ?? '']
+  const notice = noticeOf(c, notices)
   const page = await renderUsersPage({
     user: viewer(c),
     csrfToken: csrf.token(c),

@@ -12,6 +12,7 @@ import type { AppContext } from '#/web/context.ts'
 import { actedBy, signedInUser } from '#/web/current-user.ts'
 import { endSessionsFromAfar } from '#/web/end-sessions.ts'
 import { readForm } from '#/web/forms.ts'
+import { noticeOf } from '#/web/notices.ts'
 import { PageError } from '#/web/page-error.ts'
 import { recordEndedAccess, recordEndedSessions, recordRevokedTokens } from '#/web/record-ended.ts'
 import { renderTime } from '#/web/times.ts'
@@ -40,8 +41,7 @@ async function requireUser(c: AppContext, db: Database): Promise<User> {
 
 export async function getPerson(c: AppContext, { db, csrf }: AdminOptions) {
   const account = await requireUser(c, db)
-  const key = c.req.query('notice') ?? ''
-  const [notice, refused] = [notices[key], refusals[key]]
+  const [notice, refused] = [noticeOf(c, notices), noticeOf(c, refusals)]
   const page = await renderPersonPage({
     user: viewer(c),
     csrfToken: csrf.token(c),
