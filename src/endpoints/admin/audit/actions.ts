@@ -13,7 +13,7 @@ import { PageError } from '#/web/page-error.ts'
 import { viewer } from '#/web/viewer.ts'
 import type { AdminOptions } from '../options.ts'
 import { asJson, exportFormats, streamFile } from './export.ts'
-import { readQuestion, sentFilter } from './filter.ts'
+import { endOfTime, readQuestion, sentFilter } from './filter.ts'
 import { renderAuditPage } from './pages.ts'
 
 const pageSize = 50
@@ -90,8 +90,8 @@ export async function getAuditStats(c: AppContext, { db }: AdminOptions) {
   const to = new Date(parsed.data?.to ?? c.var.now)
   const from = new Date(parsed.data?.from ?? to.getTime() - day)
   const length = to.getTime() - from.getTime()
-  const old = from.getTime() < 0
-  if (!parsed.success || old || !(length > 0 && length <= 31 * day))
+  const isOutside = from.getTime() < 0 || to.getTime() >= endOfTime
+  if (!parsed.success || isOutside || !(length > 0 && length <= 31 * day))
     throw new PageError(400, 'This cannot be counted', 'Give from and to, at most 31 days apart.')
   const counts = await auditCountsQuery(db, { from, to })
   const bySeverity = auditSeverities.map((severity) => {

@@ -5,6 +5,7 @@ import type { Database } from '#/database/client.ts'
 import { auditEventTypes, auditSeverities } from '#/domain/audit/audit.ts'
 import type { AuditCursor, AuditFilter } from '#/domain/audit/find-events.ts'
 import type { AppContext } from '#/web/context.ts'
+import { cursorBy } from '../cursor.ts'
 import { findAccountId } from '../find-account.ts'
 
 const identifier = (what: string) =>
@@ -15,6 +16,9 @@ const identifier = (what: string) =>
 
 const wrongTime = 'Give times like 2026-11-24T18:30, in UTC.'
 
+/** What comes after the year 9999 is written in a way that Postgres does not read. */
+export const endOfTime = Date.UTC(10_000, 0)
+
 /** A moment in UTC unless it says otherwise. */
 const moment = z
   .string()
@@ -22,24 +26,13 @@ const moment = z
     /^(19[7-9]\d|[2-9]\d{3})-\d{2}-\d{2}T\d{2}:\d{2}(:\d{2}(\.\d{1,3})?)?(Z|[+-]\d{2}:\d{2})?$/,
     wrongTime,
   )
+  // 30 February would be taken for a day in March.
+  .refine((text) => new Date(text.slice(0, 10)).toJSON()?.startsWith(text.slice(0, 10)), wrongTime)
   .transform((text) => new Date(/(Z|[+-]\d{2}:\d{2})$/.test(text) ? text : `${text}Z`))
-  .refine((at) => !Number.isNaN(at.getTime()), wrongTime)
+  .refine((at) => at.getTime() < endOfTime, wrongTime)
 
 /** Postgres keeps ids in 64 bits; numbers of ours are exact up to 53. */
-const cursor = z
-  .string()
-  .regex(
-    /^(19[7-9]\d|[2-9]\d{3})-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{6}Z_\d{1,15}$/,
-    'The address of this page is damaged.',
-  )
-  .transform((text): AuditCursor => {
-    const [at = '', id] = text.split('_')
-    return { at, id: Number(id) }
-  })
-  .refine(
-    ({ at }) => new Date(at).toJSON()?.slice(0, 19) === at.slice(0, 19),
-    'The address of this page is damaged.',
-  )
+const cursor = cursorBy((id) => /^\d{1,15}$/.test(id))
 
 const asked = z
   .strictObject({
@@ -106,6 +99,7 @@ export async function readQuestion(
   const actorUserId = actor && (await findAccountId(db, actor))
   if (actor && !actorUserId)
     return { problem: 'There is no account of this name. Of a deleted one, give the ID.' }
+  const place = after && { at: after.at, id: Number(after.id) }
   const filter = {
     type: rest.type,
     severity: rest.severity,
@@ -117,7 +111,7 @@ export async function readQuestion(
     from: rest.from,
     to: rest.to,
   }
-  return { filter, after, format }
+  return { filter, after: place, format }
 }
 
 function problemOf(error: z.ZodError): string {

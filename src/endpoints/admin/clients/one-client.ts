@@ -1,17 +1,13 @@
 /** One client: what it is and holds, and who has let it in. */
-import { z } from 'zod'
 import { countHeld } from '#/domain/clients/count-held.ts'
 import { revokeConsent } from '#/domain/consents/consents.ts'
-import {
-  type ConsentCursor,
-  consentsOfClientQuery,
-  findConsentUser,
-} from '#/domain/consents/consents-of-client.ts'
+import { consentsOfClientQuery, findConsentUser } from '#/domain/consents/consents-of-client.ts'
 import type { AppContext } from '#/web/context.ts'
 import { actedBy } from '#/web/current-user.ts'
 import { PageError } from '#/web/page-error.ts'
 import { recordEndedAccess } from '#/web/record-ended.ts'
-import { isUuid, uuidParameter, viewer } from '#/web/viewer.ts'
+import { uuidParameter, viewer } from '#/web/viewer.ts'
+import { cursorByUuid } from '../cursor.ts'
 import type { AdminOptions } from '../options.ts'
 import { listed, noticesOf, requireClient } from './actions.ts'
 import { renderClientPage, renderConsentsPage } from './one-client-pages.ts'
@@ -32,25 +28,13 @@ export async function getClient(c: AppContext, options: AdminOptions) {
   return c.html(await renderClientPage(page))
 }
 
-const cursor = z
-  .string()
-  .regex(/^[2-9]\d{3}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{6}Z_[0-9a-f-]{36}$/)
-  .transform((text): ConsentCursor => {
-    const [grantedAt = '', id = ''] = text.split('_')
-    return { grantedAt, id }
-  })
-  .refine(
-    ({ grantedAt, id }) =>
-      isUuid(id) && new Date(grantedAt).toJSON()?.slice(0, 19) === grantedAt.slice(0, 19),
-  )
-
 export async function getConsents(c: AppContext, options: AdminOptions) {
   const { clientId, name } = await requireClient(c, options)
-  const after = cursor.optional().safeParse(c.req.query('after'))
+  const after = cursorByUuid.optional().safeParse(c.req.query('after'))
   if (!after.success)
     throw new PageError(400, 'There is no such page', 'The address of this page is damaged.')
   const found = await consentsOfClientQuery(options.db, clientId, {
-    after: after.data,
+    after: after.data && { grantedAt: after.data.at, id: after.data.id },
     limit: pageSize + 1,
   })
   const consents = found.slice(0, pageSize)

@@ -5,28 +5,14 @@ import type { LiveTokenCursor, LiveTokenFilter } from '#/domain/tokens/list-live
 import { storedTokenTypes } from '#/protocol/vocabulary.ts'
 import type { AppContext } from '#/web/context.ts'
 import { isUuid } from '#/web/viewer.ts'
+import { cursorByUuid } from '../cursor.ts'
 import { findAccountId } from '../find-account.ts'
-
-const damaged = 'The address of this page is damaged.'
-
-const cursor = z
-  .string()
-  .regex(/^[2-9]\d{3}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{6}Z_[0-9a-f-]{36}$/, damaged)
-  .transform((text): LiveTokenCursor => {
-    const [expiresAt = '', id = ''] = text.split('_')
-    return { expiresAt, id }
-  })
-  .refine(
-    ({ expiresAt, id }) =>
-      isUuid(id) && new Date(expiresAt).toJSON()?.slice(0, 19) === expiresAt.slice(0, 19),
-    damaged,
-  )
 
 const asked = z.strictObject({
   user: z.string().max(100, 'No username is so long.').optional(),
   client: z.string().refine(isUuid, 'Give the whole ID of a client.').optional(),
   type: z.enum(storedTokenTypes, 'There is no such type of token.').optional(),
-  after: cursor.optional(),
+  after: cursorByUuid.optional(),
   notice: z.string().optional(),
 })
 
@@ -58,5 +44,6 @@ export async function readQuestion(
   const { user, client: clientId, type, after } = parsed.data
   const userId = user && (await findAccountId(db, user))
   if (user && !userId) return { problem: 'There is no account of this name.' }
-  return { filter: { userId, clientId, type }, after }
+  const place = after && { expiresAt: after.at, id: after.id }
+  return { filter: { userId, clientId, type }, after: place }
 }
