@@ -147,6 +147,13 @@ describe('a first sign-in that the API vouches for', () => {
   )
 })
 
+it('tells whoever proves a name that a provider’s account has taken that it is a conflict', async () => {
+  const { username } = await addUser(app.database.db, { authSource: 'oauth', passwordHash: null })
+  answer = vouchFor(username, { email: `org-${username}@api.test` })
+  const { result, moved } = await observeUnchanged(app, () => signInAs(username))
+  expect([result.status, moved]).toEqual([409, failed('conflict', 'http_api')])
+})
+
 describe('a later sign-in', () => {
   it('takes over a changed address, which is no longer verified, and a changed name', async () => {
     const name = await newPerson()

@@ -279,6 +279,14 @@ describe('what a provider may open', () => {
     expect((await signInAs(newPerson({ email: verified.email }), 'github')).status).toBe(303)
   })
 
+  it('takes what is no address for none', async () => {
+    const email = `a\0${crypto.randomUUID()}@up.example.test`
+    await expectRefused(() => signInAs(newPerson({ email }), 'github'), {
+      status: 403,
+      moved: refusal('github', 'email_missing', 'not_admitted'),
+    })
+  })
+
   it('takes no letter for another that merely looks like its capital', async () => {
     const username = `kate-${crypto.randomUUID().slice(0, 8)}`
     const user = await addUser(app.database.db, { username, email: `${username}@up.example.test` })
@@ -451,6 +459,22 @@ describe('linking from /account/security', () => {
       moved: counted('access_denied'),
       back: 'href="/account/security"',
     })
+  })
+
+  it('says where removing a link is not enough, since an address opens the account again', async () => {
+    const { browser } = await member()
+    const again = 'signing in there links it again'
+    for (const [source, isSaid] of [
+      ['gitea', false],
+      ['github', true],
+    ] as const) {
+      await comeBack(
+        browser,
+        source,
+        upstream.approve(await askToLink(browser, source), newPerson({ email: undefined })),
+      )
+      expect((await (await browser.get(path)).text()).includes(again)).toBe(isSaid)
+    }
   })
 
   it('ends a link, but not the last way into an account', async () => {

@@ -74,7 +74,8 @@ const findByEmail = async (tx: Database, email: string) =>
 
 async function linkByEmail(tx: Database, arrival: Arrival): Promise<Admission | undefined> {
   const { email, emailVerified } = arrival.profile
-  if (email === undefined || !emailVerified || !arrival.trustEmail) return undefined
+  if (email === undefined || !isAddress(email)) return undefined
+  if (!emailVerified || !arrival.trustEmail) return undefined
   const user = await findByEmail(tx, email)
   if (!user || !mayBeLinked(user) || !isSameAddress(user.email, email)) return undefined
   if (!user.isActive) return { result: 'account_inactive', user }

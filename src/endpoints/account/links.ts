@@ -13,7 +13,12 @@ import type { AccountOptions } from './routes.ts'
 const path = '/account/security'
 
 /** The providers that are set up. */
-export type LinkSources = readonly { readonly source: string; readonly title: string }[]
+export type LinkSources = readonly {
+  readonly source: string
+  readonly title: string
+  /** Whether an address that it calls verified opens the account with that address. */
+  readonly trustEmail: boolean
+}[]
 
 /** Ends a link of the user's own. Somebody else's id is as good as none. */
 export async function postRemoveLink(c: AppContext, { db }: AccountOptions) {
@@ -63,13 +68,14 @@ ${offered.length > 0 && html`<div class="elsewhere-offers">${offered}</div>`}
 }
 
 function linkCard(
-  { id, label, createdAt, lastUsedAt }: LinksProps['identities'][number],
+  { id, source, label, createdAt, lastUsedAt }: LinksProps['identities'][number],
   title: string,
-  { csrfToken, now }: LinksProps,
+  { csrfToken, now, providers }: LinksProps,
 ): Html {
+  const trusted = providers.some((provider) => provider.source === source && provider.trustEmail)
   const remove = postForm(
     { action: `${path}/links/${id}/remove`, csrfToken },
-    html`<p class="menu-text">You can then no longer sign in here through ${title}, and your other devices that did so are signed out.</p><button class="button button-danger">Remove link</button>`,
+    html`<p class="menu-text">You can then no longer sign in here through ${title}, and your other devices that did so are signed out.${trusted && html` As long as the account there has your e-mail address, signing in there links it again.`}</p><button class="button button-danger">Remove link</button>`,
   )
   return listItem(
     { tile: monogram(title), title: html`<h3>${title}</h3>` },

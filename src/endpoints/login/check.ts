@@ -47,7 +47,7 @@ export async function checkCredentials(
 async function knownByName(db: Database, username: string): Promise<User | 'ours' | undefined> {
   if (!isUsername(username)) return 'ours'
   const user = await findUserByUsername(db, username)
-  return user === undefined || user.authSource === 'http_api' ? user : 'ours'
+  return user?.authSource === 'local' ? 'ours' : user
 }
 
 async function askApi(

@@ -157,7 +157,7 @@ export const securityProps = (text: string): SecurityPageProps => ({
   ...member(text),
   passwordChangeable: true,
   links: {
-    providers: [{ source: 'oidc', title: text }],
+    providers: [{ source: 'oidc', title: text, trustEmail: true }],
     identities: [
       { id: text, source: 'oidc', label: text, createdAt: new Date(0), lastUsedAt: new Date(0) },
     ],
