@@ -275,6 +275,23 @@ describe('the table of routes', () => {
       .filter(({ method, path }) => method !== 'ALL' && !path.startsWith('/assets/'))
       .map(({ method, path }) => `${method} ${path}`)
     expect([...new Set(mounted)].sort()).toEqual(Object.keys(guards).sort())
+    // What answers every method must be middleware: a handler would hide from the table.
+    const middleware = whole.routes.filter(({ method }) => method === 'ALL').map(({ path }) => path)
+    expect([...new Set(middleware)].sort()).toEqual([
+      '/*',
+      '/.well-known/*',
+      '/oauth/device/code',
+      '/oauth/introspect',
+      '/oauth/par',
+      '/oauth/register',
+      '/oauth/register/*',
+      '/oauth/revoke',
+      '/oauth/token',
+      '/oauth/tokeninfo',
+      '/oauth/userinfo',
+    ])
+    // The tests below send forms.
+    expect(guarded.filter(({ method }) => method !== 'GET' && method !== 'POST')).toEqual([])
   })
 })
 
