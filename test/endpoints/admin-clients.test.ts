@@ -9,7 +9,7 @@ import { findClient } from '#/domain/clients/clients.ts'
 import { startTestApp, type TestApp } from '../support/app.ts'
 import { type Browser, csrfTokenOf, hiddenField, openBrowser } from '../support/browser.ts'
 import { addApproved, askForCodes } from '../support/devices.ts'
-import { obtainCode, obtainTokens, redeemCode } from '../support/flow.ts'
+import { obtainCode, obtainTokens, postToken, redeemCode } from '../support/flow.ts'
 import { addAdmin, addClient, addUser } from '../support/people.ts'
 import { countAudit, observe, observeUnchanged } from './refusals.ts'
 
@@ -189,6 +189,27 @@ describe('POST /admin/clients/:id', () => {
     })
     expect(await held(clientId)).toEqual({ ...nothing, consents: 2 })
     expect((await redeemCode(app, clientId, code)).status).toBe(400)
+  })
+
+  it('ends what is for a resource that the client may not ask for any more', async () => {
+    const [kept, lost] = ['https://kept.example.test/', 'https://lost.example.test/']
+    const { clientId } = (await addClient(app.database.db, { allowedResources: [kept, lost] }))
+      .client
+    const person = openBrowser(app)
+    await person.signIn((await addUser(app.database.db)).username)
+    const of = (resource: string) => obtainTokens(app, person, clientId, { resource })
+    const [before, after] = [await of(lost), await of(kept)]
+    const { moved } = await observe(app, () => edit(clientId, { allowed_resources: kept }))
+    expect(moved).toEqual({
+      ...decided('updated'),
+      'oauth_tokens_revoked_total{reason="admin_request",token_type="access"}': 1,
+      'oauth_tokens_revoked_total{reason="admin_request",token_type="refresh"}': 1,
+      'oauth_tokens_active{token_type="access"}': -1,
+      'oauth_tokens_active{token_type="refresh"}': -1,
+    })
+    const refresh = ({ refresh_token }: typeof before) =>
+      postToken(app, { grant_type: 'refresh_token', client_id: clientId, refresh_token })
+    expect([(await refresh(before)).status, (await refresh(after)).status]).toEqual([400, 200])
   })
 
   it('ends refresh tokens alone when the client may not refresh any more', async () => {

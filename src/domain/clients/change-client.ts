@@ -121,18 +121,20 @@ export const editClient = (
 
 const isNarrower = (before: Client, after: Client) =>
   !isScopeWithin(scopeWords(before.scope), after.scope) ||
-  before.grantTypes.some((grant) => !after.grantTypes.includes(grant))
+  before.grantTypes.some((grant) => !after.grantTypes.includes(grant)) ||
+  before.allowedResources.some((resource) => !after.allowedResources.includes(resource))
 
 async function endWider(
   tx: Database,
-  { clientId, scope, grantTypes }: Client,
+  { clientId, scope, grantTypes, allowedResources }: Client,
   end: { reason: TokenRevocationReason; now: Date },
 ): Promise<EndedOfClient> {
-  const mayRefresh = grantTypes.includes('refresh_token')
-  const tokens = await revokeTokensBeyond(
-    tx,
-    { clientId, scope: scopeWords(scope), mayRefresh },
-    end,
-  )
+  const allowance = {
+    clientId,
+    scope: scopeWords(scope),
+    resources: allowedResources,
+    mayRefresh: grantTypes.includes('refresh_token'),
+  }
+  const tokens = await revokeTokensBeyond(tx, allowance, end)
   return { tokens, deviceCodes: await endCodesOfClient(tx, clientId, end.now), consents: 0 }
 }

@@ -42,21 +42,34 @@ export const revokeTokensOfConsent = (
 const restsOn = (clientId: string): SQL | undefined =>
   or(eq(tokens.clientId, clientId), eq(tokens.originClientId, clientId))
 
-/** Ends what goes beyond what a client may have now: wider scopes and, if it may not refresh any more, refresh tokens. */
+/** What a client may have now. */
+interface Allowance {
+  readonly clientId: string
+  readonly scope: readonly string[]
+  readonly resources: readonly string[]
+  readonly mayRefresh: boolean
+}
+
+/** Ends what goes beyond: wider scopes, other resources and, if it may not refresh any more, refresh tokens. */
 export const revokeTokensBeyond = (
   tx: Database,
-  client: { clientId: string; scope: readonly string[]; mayRefresh: boolean },
+  { clientId, scope, resources, mayRefresh }: Allowance,
   end: Revocation,
 ): Promise<RevokedTokens> =>
   revokeTokens(
     tx,
     and(
-      restsOn(client.clientId),
+      restsOn(clientId),
       or(
-        sql`not string_to_array(${tokens.scope}, ' ') <@ ${sql.param([...client.scope], tokens.resources)}`,
-        client.mayRefresh
-          ? undefined
-          : and(eq(tokens.clientId, client.clientId), eq(tokens.type, 'refresh')),
+        sql`not string_to_array(${tokens.scope}, ' ') <@ ${sql.param([...scope], tokens.resources)}`,
+        // What others were given in exchange is for what they may ask for themselves.
+        and(
+          eq(tokens.clientId, clientId),
+          or(
+            sql`not ${tokens.resources} <@ ${sql.param([...resources], tokens.resources)}`,
+            mayRefresh ? undefined : eq(tokens.type, 'refresh'),
+          ),
+        ),
       ),
     ),
     end,

@@ -237,7 +237,7 @@ export interface ClientEditPageProps extends AdminPageProps {
 export function renderClientEditPage(props: ClientEditPageProps): Html {
   const { user, csrfToken, clientId, name, seen, form } = props
   const lead =
-    'Tokens with scopes that it may not have any more end at once. So do its refresh tokens, if it may not refresh.'
+    'Tokens with scopes or for resources that it may not have any more end at once. So do its refresh tokens, if it may not refresh.'
   return renderPage(
     { title: `Edit ${name}`, user, csrfToken, nav: 'admin-clients', wide: true },
     html`${pageHeading(`Edit ${name}`, lead)}
