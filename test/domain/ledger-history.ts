@@ -37,6 +37,15 @@ export const anyAction = fc.oneof(
       which: fc.constantFrom('this', 'others', 'all'),
     }),
   },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      ...named('unlink'),
+      user: people,
+      source: fc.constantFrom('github', 'http_api'),
+      session,
+    }),
+  },
   { weight: 1, arbitrary: fc.record({ ...named('disable'), user: people }) },
   { weight: 1, arbitrary: fc.record({ ...named('enable'), user: people }) },
   { weight: 1, arbitrary: fc.record({ ...named('password'), user: people }) },

@@ -5,6 +5,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest'
 import { sessions } from '#/database/schema/sessions.ts'
 import { users } from '#/database/schema/users.ts'
 import { systemOrigin } from '#/domain/audit/audit.ts'
+import { listIdentities, removeIdentity } from '#/domain/identities/identities.ts'
 import { countSessions } from '#/domain/population/population.ts'
 import {
   type EndedSession,
@@ -19,7 +20,7 @@ import {
 import { startSession } from '#/domain/sessions/start-session.ts'
 import { changePassword, deleteUser, disableUser, enableUser } from '#/domain/users/end-access.ts'
 import type { User } from '#/domain/users/users.ts'
-import type { SessionEndReason } from '#/protocol/vocabulary.ts'
+import type { LoginSource, SessionEndReason } from '#/protocol/vocabulary.ts'
 import { openTestDatabase, type TestDatabase } from '../support/database.ts'
 import { addAdmin } from '../support/people.ts'
 import { type Action, anyAction } from './ledger-history.ts'
@@ -39,6 +40,7 @@ afterAll(() => database.close())
 
 interface ModelSession {
   readonly person: Person
+  readonly source: LoginSource
   readonly expiresAt: number
   idleExpiresAt: number
   lastSeenAt: number
@@ -138,6 +140,8 @@ async function step(world: World, action: Action, process: number): Promise<void
         'revoked',
       )
     }
+    case 'unlink':
+      return unlink(world, { ...action, keep: id }, process)
     case 'sweep': {
       const sweep = () => endLapsedSessions(db, { now, limit: 500 })
       const ends = (await Promise.all(Array.from({ length: action.replicas }, sweep))).flat()
@@ -152,6 +156,28 @@ async function step(world: World, action: Action, process: number): Promise<void
     default:
       return changeUser(world, action, process)
   }
+}
+
+/** Removes one way in from there, and links it anew for what comes next. */
+async function unlink(
+  world: World,
+  { user, source, keep }: Action & { do: 'unlink' } & { keep: string },
+  process: number,
+) {
+  const { db } = database
+  const person = personOf(world, user)
+  const userId = person.user.id
+  const link = (await listIdentities(db, userId)).find((one) => one.source === source)
+  const by = { actor: admin, origin: systemOrigin, now: new Date(world.now) }
+  const done = await removeIdentity(db, { id: link?.id ?? '', userId, keepSession: keep }, by)
+  if (typeof done === 'string') throw new Error(done)
+  record(world, process, done.sessions)
+  modelEnd(
+    world,
+    (id, session) => session.person === person && session.source === source && id !== keep,
+    'revoked',
+  )
+  await linkElsewhere(db, person, source)
 }
 
 async function changeUser(
@@ -254,6 +280,7 @@ async function signIn(world: World, action: SignIn, process: number) {
   if (replaces) modelEnd(world, (key) => key === replaces, 'replaced')
   world.model.set(id, {
     person,
+    source,
     expiresAt: world.now + lifetimeMs,
     idleExpiresAt: action.remembered ? Number.POSITIVE_INFINITY : world.now + idleMs,
     lastSeenAt: world.now,
