@@ -28,7 +28,7 @@ export async function pagesOf(
     ['one client', `/admin/clients/${client}`],
     ['who let it in', `/admin/clients/${client}/authorizations`],
     ['client, its form', `/admin/clients/${client}/edit`],
-    ['overview, counted once', '/admin'],
+    ['overview', '/admin'],
     ['one account', `/admin/users/${user}`],
     ['tokens', '/admin/tokens'],
     ['tokens of one client', `/admin/tokens?client=${client}`],
