@@ -15,13 +15,16 @@ export interface TtlCacheOptions<T> {
   readonly loadTimeoutMs: number
   /** How long a failed load keeps the next one away, at least. */
   readonly retryMs: number
-  readonly load: (signal: AbortSignal) => Promise<T>
+  /** Calls `begin` when it has waited for something before its work: age and duration count from then on. */
+  readonly load: Load<T>
   readonly onLoaded?: (seconds: number) => void
   readonly onError?: (error: unknown) => void
   readonly onLookup?: (outcome: TtlCacheLookup) => void
   /** A monotonic clock in milliseconds. */
   readonly now?: () => number
 }
+
+type Load<T> = (signal: AbortSignal, begin: () => void) => Promise<T>
 
 /** `error` comes besides the `miss` of the reader that began the load. */
 type TtlCacheLookup = 'hit' | 'miss' | 'coalesced' | 'error'
@@ -122,9 +125,12 @@ async function runLoad<T>(
   now: () => number,
 ): Promise<Loaded<T> | undefined> {
   const { load, loadTimeoutMs, retryMs, onLoaded, onError, onLookup } = options
-  const startedAt = now()
+  let startedAt = now()
+  const begin = () => {
+    startedAt = now()
+  }
   try {
-    const value = await loadInTime(load, loadTimeoutMs)
+    const value = await loadInTime((signal) => load(signal, begin), loadTimeoutMs)
     state.good = { value, startedAt }
     state.durationMs = now() - startedAt
     state.failures = 0

@@ -5,7 +5,7 @@
 import type { Database } from '#/database/client.ts'
 import type { PopulationGroup } from '#/protocol/vocabulary.ts'
 import type { Recorder } from '#/telemetry/recorder.ts'
-import { createTtlCache, type TtlCache } from '#/telemetry/ttl-cache.ts'
+import { createTtlCache, type TtlCache, type TtlCacheOptions } from '#/telemetry/ttl-cache.ts'
 import {
   countClients,
   countConsents,
@@ -41,8 +41,18 @@ export type Population = {
 
 /** Nothing is counted until somebody reads. */
 export function createPopulation(db: Database, options: PopulationOptions): Population {
+  const inTurn = createTurns()
   const group = <T>(name: PopulationGroup, count: (db: Database, now: Date) => Promise<T>) =>
-    cached(name, () => count(db, options.clock()), options)
+    cached(
+      name,
+      (signal, begin) =>
+        inTurn(() => {
+          signal.throwIfAborted()
+          begin()
+          return count(db, options.clock())
+        }),
+      options,
+    )
   return {
     users: group('users', counts.users),
     clients: group('clients', counts.clients),
@@ -54,10 +64,20 @@ export function createPopulation(db: Database, options: PopulationOptions): Popu
   }
 }
 
+/** The counts share one connection: each begins, and is timed, when the one before it has ended. */
+function createTurns() {
+  let last: Promise<unknown> = Promise.resolve()
+  return <T>(run: () => Promise<T>): Promise<T> => {
+    const turn = last.then(run)
+    last = turn.catch(() => undefined)
+    return turn
+  }
+}
+
 /** The bounds of telemetry: wait little, serve what is not too old, give a failing database time. */
 const cached = <T>(
   name: PopulationGroup,
-  load: () => Promise<T>,
+  load: TtlCacheOptions<T>['load'],
   { recorder, ttlMs, loadTimeoutMs }: PopulationOptions,
 ): TtlCache<T> =>
   createTtlCache({

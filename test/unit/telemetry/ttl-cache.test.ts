@@ -329,6 +329,22 @@ describe('rule 6: a load that takes long', () => {
     expect(loads.started).toHaveLength(2)
   })
 
+  it('counts its age and its duration from when it has begun, not from when it began to wait', async () => {
+    const loads = controlledLoads()
+    const cache = cacheOf({
+      load: async (signal, begin) => {
+        await new Promise((resolve) => setTimeout(resolve, 200))
+        begin()
+        return loads.load(signal)
+      },
+    })
+    const first = cache.get()
+    await pass(210)
+    loads.at(0).resolve(1)
+    expect(await first).toEqual({ value: 1, ageSeconds: 0.01 })
+    expect(cache.durations).toEqual([0.01])
+  })
+
   it('is repeated at the TTL again once it is quick again', async () => {
     const loads = controlledLoads()
     const cache = cacheOf({ load: loads.load })
