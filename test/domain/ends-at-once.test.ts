@@ -111,3 +111,17 @@ it('12,000 sessions of one person end together, each told of and audited', async
   const events = sql`select count(*)::int as n from audit_events where type = 'SESSION_REVOKED'`
   expect(rowsOf(await db.execute(events))).toEqual([{ n: 12_000 }])
 }, 60_000)
+
+it('an admin is disabled many times at once, by some who still see an admin and some who do not', async () => {
+  const { db } = database
+  for (let round = 0; round < rounds; round += 1) {
+    const other = await addAdmin(db)
+    await addSession(db, other)
+    const disable = () => disableUser(db, other.id, byAdmin())
+    const early = Array.from({ length: 6 }, disable)
+    await Promise.race(early)
+    const answers = await Promise.all([...early, ...Array.from({ length: 6 }, disable)])
+    const ended = answers.filter((answer) => typeof answer !== 'string')
+    expect(ended.map(({ sessions }) => sessions.length)).toEqual([1])
+  }
+}, 120_000)

@@ -3,7 +3,7 @@
  * then its sessions, tokens and unredeemed codes end in the same transaction, so that no gauge and no request ever
  * sees one without the other.
  */
-import { and, eq, sql } from 'drizzle-orm'
+import { and, eq, or, sql } from 'drizzle-orm'
 import type { Database } from '#/database/client.ts'
 import { clients } from '#/database/schema/clients.ts'
 import { type User, users } from '#/database/schema/users.ts'
@@ -183,7 +183,7 @@ const holdClientsOf = (tx: Database, ownerId: string) =>
     .for('update')
 
 /**
- * Locks every active admin, in one order, so that two admins cannot disable each other at the same moment: whoever
+ * Locks the account and every active admin, in one order, so that two admins cannot disable each other at the same moment: whoever
  * comes second is no admin any more.
  */
 export async function refuse(
@@ -192,14 +192,15 @@ export async function refuse(
   { actor }: ByUser,
 ): Promise<Refusal | undefined> {
   if (actor.id === id) return 'self'
-  const admins = await tx
+  // In one order with whom it is about: an admin who is just losing the role is among them for some, and not for others.
+  const activeAdmin = and(eq(users.role, 'admin'), eq(users.isActive, true))
+  const locked = await tx
     .select({ id: users.id })
     .from(users)
-    .where(and(eq(users.role, 'admin'), eq(users.isActive, true)))
+    .where(or(eq(users.id, id), activeAdmin))
     .orderBy(users.id)
     .for('update')
-  await lockUser(tx, id)
-  return admins.some((admin) => admin.id === actor.id) ? undefined : 'not_admin'
+  return locked.some((admin) => admin.id === actor.id) ? undefined : 'not_admin'
 }
 
 const audit = (
