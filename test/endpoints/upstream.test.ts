@@ -186,6 +186,27 @@ describe.each(sources)('signing in through %s', (source) => {
     expect(text).not.toMatch(/evil|<script>/)
   })
 
+  it('is timed when it was asked, not when all was known or refused before', async () => {
+    await signInAs(newPerson(), source)
+    const series = 'authgate_upstream_request_duration_seconds_count'
+    const asked = async () => {
+      const samples = await app.samples()
+      return ['discovery', 'token', 'profile'].map(
+        (operation) => samples.get(`${series}{operation="${operation}",provider="${source}"}`) ?? 0,
+      )
+    }
+    const before = await asked()
+    const browser = openBrowser(app)
+    const state = new URL(await leave(browser, source)).searchParams.get('state') ?? ''
+    await comeBack(browser, source, new URLSearchParams({ error: 'access_denied', state }))
+    expect(await asked()).toEqual(before)
+    await signInAs(newPerson(), source)
+    const [discoveries = 0, tokens = 0, profiles = 0] = before
+    // An ID token with an address in it answers the last question, too.
+    const more = ['microsoft', 'oidc'].includes(source) ? 0 : 1
+    expect(await asked()).toEqual([discoveries, tokens + 1, profiles + more])
+  })
+
   it('refuses what another issuer answered, before the code is shown to anybody', async () => {
     const browser = openBrowser(app)
     const answer = upstream.approve(await leave(browser, source), newPerson())

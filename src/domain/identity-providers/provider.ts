@@ -18,7 +18,7 @@ import {
 import { z } from 'zod'
 import type { UpstreamOperation, UpstreamProvider, UpstreamResult } from '#/protocol/vocabulary.ts'
 import { span } from '#/telemetry/tracing.ts'
-import { boundedFetch } from './bounded-fetch.ts'
+import { boundedFetch, noticeRequests } from './bounded-fetch.ts'
 
 /** What a provider says about somebody; all of it is a claim of theirs. */
 export interface Profile {
@@ -195,11 +195,14 @@ async function ask<T>(
 ): Promise<T> {
   const start = performance.now()
   try {
-    return await span(`upstream.${operation}`, async () => question())
+    return await span(`upstream.${operation}`, () =>
+      // What is known already, or refused before anybody was asked, took no time of theirs.
+      noticeRequests(question, (asked) => {
+        if (asked) onRequest(source, operation, (performance.now() - start) / 1000)
+      }),
+    )
   } catch (error) {
     throw asUpstreamError(error, failure)
-  } finally {
-    onRequest(source, operation, (performance.now() - start) / 1000)
   }
 }
 
