@@ -99,9 +99,9 @@ export async function enforceLimit(
   c.header('RateLimit', `"${limiter.name}";r=${remaining};t=${resetSeconds}`)
   if (result === 'allowed') return
   if (first) await auditRefusal(c, db, limiter)
-  throw new PageError(429, 'Too many attempts', 'Please wait a moment and try again.', {
-    retryAfter: Math.max(1, resetSeconds),
-  })
+  const wait = Math.max(1, resetSeconds)
+  const words = `Please wait ${wait === 1 ? 'a second' : `${wait} seconds`}, then try again.`
+  throw new PageError(429, 'Too many attempts', words, { retryAfter: wait })
 }
 
 /** One row for each key and window, whoever hammers how hard; the refusal itself never depends on it. */

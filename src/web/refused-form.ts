@@ -17,7 +17,7 @@ export interface RefusedForm {
 }
 
 /** The id of the text that says what is wrong. */
-export const problemId = 'client-problem'
+export const problemId = 'form-problem'
 
 /** Field makers that remember what was sent. */
 export function filledIn(refused: RefusedForm | undefined) {

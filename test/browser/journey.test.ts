@@ -150,6 +150,7 @@ describe('in Chromium', () => {
 
     await page.goto(at('/account/devices'))
     await inspect(page, 'devices-two')
+    await page.locator('summary', { hasText: 'Sign out everywhere else' }).click()
     await press('Sign out everywhere else')
     await page.getByText('All other devices have been signed out.').waitFor()
     expect(await value('sessions_active')).toBe(1)

@@ -168,6 +168,57 @@ describe('navigation', () => {
   })
 })
 
+describe('what no address shows', () => {
+  it('an account that cannot be made has its form again', async () => {
+    const { page } = admin
+    await page.goto(at('/admin/users'))
+    await page.getByText('Add a user').click()
+    await page.getByLabel('Username', { exact: true }).fill('admin')
+    await page.getByLabel('E-mail address', { exact: true }).fill('another@example.test')
+    await page.getByRole('button', { name: 'Add user', exact: true }).click()
+    await page.getByText('is taken').waitFor()
+    expect(await page.getByLabel('E-mail address', { exact: true }).inputValue()).toBe(
+      'another@example.test',
+    )
+    await inspect(page, 'page-admin-users-refused')
+    expect(admin.complaints.splice(0)).toEqual([expect.stringContaining('409 (Conflict)')])
+  })
+
+  it('an address without a page says so', async () => {
+    const { page } = admin
+    await page.goto(at('/nowhere'))
+    await inspect(page, 'page-not-found')
+    expect(admin.complaints.splice(0)).toEqual([expect.stringContaining('404 (Not Found)')])
+  })
+})
+
+describe('a name as long as it may be, without a gap', () => {
+  it('pushes no page of its client beyond the edge, nor what the audit log knows of it', async () => {
+    const { page } = admin
+    await page.goto(at('/admin/clients'))
+    await page.getByText('Add a client').click()
+    await page.getByLabel('Name', { exact: true }).fill('W'.repeat(100))
+    await page.getByLabel('Redirect URIs').fill(`https://wide.example.test/${'w'.repeat(200)}`)
+    await page.getByRole('button', { name: 'Add client', exact: true }).click()
+    await page.getByRole('heading', { name: 'Credentials of' }).waitFor()
+    await inspect(page, 'page-wide-credentials')
+    await page.goto(at('/admin/clients?search=WWW'))
+    await page.getByRole('link', { name: 'WWW' }).first().click()
+    await page.getByText('Back to clients').waitFor()
+    const client = page.url()
+    for (const [name, address] of [
+      ['client', client],
+      ['edit', `${client}/edit`],
+      ['authorizations', `${client}/authorizations`],
+      ['event', at('/admin/audit?type=CLIENT_CREATED')],
+    ] as const) {
+      await page.goto(address)
+      if (name === 'event') await page.locator('.event-opener').first().click()
+      await inspect(page, `page-wide-${name}`)
+    }
+  })
+})
+
 describe('a value to copy', () => {
   it('is copied by its button, which says so', async () => {
     const { page } = admin

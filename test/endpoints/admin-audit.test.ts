@@ -80,7 +80,9 @@ describe('the pages of the audit log', () => {
       ?.replaceAll('&amp;', '&')
     expect(next).toContain('client=c-old')
     const second = await (await browser.get(next ?? '')).text()
-    expect(second.match(/<summary>A user had tokens renewed\.<\/summary>/g)).toHaveLength(10)
+    expect(
+      second.match(/<summary class="event-opener">A user had tokens renewed\.<\/summary>/g),
+    ).toHaveLength(10)
   })
 
   it('have a sentence for every type of event', async () => {

@@ -50,7 +50,7 @@ describe('the overview', () => {
         `${samples.get(`oauth_tokens_active{token_type="${type}"}`)}`,
       )
     expect(tile(page, 'Clients that wait')).toBe('0')
-    expect(page.match(/<summary>/g)).toHaveLength(10)
+    expect(page.match(/<summary class="event-opener">/g)).toHaveLength(10)
     expect(page).toContain('had tokens issued to an app.')
   })
 

@@ -55,6 +55,26 @@ const edit = async (id: string, fields: Record<string, string>) => {
   return send(`/admin/users/${id}`, { seen, ...now, ...fields })
 }
 
+describe('an account that cannot be made', () => {
+  it.each([
+    ['a name that is taken', 409, { username: 'TAKEN-name' }],
+    ['an address that is none', 400, { email: 'ada@' }],
+    ['a short password', 400, { password: 'short-1' }],
+  ])('leaves the form as it was sent, but for the password: %s', async (_, status, wrong) => {
+    if ('username' in wrong) await addUser(app.database.db, { username: 'taken-name' })
+    const sent = { username: 'fresh-name', email: 'fresh@example.test', full_name: 'Fresh "One"' }
+    const fields = { ...sent, password: 'typed-by-somebody', role: 'admin', ...wrong }
+    const { result, moved } = await observe(app, () => send('/admin/users', fields))
+    const text = await result.text()
+    expect([result.status, moved]).toEqual([status, {}])
+    expect(text).toMatch(/role="alert" id="form-problem">.*[.]</)
+    expect(text).toContain('Fresh &quot;One&quot;')
+    expect(text).toContain(`value="${fields.email}"`)
+    expect(text).toMatch(/value="admin"[^>]* checked/)
+    expect(text).not.toContain(fields.password)
+  })
+})
+
 describe('single things of an account', () => {
   it('a session ends, is counted once, and its browser is sent to the sign-in page', async () => {
     const { user, browser, sessionId } = await addHolder()

@@ -116,7 +116,7 @@ describe('a new app', () => {
   it.each(wrong)('with %s is refused: the form comes back', async (_, fields) => {
     const { result, moved } = await observeUnchanged(app, () => register(owner, fields))
     expect([result.status, moved]).toEqual([400, {}])
-    expect(await result.text()).toMatch(/role="alert" id="client-problem">.*[.]</)
+    expect(await result.text()).toMatch(/role="alert" id="form-problem">.*[.]</)
   })
 
   it('cannot give itself more than the form offers', async () => {

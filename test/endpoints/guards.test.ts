@@ -657,7 +657,7 @@ describe('forms of operators', () => {
     )
     expect(result.status).toBe(400)
     // The form comes back as it was sent, with what is wrong with it.
-    expect(await result.text()).toMatch(/role="alert" id="client-problem">.*[.]</)
+    expect(await result.text()).toMatch(/role="alert" id="form-problem">.*[.]</)
   })
 
   it('refuses a client with a NUL in its name', async () => {

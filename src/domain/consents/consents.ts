@@ -171,6 +171,9 @@ const lastUse = (db: Database) =>
     .from(tokens)
     .where(and(eq(tokens.userId, consents.userId), eq(tokens.clientId, consents.clientId)))
 
+/** As many as are ever listed. */
+export const mostConsents = 500
+
 /** A user's consents in force, latest first. */
 export const listConsents = (db: Database, userId: string) =>
   db
@@ -186,4 +189,4 @@ export const listConsents = (db: Database, userId: string) =>
     .innerJoin(clients, eq(clients.clientId, consents.clientId))
     .where(and(eq(consents.userId, userId), isNull(consents.revokedAt)))
     .orderBy(desc(consents.grantedAt))
-    .limit(500)
+    .limit(mostConsents)

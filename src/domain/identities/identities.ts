@@ -11,7 +11,7 @@ import { span } from '#/telemetry/tracing.ts'
 export type Identity = typeof identities.$inferSelect
 
 /** More links than one account is ever shown. */
-const mostShown = 100
+export const mostIdentities = 100
 
 /** What is linked to an account, the oldest first. */
 export const listIdentities = (db: Database, userId: string): Promise<Identity[]> =>
@@ -20,7 +20,7 @@ export const listIdentities = (db: Database, userId: string): Promise<Identity[]
     .from(identities)
     .where(eq(identities.userId, userId))
     .orderBy(asc(identities.createdAt), asc(identities.id))
-    .limit(mostShown)
+    .limit(mostIdentities)
 
 export interface RemovedIdentity {
   readonly identity: Identity

@@ -219,6 +219,9 @@ export async function touchSession(
     .where(and(eq(sessions.id, session.id), isLive(now), lt(sessions.lastSeenAt, now)))
 }
 
+/** As many as are ever listed. */
+export const mostSessions = 200
+
 /** A user's live sessions, latest first. */
 export const listLiveSessions = (db: Database, userId: string, now: Date): Promise<Session[]> =>
   db
@@ -226,4 +229,4 @@ export const listLiveSessions = (db: Database, userId: string, now: Date): Promi
     .from(sessions)
     .where(and(eq(sessions.userId, userId), isLive(now)))
     .orderBy(desc(sessions.lastSeenAt))
-    .limit(200)
+    .limit(mostSessions)

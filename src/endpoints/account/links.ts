@@ -1,7 +1,7 @@
 /** What people are linked to at identity providers: shown on /account/security, and taken back there. */
 import { html } from 'hono/html'
-import { type Identity, removeIdentity } from '#/domain/identities/identities.ts'
-import { confirmation, fact, listItem, monogram, postForm } from '#/web/components.ts'
+import { type Identity, mostIdentities, removeIdentity } from '#/domain/identities/identities.ts'
+import { confirmation, cutOff, fact, listItem, monogram, postForm } from '#/web/components.ts'
 import type { AppContext } from '#/web/context.ts'
 import { actedBy, signedInUser } from '#/web/current-user.ts'
 import type { Html } from '#/web/html.ts'
@@ -63,6 +63,7 @@ ${
     ? html`<ul class="card-list">${linked}</ul>`
     : html`<p class="hint">Nothing is linked yet. Link an account elsewhere, and signing in there signs you in here.</p>`
 }
+${cutOff(linked.length, mostIdentities, 'Those linked later appear as you remove some.')}
 ${offered.length > 0 && html`<div class="elsewhere-offers">${offered}</div>`}
 </section>`
 }

@@ -1,9 +1,12 @@
 import { html } from 'hono/html'
+import { mostConsents } from '#/domain/consents/consents.ts'
+import { mostSessions } from '#/domain/sessions/sessions.ts'
+import { mostFamilies } from '#/domain/tokens/list-grants.ts'
 import type { LoginSource } from '#/protocol/vocabulary.ts'
 import {
   actionMenu,
   badge,
-  confirmation,
+  cutOff,
   emptyState,
   fact,
   listItem,
@@ -53,16 +56,19 @@ export function renderDevicesPage(props: DevicesPageProps): Html {
   const { user, csrfToken, sessions, now = new Date() } = props
   const ordered = [...sessions].sort((a, b) => Number(b.current) - Number(a.current))
   const others = sessions.some(({ current }) => !current)
-  const everywhereElse = postForm(
-    { action: '/account/devices/revoke-others', csrfToken },
-    html`<button class="button">Sign out everywhere else</button>`,
-  )
+  const everywhereElse = actionMenu({ label: 'Sign out everywhere else', of: '' }, [
+    postForm(
+      { action: '/account/devices/revoke-others', csrfToken },
+      html`<p class="menu-text">Every other browser has to sign in again.</p><button class="button button-danger">Sign out everywhere else</button>`,
+    ),
+  ])
   const lead = 'Every browser that is signed in to your account. Sign out any that you do not know.'
   return renderPage(
     { title: 'Devices', user, csrfToken, nav: 'devices' },
     html`${pageHeading('Devices', lead, others ? everywhereElse : '')}
 ${notice(props.notice)}
 <ul class="card-list">${ordered.map((device) => deviceCard(device, csrfToken, now))}</ul>
+${cutOff(sessions.length, mostSessions, '“Sign out everywhere else” ends the others, too.')}
 ${others ? '' : html`<p class="aside-note">You are not signed in anywhere else.</p>`}
 <p class="aside-note">Does a device or program show you a code? <a href="/device">Connect it</a>.</p>`,
   )
@@ -128,6 +134,7 @@ export function renderAuthorizationsPage(props: AuthorizationsPageProps): Html {
   })
   const lead = 'Apps that you have allowed to use your account, and what each of them may do.'
   const list = html`<ul class="card-list">${consents.map((consent) => consentCard(consent, csrfToken, now))}</ul>
+${cutOff(consents.length, mostConsents, 'Those allowed before appear as you remove some.')}
 <p class="aside-note"><a href="/account/tokens">See which apps are connected right now</a></p>`
   return renderPage(
     { title: 'Apps with access', user, csrfToken, nav: 'authorizations' },
@@ -145,7 +152,7 @@ function consentCard(consent: Consent, csrfToken: string, now: Date): Html {
 <button class="button button-danger">Remove access</button>`,
   )
   const title = html`<h2>${outsideLink(clientUri, clientName)}</h2><p class="item-note">Allowed ${renderTime(grantedAt, now)}${lastUsedAt && html`, last used ${renderTime(lastUsedAt, now)}`}</p>`
-  const action = actionMenu({ label: 'Remove', of: clientName }, [remove])
+  const action = actionMenu({ label: 'Remove access', of: clientName }, [remove])
   return listItem({ tile: monogram(clientName), title, action }, scopeChips(scopes))
 }
 
@@ -243,19 +250,19 @@ export function renderTokensPage(props: TokensPageProps): Html {
     text: 'An app that you let in appears here for as long as it can act for you.',
   })
   const list = html`<ul class="card-list">${grants.map((grant) => grantCard(grant, { csrfToken, now }))}</ul>`
-  const all = confirmation(
-    'Disconnect all…',
+  const all = actionMenu({ label: 'Disconnect all', of: '' }, [
     postForm(
       { action: '/account/tokens/revoke-all', csrfToken },
       html`<p class="menu-text">Every pass ends at once. What you have allowed stays.</p><button class="button button-danger">Disconnect all</button>`,
     ),
-  )
+  ])
   const lead = 'Apps that hold a live token: a pass that lets them act for you until it runs out.'
   return renderPage(
     { title: 'Connected right now', user, csrfToken, nav: 'authorizations' },
     html`${pageHeading('Connected right now', lead, grants.length > 1 ? all : '')}
 ${notice(props.notice)}
 ${grants.length > 0 ? list : empty}
+${cutOff(grants.length, mostFamilies, '“Disconnect all” ends the others, too.')}
 <p class="aside-note">To have an app ask you again before it can come back, remove it under <a href="/account/authorizations">Apps with access</a>.</p>`,
   )
 }
@@ -278,7 +285,7 @@ function grantCard(
 <dl class="facts">
 ${fact('Connected', renderTime(grant.issuedAt, now))}
 ${grant.lastUsedAt && fact('Last used', renderTime(grant.lastUsedAt, now))}
-${fact('Runs out', renderTime(grant.expiresAt, now))}
+${fact('Expires', renderTime(grant.expiresAt, now))}
 </dl>`,
   )
 }

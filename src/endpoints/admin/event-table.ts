@@ -31,12 +31,12 @@ const eventRow = (event: FoundAuditEvent, now: Date) =>
   html`<tr>
 <td data-label="When">${renderTime(event.at, now)}</td>
 <td data-label="What happened">
-<details>
-<summary>${sentenceOf(event)}</summary>
+<details class="event">
+<summary class="event-opener">${sentenceOf(event)}</summary>
 <dl>${factsOf(event)}</dl>
 </details>
 </td>
-<td data-label="Severity">${badge(inWords(event.severity), tones[event.severity])} ${!event.success && badge('Failed', 'bad')}</td>
+<td data-label="Severity"><span>${badge(inWords(event.severity), tones[event.severity])} ${!event.success && badge('Failed', 'bad')}</span></td>
 </tr>`
 
 const factsOf = (event: FoundAuditEvent) =>

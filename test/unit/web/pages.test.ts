@@ -472,8 +472,8 @@ describe('clients page', () => {
     expect(markup).toContain('<option value="RS256" selected>')
     const wrong = controls.filter(({ attributes }) => attributes.has('aria-invalid'))
     expect(names(wrong)).toEqual(['redirect_uris'])
-    expect(wrong[0]?.attributes.get('aria-describedby')).toContain('client-problem')
-    expect(markup).toMatch(/role="alert" id="client-problem">.*Not like that\./)
+    expect(wrong[0]?.attributes.get('aria-describedby')).toContain('form-problem')
+    expect(markup).toMatch(/role="alert" id="form-problem">.*Not like that\./)
   })
 
   it('warns that a secret is shown once, and only when there is one', async () => {

@@ -61,16 +61,18 @@ function filterForm(sent: SentFilter): Html {
       ],
     })
   const time = 'Like 2026-11-24T18:30'
-  return html`<form class="stack" method="get" action="/admin/audit">
+  return html`<form class="stack filter" method="get" action="/admin/audit">
+<div class="columns">
 ${select('type', 'What happened', auditEventTypes)}
 ${select('severity', 'Severity', auditSeverities)}
-${choice({ name: 'failures', value: 'only', label: 'Only what failed', checked: sent.failures === 'only' })}
 ${text('actor', 'Who did it', 'A username or the ID of an account')}
 ${text('client', 'Client ID')}
 ${text('resource', 'ID of what it was done to')}
 ${text('ip', 'IP address')}
 ${text('from', 'From', time)}
 ${text('to', 'Until', time)}
+</div>
+${choice({ name: 'failures', value: 'only', label: 'Only what failed', checked: sent.failures === 'only' })}
 <p><button class="button button-primary">Show</button></p>
 </form>`
 }

@@ -50,8 +50,9 @@ ${next && html`<p class="paging"><a class="button" href="${next}">Next page</a><
 }
 
 const filterForm = (sent: SentFilter) =>
-  html`<form class="stack" method="get" action="/admin/tokens">
-${textField({ name: 'user', label: 'Whose', value: sent.user, hint: 'A username or the ID of an account', optional: true, verbatim: true, maxLength: 100 })}
+  html`<form class="stack filter" method="get" action="/admin/tokens">
+<div class="columns columns-narrow">
+${textField({ name: 'user', label: 'User', value: sent.user, hint: 'A username or the ID of an account', optional: true, verbatim: true, maxLength: 100 })}
 ${textField({ name: 'client', label: 'Client ID', value: sent.client, optional: true, verbatim: true, maxLength: 36 })}
 ${selectField({
   name: 'type',
@@ -62,6 +63,7 @@ ${selectField({
     ...storedTokenTypes.map((value) => ({ value, text: words[value] })),
   ],
 })}
+</div>
 <p><button class="button button-primary">Show</button></p>
 </form>`
 
@@ -73,10 +75,10 @@ const tokenTable = ({ tokens, csrfToken, now = new Date() }: TokensPageProps) =>
 <thead>
 <tr>
 <th scope="col">Client</th>
-<th scope="col">Whose</th>
-<th scope="col">May</th>
+<th scope="col">User</th>
+<th scope="col">Scopes</th>
 <th scope="col">Issued</th>
-<th scope="col">Runs out</th>
+<th scope="col">Expires</th>
 <th scope="col"><span class="visually-hidden">Actions</span></th>
 </tr>
 </thead>
@@ -93,10 +95,10 @@ function tokenRow(token: LiveToken, { csrfToken, now }: { csrfToken: string; now
   )
   return html`<tr>
 <td data-label="Client"><p class="cell-title"><a href="/admin/clients/${clientId}">${clientName}</a></p><p class="cell-note">${badge(words[type])}</p></td>
-<td data-label="Whose">${whose}</td>
-<td data-label="May">${scope || 'Nothing named'}</td>
+<td data-label="User">${whose}</td>
+<td data-label="Scopes">${scope || 'Nothing named'}</td>
 <td data-label="Issued">${renderTime(token.createdAt, now)}</td>
-<td data-label="Runs out">${renderTime(token.expiresAt, now)}</td>
-<td class="cell-action">${actionMenu({ label: 'Manage', of: clientName }, [end])}</td>
+<td data-label="Expires">${renderTime(token.expiresAt, now)}</td>
+<td class="cell-action">${actionMenu({ label: 'End tokens', of: clientName }, [end])}</td>
 </tr>`
 }

@@ -14,10 +14,11 @@ import { createUser, findUser, isUsername, normalizeUsername } from '#/domain/us
 import { randomSecret } from '#/protocol/secrets.ts'
 import type { AppContext } from '#/web/context.ts'
 import { actedBy, signedInUser } from '#/web/current-user.ts'
-import { readForm } from '#/web/forms.ts'
+import { readFields, uniqueParameters } from '#/web/forms.ts'
 import { noticeOf } from '#/web/notices.ts'
 import { PageError } from '#/web/page-error.ts'
 import { recordEndedAccess, recordEndedSessions } from '#/web/record-ended.ts'
+import type { RefusedForm } from '#/web/refused-form.ts'
 import { uuidParameter, viewer } from '#/web/viewer.ts'
 import type { AdminOptions } from '../options.ts'
 import { renderUserPasswordPage, renderUsersPage } from './pages.ts'
@@ -31,7 +32,13 @@ const notices: Readonly<Record<string, string>> = {
   deleted: 'The account is deleted.',
 }
 
-export async function getUsers(c: AppContext, { db, csrf }: AdminOptions) {
+export const getUsers = (c: AppContext, options: AdminOptions) => usersPage(c, options)
+
+async function usersPage(
+  c: AppContext,
+  { db, csrf }: AdminOptions,
+  refused?: RefusedForm & { readonly status: 400 | 409 },
+) {
   const search = searchable(c.req.query('search'))
   const after = searchable(c.req.query('after'))
   const found = await usersPageQuery(db, { after, search, limit: pageSize + 1 })
@@ -49,8 +56,9 @@ export async function getUsers(c: AppContext, { db, csrf }: AdminOptions) {
     }),
     ...(search && { search }),
     ...(notice && { notice }),
+    ...(refused && { refused }),
   })
-  return c.html(page)
+  return c.html(page, refused?.status ?? 200)
 }
 
 /** What names and addresses may be compared with: not too long, and without the NUL that Postgres refuses. */
@@ -70,10 +78,17 @@ const newUser = z.object({
     .optional(),
 })
 
-export async function postUser(c: AppContext, { db, csrf, passwords }: AdminOptions) {
-  const parsed = newUser.safeParse(Object.fromEntries(await readForm(c)))
-  if (!parsed.success)
-    throw new PageError(400, 'The account was not created', parsed.error.issues[0]?.message ?? '')
+/** The answer shows the password, or the form again with what is wrong with it. */
+export async function postUser(c: AppContext, options: AdminOptions) {
+  const { db, csrf, passwords } = options
+  const values = await readFields(c)
+  const refuse = (status: 400 | 409, field: string, why: string) =>
+    usersPage(c, options, { values, field, problem: why, status })
+  const parsed = newUser.safeParse(Object.fromEntries(uniqueParameters(values)))
+  if (!parsed.success) {
+    const [issue] = parsed.error.issues
+    return refuse(400, String(issue?.path[0] ?? ''), issue?.message ?? '')
+  }
   const { username, email, role, full_name: fullName } = parsed.data
   const password = parsed.data.password ?? randomSecret().slice(0, 20)
   const created = await createUser(
@@ -88,12 +103,7 @@ export async function postUser(c: AppContext, { db, csrf, passwords }: AdminOpti
     },
     { origin: c.var.origin, actor: signedInUser(c).user },
   )
-  if (!created)
-    throw new PageError(
-      409,
-      'The account was not created',
-      'The username or e-mail address is taken.',
-    )
+  if (!created) return refuse(409, 'username', 'The username or e-mail address is taken.')
   return c.html(
     await renderUserPasswordPage({ user: viewer(c), csrfToken: csrf.token(c), username, password }),
   )

@@ -1,31 +1,31 @@
 /** The form that creates accounts: closed until somebody wants one. */
 import { html } from 'hono/html'
-import { choices, disclosure, postForm, textField } from '#/web/components.ts'
+import { disclosure, postForm, problem, textField } from '#/web/components.ts'
 import type { Html } from '#/web/html.ts'
+import { filledIn, problemId, type RefusedForm } from '#/web/refused-form.ts'
 
-export function userForm(csrfToken: string): Html {
+export function userForm(csrfToken: string, refused?: RefusedForm): Html {
+  const { open, text, choices } = filledIn(refused)
   const fields = [
-    textField({
+    text({
       name: 'username',
       label: 'Username',
-      autocomplete: 'off',
       maxLength: 100,
       verbatim: true,
     }),
-    textField({
+    text({
       name: 'email',
       label: 'E-mail address',
       type: 'email',
-      autocomplete: 'off',
       maxLength: 320,
     }),
-    textField({
+    text({
       name: 'full_name',
       label: 'Full name',
-      autocomplete: 'off',
       maxLength: 200,
       optional: true,
     }),
+    // Never sent back to whoever typed it.
     textField({
       name: 'password',
       label: 'Password',
@@ -54,10 +54,11 @@ export function userForm(csrfToken: string): Html {
     },
   ])
   return disclosure(
-    { title: 'Add a user' },
+    { title: 'Add a user', open },
     postForm(
       { action: '/admin/users', csrfToken, className: 'stack' },
-      html`<div class="columns">${fields}</div>
+      html`${problem(refused?.problem, problemId)}
+<div class="columns">${fields}</div>
 ${roles}
 <div class="form-end"><button class="button button-primary">Add user</button></div>`,
     ),

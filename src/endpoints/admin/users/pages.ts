@@ -14,6 +14,7 @@ import {
 import type { Html } from '#/web/html.ts'
 import { renderPage } from '#/web/layout.ts'
 import { oneTime } from '#/web/one-time.ts'
+import type { RefusedForm } from '#/web/refused-form.ts'
 import { renderTime } from '#/web/times.ts'
 import type { AdminPageProps } from '../page.ts'
 import { userForm } from './form.ts'
@@ -33,6 +34,8 @@ export interface UsersPageProps extends AdminPageProps {
   /** Address of the next page, if there is one. */
   readonly next?: string
   readonly search?: string
+  /** What an account was not made of. */
+  readonly refused?: RefusedForm
 }
 
 type Account = UsersPageProps['users'][number]
@@ -53,7 +56,7 @@ export function renderUsersPage(props: UsersPageProps): Html {
     { title: 'Users', user, csrfToken, nav: 'admin-users', wide: true },
     html`${pageHeading('Users', lead, searchForm(search))}
 ${notice(props.notice)}
-${userForm(csrfToken)}
+${userForm(csrfToken, props.refused)}
 ${users.length > 0 ? userTable(props) : nobody}
 ${more}`,
   )

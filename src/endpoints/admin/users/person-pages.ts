@@ -1,11 +1,16 @@
 /** One account: who it is, and what it holds. */
 import { html } from 'hono/html'
+import { mostConsents } from '#/domain/consents/consents.ts'
+import { mostIdentities } from '#/domain/identities/identities.ts'
+import { mostSessions } from '#/domain/sessions/sessions.ts'
+import { mostFamilies } from '#/domain/tokens/list-grants.ts'
 import type { UserAuthSource } from '#/protocol/vocabulary.ts'
 import {
   actionMenu,
   badge,
   choices,
   confirmation,
+  cutOff,
   fact,
   listItem,
   monogram,
@@ -53,7 +58,7 @@ export function renderPersonPage(props: PersonPageProps): Html {
     'Sign out everywhere…',
     postForm(
       { action: `/admin/users/${account.id}/sessions/revoke-all`, csrfToken },
-      html`<p class="menu-text">Every browser of ${account.username} has to sign in again.</p><button class="button">Sign out everywhere</button>`,
+      html`<p class="menu-text">Every browser of ${account.username} has to sign in again.</p><button class="button button-danger">Sign out everywhere</button>`,
     ),
   )
   return renderPage(
@@ -67,11 +72,12 @@ ${fact('Status', account.isActive ? badge('Active', 'good') : badge('Disabled', 
 ${fact('E-mail', `${account.email} (${account.emailVerified ? 'verified' : 'not verified'})`)}
 ${fact('Signs in with', sources[account.authSource])}
 ${fact('Created', renderTime(account.createdAt, now))}
+${fact('In the audit log', html`<a href="/admin/audit?actor=${account.id}">What they did</a>, <a href="/admin/audit?resource=${account.id}">what was done to them</a>`)}
 </dl></section>
-${section(props, { title: 'Sessions', list: props.sessions, verb: ['sessions', 'revoke'], button: 'Sign out', none: 'Not signed in anywhere.', after: props.sessions.length > 0 && everywhere })}
-${section(props, { title: 'Apps with access', list: props.consents, verb: ['authorizations', 'revoke'], button: 'Remove access', none: 'No app has been let in.' })}
-${section(props, { title: 'Live tokens', list: props.families, verb: ['tokens', 'revoke'], button: 'End tokens', none: 'No app holds a token.' })}
-${section(props, { title: 'Connections', list: props.connections, verb: ['connections', 'remove'], button: 'Remove connection', says: 'Sessions that began through it end, too.', none: 'No other way to sign in is linked.' })}
+${section(props, { title: 'Sessions', list: props.sessions, verb: ['sessions', 'revoke'], button: 'Sign out', ask: 'That browser has to sign in again.', none: 'Not signed in anywhere.', most: mostSessions, rest: '“Sign out everywhere” ends the others, too.', after: props.sessions.length > 0 && everywhere })}
+${section(props, { title: 'Apps with access', list: props.consents, verb: ['authorizations', 'revoke'], button: 'Remove access', ask: 'The app is cut off at once, and has to ask again.', none: 'No app has access.', most: mostConsents, rest: 'Those allowed before appear as you remove some.' })}
+${section(props, { title: 'Live tokens', list: props.families, verb: ['tokens', 'revoke'], button: 'End tokens', ask: 'These tokens end, with all that came from the same approval.', none: 'No app holds a token.', most: mostFamilies, rest: html`<a href="/admin/tokens?user=${account.id}">See all live tokens of this account</a>` })}
+${section(props, { title: 'Connections', list: props.connections, verb: ['connections', 'remove'], button: 'Remove connection', ask: 'Nobody can sign in to the account this way any more. Sessions that began through it end, too.', none: 'No other way to sign in is linked.', most: mostIdentities, rest: 'Those linked later appear as you remove some.' })}
 <p class="paging"><a class="button" href="/admin/users">Back to users</a></p>`,
   )
 }
@@ -87,9 +93,12 @@ interface Section {
   readonly list: readonly Holding[]
   readonly verb: readonly [string, string]
   readonly button: string
-  /** What else it does. */
-  readonly says?: string
+  /** What the button would do, before it is pressed. */
+  readonly ask: string
   readonly none: string
+  /** As many as are ever listed, and where the rest is. */
+  readonly most: number
+  readonly rest: Html | string
   /** What can be done with all of them. */
   readonly after?: Html | false
 }
@@ -98,7 +107,7 @@ function section({ account, csrfToken }: PersonPageProps, of: Section): Html {
   const [folder, verb] = of.verb
   const items = of.list.map(({ id, title, facts }) => {
     const action = `/admin/users/${account.id}/${folder}/${id}/${verb}`
-    const button = html`${of.says && html`<p class="menu-text">${of.says}</p>`}<button class="button button-danger">${of.button}</button>`
+    const button = html`<p class="menu-text">${of.ask}</p><button class="button button-danger">${of.button}</button>`
     return listItem(
       {
         tile: monogram(title),
@@ -114,7 +123,7 @@ function section({ account, csrfToken }: PersonPageProps, of: Section): Html {
     items.length > 0
       ? html`<ul class="card-list">${items}</ul>`
       : html`<p class="hint">${of.none}</p>`
-  return html`<section class="holdings"><h2>${of.title}</h2>${list}${of.after}</section>`
+  return html`<section class="holdings"><h2>${of.title}</h2>${list}${cutOff(items.length, of.most, of.rest)}${of.after}</section>`
 }
 
 export interface EditPageProps extends AdminPageProps {

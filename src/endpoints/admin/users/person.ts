@@ -70,14 +70,14 @@ async function holdingsOf(db: Database, userId: string, now: Date) {
       return {
         id,
         title: clientName,
-        facts: [['May', scope] as const, ['Allowed', ago(grantedAt)] as const],
+        facts: [['Scopes', scope] as const, ['Allowed', ago(grantedAt)] as const],
       }
     }),
     families: families.map(({ familyId, clientName, scope, expiresAt }) => {
       return {
         id: familyId,
         title: clientName,
-        facts: [['May', scope] as const, ['Runs out', ago(expiresAt)] as const],
+        facts: [['Scopes', scope] as const, ['Expires', ago(expiresAt)] as const],
       }
     }),
     connections: connections.map(({ id, label, issuer, lastUsedAt }) => {
