@@ -91,7 +91,8 @@ async function lettersAbout(tx: Database, ended: readonly Ended[]) {
         isNotNull(clients.backchannelLogoutUri),
       ),
     )
-    // A client that is being deleted is waited for, and then told nothing.
+    // A client that is being deleted is waited for, and then told nothing; in the order in which all lock them.
+    .orderBy(clients.clientId)
     .for('key share', { of: clients })
   return told.flatMap(({ sessionId, clientId, sid }) => {
     const userId = users.get(sessionId)

@@ -1,6 +1,6 @@
 /**
- * The counts as everybody reads them, gauges and pages alike: one cache for each group, so that a count that hangs holds
- * up no other, and no reader costs the database a count of its own.
+ * The counts as everybody reads them, gauges and pages alike: one cache for each group, so that a count that fails
+ * takes no other with it, and no reader costs the database a count of its own.
  */
 import type { Database } from '#/database/client.ts'
 import type { PopulationGroup } from '#/protocol/vocabulary.ts'

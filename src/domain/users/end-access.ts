@@ -183,8 +183,9 @@ const holdClientsOf = (tx: Database, ownerId: string) =>
     .for('update')
 
 /**
- * Locks the account and every active admin, in one order, so that two admins cannot disable each other at the same moment: whoever
- * comes second is no admin any more.
+ * Locks the account and every active admin, so that two admins cannot disable each other at the same moment: whoever
+ * comes second is no admin any more. All in one order: somebody who is just losing the role is an admin for some of
+ * those who wait, and not for others.
  */
 export async function refuse(
   tx: Database,
@@ -192,7 +193,6 @@ export async function refuse(
   { actor }: ByUser,
 ): Promise<Refusal | undefined> {
   if (actor.id === id) return 'self'
-  // In one order with whom it is about: an admin who is just losing the role is among them for some, and not for others.
   const activeAdmin = and(eq(users.role, 'admin'), eq(users.isActive, true))
   const locked = await tx
     .select({ id: users.id })
