@@ -33,6 +33,7 @@ import { createDpopNonces } from '#/protocol/dpop-nonces.ts'
 import type { Log } from '#/telemetry/log.ts'
 import type { Recorder } from '#/telemetry/recorder.ts'
 import { assetRoutes } from '#/web/assets.ts'
+import { basePathOf, routing, underPath } from '#/web/base-path.ts'
 import { createSessionCookies } from '#/web/browser-session.ts'
 import { clientAddress, isFromTrustedProxy } from '#/web/client-address.ts'
 import type { ClientAuthentication } from '#/web/client-authentication.ts'
@@ -76,7 +77,8 @@ const largestBody = 64 * 1024
 
 export function createApp(parts: AppParts): Hono<AppEnv> {
   const { config, recorder, db, draining } = parts
-  const app = new Hono<AppEnv>()
+  const path = basePathOf(config.BASE_URL)
+  const app = new Hono<AppEnv>(routing(path, { stripped: config.PROXY_STRIPS_PATH }))
   app.use(
     requestTelemetry({
       recorder,
@@ -84,6 +86,7 @@ export function createApp(parts: AppParts): Hono<AppEnv> {
       trustTraceparent: (c) => isFromTrustedProxy(c, config.TRUSTED_PROXIES),
     }),
   )
+  if (path !== '') app.use(underPath(path))
   app.use(requestContext(parts))
   app.use(securityHeaders({ secure: config.secure }))
   app.use(refuseUserInAddress)

@@ -47,6 +47,12 @@ const httpUrl = z.string().transform((text, context) => {
   return problem(context, 'write an http:// or https:// URL without query or fragment')
 })
 
+/** The path becomes the path of cookies and the beginning of links, so it is held to characters that mean nothing there. */
+const baseUrl = httpUrl.refine((text) => {
+  const path = text.replace(/^https?:\/\/[^/]*/i, '')
+  return /^(\/[\w.~-]+)*$/.test(path) && (path || '/') === new URL(text).pathname
+}, 'write a path of letters, digits and - . _ ~ between single slashes')
+
 /** Where passwords go: by plain http only inside this machine. */
 const apiUrl = z.string().refine((text) => {
   const url = URL.canParse(text) ? new URL(text) : undefined
@@ -178,9 +184,14 @@ export const settings = {
   ),
   PORT: server(whole(1, 65_535), '8080', 'Port to listen on.'),
   BASE_URL: server(
-    httpUrl,
+    baseUrl,
     undefined,
-    'Where people and clients reach this server; also the issuer. Default: `http://localhost:PORT`. With `https://` cookies are `Secure` and HSTS is sent.',
+    'Where people and clients reach this server; also the issuer. Default: `http://localhost:PORT`. With `https://` cookies are `Secure` and HSTS is sent. It may have a path (`https://example.org/auth`): then pages, links, redirects and cookies live below it.',
+  ),
+  PROXY_STRIPS_PATH: server(
+    flag,
+    'false',
+    'Whether the reverse proxy takes the path of `BASE_URL` away before it passes a request on.',
   ),
   TRUSTED_PROXIES: server(
     proxies,
@@ -817,6 +828,7 @@ export function parseConfig(environment: Readonly<Record<string, string | undefi
   problems.push(
     ...crossProblems(values, environment),
     ...tokenProblems(values),
+    ...pathProblems(values),
     ...apiProblems(values, environment),
     ...upstreamProblems(values),
   )
@@ -870,6 +882,13 @@ function parseValues(
   }
   return values as Partial<Values>
 }
+
+const pathProblems = ({ PROXY_STRIPS_PATH, BASE_URL = 'http://localhost' }: Partial<Values>) =>
+  PROXY_STRIPS_PATH && new URL(BASE_URL).pathname === '/'
+    ? [
+        'PROXY_STRIPS_PATH: there is nothing to strip, since BASE_URL has no path; write the address that people see.',
+      ]
+    : []
 
 /** What no single setting can know. */
 function crossProblems(

@@ -84,8 +84,7 @@ async function resolve(
 function loginPath(c: AppContext, ended: SessionEndReason | undefined): string {
   const query = new URLSearchParams()
   if (c.req.method === 'GET') {
-    const { pathname, search } = new URL(c.req.url)
-    query.set('redirect', pathname + search)
+    query.set('redirect', c.req.path + new URL(c.req.url).search)
   }
   if (ended === 'timeout' || ended === 'idle_timeout') query.set('error', 'session_timeout')
   else if (ended !== undefined) query.set('error', 'session_invalid')

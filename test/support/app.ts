@@ -22,6 +22,8 @@ export interface TestApp {
   readonly database: TestDatabase
   readonly recorder: Recorder
   readonly keys: Caches['keys']
+  /** What is mounted, middleware among it (method `ALL`). */
+  readonly routes: readonly { readonly method: string; readonly path: string }[]
   /** A request as the network would bring it. `ip` is the sender's address. */
   request(path: string, init?: RequestInit & { ip?: string }): Promise<Response>
   /** Every series and its value, population gauges counted afresh. */
@@ -107,6 +109,7 @@ export async function startTestApp({
     database,
     recorder,
     keys: caches.keys,
+    routes: app.routes,
     sweep: () =>
       sweep(database.db, {
         recorder,

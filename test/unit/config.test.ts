@@ -77,6 +77,24 @@ describe('defaults', () => {
     const config = parseConfig({ BASE_URL: 'https://id.example.test/auth//' })
     expect([config.BASE_URL, config.secure]).toEqual(['https://id.example.test/auth', true])
   })
+
+  it.each(['/a;b', '/a b', '/a"b', '/%61', '/a//b', '/a/../b', '/./a', '/é'])(
+    'refuse a path that links and cookies cannot carry: %s',
+    (path) => {
+      expect(problemsOf({ BASE_URL: `https://id.example.test${path}` })).toEqual([
+        expect.stringMatching(/^BASE_URL: write a path of letters, digits/),
+      ])
+    },
+  )
+
+  it('refuse to expect a stripped path where BASE_URL has none', () => {
+    const settings = { BASE_URL: 'https://id.example.test/auth/v1.0', PROXY_STRIPS_PATH: 'true' }
+    expect(problemsOf(settings)).toEqual([])
+    expect(problemsOf({ ...settings, BASE_URL: 'https://id.example.test' })).toEqual([
+      expect.stringMatching(/^PROXY_STRIPS_PATH: /),
+    ])
+    expect(problemsOf({ PROXY_STRIPS_PATH: 'true' })).toHaveLength(1)
+  })
 })
 
 describe('problems', () => {
