@@ -133,6 +133,8 @@ async function connect(
   const { child, output, exited } = launched
   await untilListening(launched)
   const url = settings['BASE_URL'] ?? `http://localhost:${settings['PORT']}`
+  // Tests name routes; what a server says has its path already.
+  const basePath = new URL(url).pathname.replace(/\/$/, '')
   const metricsUrl = `http://127.0.0.1:${settings['OTEL_EXPORTER_PROMETHEUS_PORT']}/metrics`
   const token = settings['METRICS_TOKEN']
   const send = (signal: NodeJS.Signals) => {
@@ -145,7 +147,10 @@ async function connect(
     metricsUrl,
     exited,
     request: (path, { ip: _, ...init } = {}) =>
-      fetch(new URL(path, url), { redirect: 'manual', ...init }),
+      fetch(new URL(path.startsWith(`${basePath}/`) ? path : basePath + path, url), {
+        redirect: 'manual',
+        ...init,
+      }),
     async samples() {
       const headers = token === undefined ? {} : { authorization: `Bearer ${token}` }
       const response = await fetch(metricsUrl, { headers })
