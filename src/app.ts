@@ -38,6 +38,7 @@ import { createSessionCookies } from '#/web/browser-session.ts'
 import { clientAddress, isFromTrustedProxy } from '#/web/client-address.ts'
 import type { ClientAuthentication } from '#/web/client-authentication.ts'
 import type { AppContext, AppEnv } from '#/web/context.ts'
+import { createCookies } from '#/web/cookies.ts'
 import { allowOrigins } from '#/web/cors.ts'
 import { createCsrf } from '#/web/csrf.ts'
 import { createSessionAccess } from '#/web/current-user.ts'
@@ -117,13 +118,15 @@ type House = ReturnType<typeof furnish>
 
 /** What endpoints share. */
 function furnish({ config, secrets, db, clients, keys, redis }: AppParts) {
-  const sealing = { secrets, secure: config.secure }
+  const jar = createCookies({ secure: config.secure, path: '/' })
+  const sealing = { secrets, jar }
   const cookies = createSessionCookies(sealing)
   const policy = sessionPolicy(config)
   return {
     db,
     issuer: config.BASE_URL,
     secrets,
+    jar,
     clients,
     keys,
     cookies,
@@ -236,7 +239,6 @@ const upstreamPolicy = (config: Config, limits: RateLimits) => {
   const limiter = (name: string, endpoint: '/auth/login' | '/auth/callback') =>
     limits.limiter({ name, endpoint, perMinute: config.OAUTH_LOGIN_RATE_LIMIT })
   return {
-    secure: config.secure,
     autoRegister: config.OAUTH_AUTO_REGISTER,
     loginLimiter: limiter('upstream-login', '/auth/login'),
     callbackLimiter: limiter('upstream-callback', '/auth/callback'),

@@ -4,6 +4,7 @@ import { unsealData } from 'iron-session'
 import { measure } from 'mitata'
 import { createSessionCookies, ironPasswords, type SessionCookies } from '#/web/browser-session.ts'
 import type { AppContext, AppEnv } from '#/web/context.ts'
+import { createCookies } from '#/web/cookies.ts'
 import { median, microseconds, printTable, ratio, say, whole } from './table.ts'
 import { type Load, load, startSubject } from './targets.ts'
 
@@ -45,7 +46,10 @@ async function benchSeal() {
   say('Opening the session cookie')
   const secrets = ['a secret of the bench and of no use anywhere else']
   const password = ironPasswords(secrets).open
-  const cookies = createSessionCookies({ secrets, secure: false })
+  const cookies = createSessionCookies({
+    secrets,
+    jar: createCookies({ secure: false, path: '/' }),
+  })
   const seal = await cookies.seal(crypto.randomUUID(), 3_600_000)
   const context = await contextWith(cookies, seal)
   if ((await cookies.open(context)) === undefined) throw new Error('the cookie does not open')

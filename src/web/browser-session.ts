@@ -3,19 +3,20 @@
  * once, at sign-in, and never again: its lifetime is the row's absolute lifetime.
  */
 import { createHash } from 'node:crypto'
-import { deleteCookie, getCookie, setCookie } from 'hono/cookie'
-import type { CookieOptions } from 'hono/utils/cookie'
 import { sealData, unsealData } from 'iron-session'
 import { LRUCache } from 'lru-cache'
 import type { AppContext } from './context.ts'
+import type { Cookie, CookieJar } from './cookies.ts'
 
-const sessionCookie = 'oauth_session'
+const sessionCookie: Cookie = { name: 'oauth_session', path: '/', shared: true }
 
 export interface SessionCookies {
   /** Seals an id for a lifetime in milliseconds. Fails before any row exists, so a failed seal starts nothing. */
   seal(id: string, lifetimeMs: number): Promise<string>
   /** The id in the request's cookie, if this server sealed it. It may still be of an ended session. */
   open(c: AppContext): Promise<string | undefined>
+  /** The id that a replica of an earlier release has sealed, under the name that it knows, if the request brings one. */
+  openEarlier(c: AppContext): Promise<string | undefined>
   /** `lifetimeMs` undefined: until the browser is closed. */
   save(c: AppContext, seal: string, lifetimeMs: number | undefined): void
   clear(c: AppContext): void
@@ -24,35 +25,50 @@ export interface SessionCookies {
 /** `secrets`: newest first. */
 export function createSessionCookies({
   secrets,
-  secure,
+  jar,
 }: {
   secrets: readonly string[]
-  secure: boolean
+  jar: CookieJar
 }): SessionCookies {
   const password = ironPasswords(secrets)
   // A seal is authenticated: equal strings hold equal data, so opening one twice (a millisecond each) is waste.
-  const opened = new LRUCache<string, string>({ max: 10_000 })
-  const attributes: CookieOptions = { path: '/', httpOnly: true, sameSite: 'Lax', secure }
+  const opened = new LRUCache<string, Sealed>({ max: 10_000 })
+  async function unseal(seal: string | undefined): Promise<Sealed | undefined> {
+    if (!seal || seal.length > 1024) return undefined
+    const known = opened.get(seal)
+    if (known) return known
+    const { id, prefixed } = await unsealData<Partial<Sealed>>(seal, { password: password.open })
+    if (typeof id !== 'string') return undefined
+    const sealed = { id, prefixed: prefixed === true }
+    opened.set(seal, sealed)
+    return sealed
+  }
   return {
     seal: (id, lifetimeMs) =>
-      sealData({ id }, { password: password.seal, ttl: Math.ceil(lifetimeMs / 1000) }),
-    async open(c) {
-      const seal = getCookie(c, sessionCookie)
-      if (!seal || seal.length > 1024) return undefined
-      const known = opened.get(seal)
-      if (known !== undefined) return known
-      const { id } = await unsealData<{ id?: unknown }>(seal, { password: password.open })
-      if (typeof id !== 'string') return undefined
-      opened.set(seal, id)
-      return id
+      sealData(jar.prefixed ? { id, prefixed: true } : { id }, {
+        password: password.seal,
+        ttl: Math.ceil(lifetimeMs / 1000),
+      }),
+    open: async (c) => (await unseal(jar.read(c, sessionCookie)))?.id,
+    async openEarlier(c) {
+      const sealed = await unseal(jar.readEarlier(c, sessionCookie))
+      return sealed?.prefixed ? undefined : sealed?.id
     },
     save: (c, seal, lifetimeMs) =>
-      setCookie(c, sessionCookie, seal, {
-        ...attributes,
-        ...(lifetimeMs !== undefined && { maxAge: Math.floor(lifetimeMs / 1000) }),
-      }),
-    clear: (c) => void deleteCookie(c, sessionCookie, attributes),
+      jar.write(
+        c,
+        sessionCookie,
+        seal,
+        lifetimeMs === undefined ? undefined : Math.floor(lifetimeMs / 1000),
+      ),
+    clear: (c) => jar.clear(c, sessionCookie),
   }
+}
+
+interface Sealed {
+  readonly id: string
+  /** Made for a name with a prefix: under the plain name it proves nothing, since anybody may have planted it there. */
+  readonly prefixed: boolean
 }
 
 /**

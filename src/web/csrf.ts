@@ -3,13 +3,13 @@
  * Signing in changes the token, and a cookie planted by somebody else is worth nothing to a signed-in form.
  */
 import type { MiddlewareHandler } from 'hono'
-import { getCookie, setCookie } from 'hono/cookie'
 import { constantTimeEqual, deriveKey, hmac, randomSecret } from '#/protocol/secrets.ts'
 import type { AppContext, AppEnv } from './context.ts'
+import type { Cookie, CookieJar } from './cookies.ts'
 import { readFields } from './forms.ts'
 import { PageError } from './page-error.ts'
 
-const csrfCookie = 'oauth_csrf'
+const csrfCookie: Cookie = { name: 'oauth_csrf', path: '/', shared: true }
 
 export interface Csrf {
   /** The token for a form on the page being rendered. */
@@ -18,27 +18,24 @@ export interface Csrf {
   readonly require: MiddlewareHandler<AppEnv>
 }
 
-export function createCsrf({
-  secrets,
-  secure,
-}: {
-  secrets: readonly string[]
-  secure: boolean
-}): Csrf {
+export function createCsrf({ secrets, jar }: { secrets: readonly string[]; jar: CookieJar }): Csrf {
   const keys = secrets.map((secret) => deriveKey(secret, 'csrf'))
   const tokenUnder = (key: Uint8Array, c: AppContext, browser: string) =>
     hmac(key, `${browser}|${c.var.signedIn?.session.id ?? ''}`)
+  const browserOf = (c: AppContext) =>
+    jar.read(c, csrfCookie) ?? jar.readEarlier(c, csrfCookie) ?? ''
+  const isKept = (c: AppContext, browser: string) =>
+    jar.read(c, csrfCookie) === browser &&
+    (!jar.prefixed || jar.readEarlier(c, csrfCookie) === browser)
   return {
     token(c) {
-      const known = getCookie(c, csrfCookie)
-      const browser = known && isBrowserValue(known) ? known : randomSecret()
-      if (browser !== known) {
-        setCookie(c, csrfCookie, browser, { path: '/', httpOnly: true, sameSite: 'Lax', secure })
-      }
+      const known = browserOf(c)
+      const browser = isBrowserValue(known) ? known : randomSecret()
+      if (!isKept(c, browser)) jar.write(c, csrfCookie, browser)
       return tokenUnder(keys[0] ?? new Uint8Array(), c, browser)
     },
     async require(c, next) {
-      const browser = getCookie(c, csrfCookie) ?? ''
+      const browser = browserOf(c)
       // Other fields may repeat, as checkboxes do; the handler judges them.
       const [presented = '', ...more] = (await readFields(c)).getAll('csrf_token')
       const genuine =

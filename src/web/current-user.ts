@@ -61,7 +61,29 @@ async function resolve(
   { db, cookies, policy }: Options,
 ): Promise<SessionEndReason | undefined> {
   const id = await cookies.open(c)
-  if (id === undefined) return undefined
+  const ended = id === undefined ? undefined : await enter(c, id, { db, cookies, policy })
+  if (c.var.signedIn) return undefined
+  const earlier = await cookies.openEarlier(c)
+  const endedToo =
+    earlier === undefined ? undefined : await enter(c, earlier, { db, cookies, policy })
+  if (c.var.signedIn) await rename(c, c.var.signedIn, cookies)
+  else if (id !== undefined || earlier !== undefined) cookies.clear(c)
+  return ended ?? endedToo
+}
+
+/** From now on the session is found under the name that it would have been given today. */
+async function rename(c: AppContext, { session }: SignedIn, cookies: SessionCookies) {
+  const lifetimeMs = session.expiresAt.getTime() - c.var.now.getTime()
+  const seal = await cookies.seal(session.id, lifetimeMs)
+  cookies.save(c, seal, session.remembered ? lifetimeMs : undefined)
+}
+
+/** Uses this session if it may be used; ends it otherwise, and says why. */
+async function enter(
+  c: AppContext,
+  id: string,
+  { db, policy }: Options,
+): Promise<SessionEndReason | undefined> {
   const found = await findSession(db, id)
   const now = c.var.now
   const judgement = found && judgeSession(found, fingerprintOf(c, policy), now)
@@ -70,7 +92,6 @@ async function resolve(
     await touchSession(db, found.session, { now, ...policy.touch })
     return undefined
   }
-  cookies.clear(c)
   if (judgement === undefined || judgement === 'accepted' || judgement === 'already_ended')
     return undefined
   const { origin, recorder } = c.var

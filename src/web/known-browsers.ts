@@ -2,11 +2,11 @@
  * Remembers, in a sealed cookie, which accounts have signed in from a browser. It opens nothing: it only keeps its
  * holder out of the limit that strangers share.
  */
-import { getCookie, setCookie } from 'hono/cookie'
 import { sealData, unsealData } from 'iron-session'
 import { sha256 } from '#/protocol/secrets.ts'
 import { ironPasswords } from './browser-session.ts'
 import type { AppContext } from './context.ts'
+import type { Cookie, CookieJar } from './cookies.ts'
 
 export interface KnownBrowsers {
   /** The browser's id, if this account has signed in from it. */
@@ -15,7 +15,7 @@ export interface KnownBrowsers {
   remember(c: AppContext, username: string): Promise<void>
 }
 
-const cookieName = 'oauth_known_browser'
+const knownBrowser: Cookie = { name: 'oauth_known_browser', path: '/login', shared: false }
 const yearSeconds = 365 * 24 * 60 * 60
 const mostAccounts = 8
 
@@ -26,14 +26,14 @@ interface Known {
 
 export function createKnownBrowsers({
   secrets,
-  secure,
+  jar,
 }: {
   secrets: readonly string[]
-  secure: boolean
+  jar: CookieJar
 }): KnownBrowsers {
   const password = ironPasswords(secrets)
   async function read(c: AppContext): Promise<Known | undefined> {
-    const seal = getCookie(c, cookieName)
+    const seal = jar.read(c, knownBrowser) ?? jar.readEarlier(c, knownBrowser)
     if (!seal || seal.length > 2048) return undefined
     const known = await unsealData<Partial<Known>>(seal, {
       password: password.open,
@@ -57,13 +57,7 @@ export function createKnownBrowsers({
         { id: known?.id ?? crypto.randomUUID(), accounts },
         { password: password.seal, ttl: yearSeconds },
       )
-      setCookie(c, cookieName, seal, {
-        path: '/login',
-        httpOnly: true,
-        sameSite: 'Lax',
-        secure,
-        maxAge: yearSeconds,
-      })
+      jar.write(c, knownBrowser, seal, yearSeconds)
     },
   }
 }

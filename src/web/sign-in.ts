@@ -38,7 +38,7 @@ export async function signIn(
       remembered,
       lifetimeMs,
       idleMs: policy.idleMs,
-      replaces: await cookies.open(c),
+      replaces: c.var.signedIn?.session.id ?? (await cookies.open(c)),
       now: c.var.now,
     },
     c.var.origin,

@@ -4,6 +4,7 @@ import { users } from '#/database/schema/users.ts'
 import { createPasswords } from '#/domain/users/passwords.ts'
 import { loginRoutes } from '#/endpoints/login/routes.ts'
 import { createSessionCookies } from '#/web/browser-session.ts'
+import { createCookies } from '#/web/cookies.ts'
 import { createCsrf } from '#/web/csrf.ts'
 import { createSessionAccess } from '#/web/current-user.ts'
 import { createKnownBrowsers } from '#/web/known-browsers.ts'
@@ -322,7 +323,8 @@ describe('a flood of sign-ins', () => {
 
 function mountLogin(passwords: ReturnType<typeof createPasswords>) {
   const db = app.database.db
-  const sealing = { secrets: app.config.SESSION_SECRET ?? [], secure: false }
+  const jar = createCookies({ secure: false, path: '/' })
+  const sealing = { secrets: app.config.SESSION_SECRET ?? [], jar }
   const cookies = createSessionCookies(sealing)
   const policy = sessionPolicy(app.config)
   return mount(app, (routes) =>

@@ -2,13 +2,13 @@
  * Sign-ins under way at a provider: one sealed cookie each, so that two tabs do not disturb each other. What comes back
  * is worth something only to the browser that left, for ten minutes, once.
  */
-import { deleteCookie, getCookie, setCookie } from 'hono/cookie'
 import { sealData, unsealData } from 'iron-session'
 import { z } from 'zod'
 import { sha256 } from '#/protocol/secrets.ts'
 import { upstreamProviders } from '#/protocol/vocabulary.ts'
 import { ironPasswords } from '#/web/browser-session.ts'
 import type { AppContext } from '#/web/context.ts'
+import type { Cookie, CookieJar } from '#/web/cookies.ts'
 
 const pendingShape = z.object({
   provider: z.enum(upstreamProviders),
@@ -22,12 +22,14 @@ const pendingShape = z.object({
   /** How long ago the provider may have asked who it is; decided by the request that is waiting, not by the browser. */
   maxAge: z.number().optional(),
   expiresAt: z.number(),
+  /** Made for a name with a prefix: under the plain name, which other hosts can plant, it is worth nothing. */
+  prefixed: z.boolean().default(false),
 })
 
 export type Pending = z.output<typeof pendingShape>
 
 export interface PendingSignIns {
-  keep(c: AppContext, pending: Omit<Pending, 'expiresAt'>): Promise<void>
+  keep(c: AppContext, pending: Omit<Pending, 'expiresAt' | 'prefixed'>): Promise<void>
   /** What this browser left with under this state, unless it is too long ago. */
   find(c: AppContext, state: string): Promise<Pending | undefined>
   forget(c: AppContext, state: string): void
@@ -43,35 +45,39 @@ const mostPending = 5
 
 export function createPendingSignIns({
   secrets,
-  secure,
+  jar,
 }: {
   secrets: readonly string[]
-  secure: boolean
+  jar: CookieJar
 }): PendingSignIns {
   const password = ironPasswords(secrets)
-  const attributes = { path: '/auth', httpOnly: true, sameSite: 'Lax', secure } as const
+  async function open(seal: string | undefined): Promise<Pending | undefined> {
+    if (!seal || seal.length > 4096) return undefined
+    const opened = await unsealData(seal, { password: password.open, ttl: lifeSeconds })
+    return pendingShape.safeParse(opened).data
+  }
   return {
     async keep(c, pending) {
       const expiresAt = c.var.now.getTime() + lifeSeconds * 1000
       const seal = await sealData(
-        { ...pending, expiresAt },
+        { ...pending, expiresAt, prefixed: jar.prefixed },
         { password: password.seal, ttl: lifeSeconds },
       )
-      const others = Object.keys(getCookie(c)).filter((name) => name.startsWith(prefix))
-      if (others.length >= mostPending) for (const name of others) deleteCookie(c, name, attributes)
-      setCookie(c, cookieOf(pending.state), seal, { ...attributes, maxAge: lifeSeconds })
+      const others = jar.list(c, prefix)
+      if (others.length >= mostPending) for (const name of others) jar.clear(c, cookieNamed(name))
+      jar.write(c, cookieOf(pending.state), seal, lifeSeconds)
     },
     async find(c, state) {
-      const seal = getCookie(c, cookieOf(state))
-      if (!seal || seal.length > 4096) return undefined
-      const opened = await unsealData(seal, { password: password.open, ttl: lifeSeconds })
-      const { data } = pendingShape.safeParse(opened)
-      const alive = data?.state === state && data.expiresAt > c.var.now.getTime()
-      return alive ? data : undefined
+      const cookie = cookieOf(state)
+      const earlier = await open(jar.readEarlier(c, cookie))
+      const found = (await open(jar.read(c, cookie))) ?? (earlier?.prefixed ? undefined : earlier)
+      return found?.state === state && found.expiresAt > c.var.now.getTime() ? found : undefined
     },
-    forget: (c, state) => void deleteCookie(c, cookieOf(state), attributes),
+    forget: (c, state) => jar.clear(c, cookieOf(state)),
   }
 }
 
+const cookieNamed = (name: string): Cookie => ({ name, path: '/auth', shared: true })
+
 const cookieOf = (state: string) =>
-  `${prefix}${sha256(state).replaceAll(/[^\w]/g, '').slice(0, 16)}`
+  cookieNamed(`${prefix}${sha256(state).replaceAll(/[^\w]/g, '').slice(0, 16)}`)

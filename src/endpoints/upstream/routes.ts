@@ -7,6 +7,7 @@ import type { ReadCache } from '#/database/read-cache.ts'
 import type { Client } from '#/domain/clients/clients.ts'
 import type { Provider } from '#/domain/identity-providers/provider.ts'
 import type { AppEnv } from '#/web/context.ts'
+import type { CookieJar } from '#/web/cookies.ts'
 import type { Csrf } from '#/web/csrf.ts'
 import type { SessionAccess } from '#/web/current-user.ts'
 import type { Limiter } from '#/web/rate-limit.ts'
@@ -21,7 +22,7 @@ export interface UpstreamRoutesOptions extends SignInOptions {
   readonly sessions: SessionAccess
   readonly csrf: Csrf
   readonly secrets: readonly string[]
-  readonly secure: boolean
+  readonly jar: CookieJar
   readonly autoRegister: boolean
   readonly loginLimiter: Limiter | undefined
   readonly callbackLimiter: Limiter | undefined

@@ -3,9 +3,11 @@ import { Hono } from 'hono'
 import { describe, expect, it } from 'vitest'
 import { createSessionCookies, ironPasswords } from '#/web/browser-session.ts'
 import type { AppContext, AppEnv } from '#/web/context.ts'
+import { createCookies } from '#/web/cookies.ts'
 import { createCsrf } from '#/web/csrf.ts'
 import { createKnownBrowsers } from '#/web/known-browsers.ts'
 
+const jar = createCookies({ secure: false, path: '/' })
 const [old, fresh, foreign] = ['old', 'new', 'foreign'].map((name) =>
   `${name} secret of at least 32 characters`.padEnd(40, '.'),
 ) as [string, string, string]
@@ -40,12 +42,12 @@ describe('the session cookie', () => {
   const open = async (secrets: string[], seal: string) =>
     (
       await inBrowser({ oauth_session: seal }, (c) =>
-        createSessionCookies({ secrets, secure: false }).open(c),
+        createSessionCookies({ secrets, jar }).open(c),
       )
     ).answer
 
   it('opens under the secret that sealed it, also when a newer one has come before it', async () => {
-    const seal = await createSessionCookies({ secrets: [old], secure: false }).seal(id, 60_000)
+    const seal = await createSessionCookies({ secrets: [old], jar }).seal(id, 60_000)
     expect(await open([old], seal)).toBe(id)
     expect(await open([fresh, old], seal)).toBe(id)
     expect(await open([fresh], seal)).toBeUndefined()
@@ -53,23 +55,20 @@ describe('the session cookie', () => {
   })
 
   it('is sealed under the newest secret, so that the older one can go', async () => {
-    const seal = await createSessionCookies({ secrets: [fresh, old], secure: false }).seal(
-      id,
-      60_000,
-    )
+    const seal = await createSessionCookies({ secrets: [fresh, old], jar }).seal(id, 60_000)
     expect(await open([fresh], seal)).toBe(id)
     expect(await open([old], seal)).toBeUndefined()
   })
 
   it('is none when cut, changed, too long, or made up', async () => {
-    const seal = await createSessionCookies({ secrets: [old], secure: false }).seal(id, 60_000)
+    const seal = await createSessionCookies({ secrets: [old], jar }).seal(id, 60_000)
     const changed = `${seal.slice(0, 60)}${seal[60] === 'a' ? 'b' : 'a'}${seal.slice(61)}`
     for (const wrong of ['', 'x', id, seal.slice(0, -3), changed, 'a'.repeat(1025)])
       expect(await open([old], wrong)).toBeUndefined()
   })
 
   it('shows nothing of the id, and is another one each time', async () => {
-    const cookies = createSessionCookies({ secrets: [old], secure: false })
+    const cookies = createSessionCookies({ secrets: [old], jar })
     const seals = await Promise.all([cookies.seal(id, 60_000), cookies.seal(id, 60_000)])
     expect(seals[0]).not.toBe(seals[1])
     for (const seal of seals) expect(seal).not.toContain(id)
@@ -86,13 +85,13 @@ describe('the session cookie', () => {
 describe('the CSRF token', () => {
   const tokenFor = async (secrets: string[], cookies: Record<string, string> = {}) => {
     const { answer = '', set } = await inBrowser(cookies, (c) =>
-      createCsrf({ secrets, secure: false }).token(c),
+      createCsrf({ secrets, jar }).token(c),
     )
     return { token: answer, cookie: set['oauth_csrf'] ?? cookies['oauth_csrf'] ?? '' }
   }
   async function accepts(secrets: string[], cookie: string, token: string): Promise<boolean> {
     const app = new Hono<AppEnv>()
-      .post('/', createCsrf({ secrets, secure: false }).require, (c) => c.body(null))
+      .post('/', createCsrf({ secrets, jar }).require, (c) => c.body(null))
       .onError((_, c) => c.body(null, 403))
     const response = await app.request('/', {
       method: 'POST',
@@ -128,7 +127,7 @@ describe('the CSRF token', () => {
 })
 
 describe('a known browser', () => {
-  const known = createKnownBrowsers({ secrets: [old], secure: false })
+  const known = createKnownBrowsers({ secrets: [old], jar })
   const remember = async (username: string, oauth_known_browser = '') => {
     const { set } = await inBrowser({ oauth_known_browser }, (c) => known.remember(c, username))
     return set['oauth_known_browser'] ?? oauth_known_browser
@@ -160,16 +159,16 @@ describe('a known browser', () => {
     const cookie = await remember('ada')
     for (const wrong of ['', 'x', cookie.slice(1), 'a'.repeat(3000)])
       expect(await recognise('ada', wrong)).toBeUndefined()
-    const others = createKnownBrowsers({ secrets: [foreign], secure: false })
+    const others = createKnownBrowsers({ secrets: [foreign], jar })
     expect(await recognise('ada', cookie, others)).toBeUndefined()
-    const rotated = createKnownBrowsers({ secrets: [fresh, old], secure: false })
+    const rotated = createKnownBrowsers({ secrets: [fresh, old], jar })
     expect(await recognise('ada', cookie, rotated)).toBeDefined()
   })
 
   it('does not take a session for it, sealed under the same secret', async () => {
-    const seal = await createSessionCookies({ secrets: [old], secure: false }).seal(id, 60_000)
+    const seal = await createSessionCookies({ secrets: [old], jar }).seal(id, 60_000)
     expect(await recognise('ada', seal)).toBeUndefined()
-    const session = createSessionCookies({ secrets: [old], secure: false })
+    const session = createSessionCookies({ secrets: [old], jar })
     const cookie = await remember('ada')
     const { answer } = await inBrowser({ oauth_session: cookie }, (c) => session.open(c))
     expect(answer).not.toBe(id)
