@@ -97,7 +97,7 @@ export function createApp(parts: AppParts): Hono<AppEnv> {
     origins: config.CORS_ALLOWED_ORIGINS,
     maxAgeMs: config.CORS_MAX_AGE,
   })
-  mountEndpoints(app, parts)
+  mountEndpoints(app, parts, path)
   app.route('/', assetRoutes())
   app.route('/', healthRoutes({ databaseAnswers: () => ping(db, 2000), draining }))
   app.get('/', (c) => c.redirect('/account/devices', 303))
@@ -108,8 +108,8 @@ export function createApp(parts: AppParts): Hono<AppEnv> {
   return app
 }
 
-function mountEndpoints(app: Hono<AppEnv>, parts: AppParts) {
-  const house = furnish(parts)
+function mountEndpoints(app: Hono<AppEnv>, parts: AppParts, path: string) {
+  const house = furnish(parts, path)
   mountPages(app, parts, house)
   mountProtocol(app, parts, house)
 }
@@ -117,8 +117,8 @@ function mountEndpoints(app: Hono<AppEnv>, parts: AppParts) {
 type House = ReturnType<typeof furnish>
 
 /** What endpoints share. */
-function furnish({ config, secrets, db, clients, keys, redis }: AppParts) {
-  const jar = createCookies({ secure: config.secure, path: '/' })
+function furnish({ config, secrets, db, clients, keys, redis }: AppParts, path: string) {
+  const jar = createCookies({ secure: config.secure, path: path || '/' })
   const sealing = { secrets, jar }
   const cookies = createSessionCookies(sealing)
   const policy = sessionPolicy(config)

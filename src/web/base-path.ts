@@ -1,7 +1,7 @@
 /**
  * `BASE_URL` may have a path (`https://example.org/auth`). All other code is written as if the server lived at the root:
  * requests lose the path on their way in, and every address that a browser is given gets it on the way out, here alone.
- * So no page, redirect or cookie can forget it.
+ * So no page and no redirect can forget it; cookies get it where all of them are made (`cookies.ts`).
  */
 import type { MiddlewareHandler } from 'hono'
 import { getPath } from 'hono/utils/url'
@@ -24,14 +24,13 @@ function routeOf(asked: string, { path, stripped }: { path: string; stripped: bo
   return asked.startsWith(`${path}/`) ? asked.slice(path.length) : asked
 }
 
-/** Puts the path before every address of ours in an answer: redirects, cookies, and the attributes of pages. */
+/** Puts the path before every address of ours in an answer: in redirects, and in the attributes of pages. */
 export function underPath(path: string): MiddlewareHandler<AppEnv> {
   return async (c, next) => {
     await next()
     const { headers, status } = c.res
     const location = headers.get('location')
     if (location !== null && isOurs(location)) headers.set('location', path + location)
-    scopeCookies(headers, path)
     if (!headers.get('content-type')?.startsWith('text/html')) return
     const page = withLinksUnder(path, await c.res.text())
     // Hono would merge the headers of an answer that is merely replaced.
@@ -42,18 +41,6 @@ export function underPath(path: string): MiddlewareHandler<AppEnv> {
 
 /** A path, and not `//host`. */
 const isOurs = (address: string) => /^\/(?!\/)/.test(address)
-
-/** Our cookies are not sent to what else lives on this host (RFC 6265 §5.1.4). */
-function scopeCookies(headers: Headers, path: string) {
-  const cookies = headers.getSetCookie()
-  if (cookies.length === 0) return
-  headers.delete('set-cookie')
-  for (const cookie of cookies)
-    headers.append(
-      'set-cookie',
-      cookie.replace(/(?<=; Path=)\/[^;]*/i, (scope) => (scope === '/' ? path : path + scope)),
-    )
-}
 
 /** Templates escape quotation marks in all that they are given, so one behind such a name begins an attribute. */
 const withLinksUnder = (path: string, page: string) =>

@@ -1,6 +1,6 @@
 /**
- * Where BASE_URL has a path, `src/web/base-path.ts` puts it before our addresses: in Location, in the path of cookies, and in
- * the attributes of pages. What it would not see must not be written.
+ * Where BASE_URL has a path, `src/web/base-path.ts` puts it before our addresses: in Location and in the attributes
+ * of pages. What it would not see must not be written.
  */
 import { readdirSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
@@ -8,8 +8,10 @@ import { describe, expect, it } from 'vitest'
 
 const source = fileURLToPath(new URL('../../src', import.meta.url))
 
+const knowing = ['web/base-path.ts', 'web/cookies.ts']
+
 const files = readdirSync(source, { recursive: true, encoding: 'utf8' })
-  .filter((name) => /\.(ts|css|js|svg)$/.test(name) && name !== 'web/base-path.ts')
+  .filter((name) => /\.(ts|css|js|svg)$/.test(name) && !knowing.includes(name))
   .map((name) => ({ name, text: readFileSync(`${source}/${name}`, 'utf8') }))
 
 interface Rule {
@@ -39,6 +41,11 @@ const rules: readonly Rule[] = [
     what: 'a header with an address besides Location',
     pattern: /['"](?:link|content-location|sourcemap|service-worker-allowed)['"]\s*[,:]/i,
     examples: ["c.header('link', x)", "{ 'Content-Location': x }"],
+  },
+  {
+    what: 'a cookie that is not made where all of them get their path',
+    pattern: /hono\/cookie'|['"]set-cookie['"]/i,
+    examples: ["import { setCookie } from 'hono/cookie'", "c.header('Set-Cookie', x)"],
   },
   {
     what: 'an address in a stylesheet',
