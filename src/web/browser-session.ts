@@ -5,12 +5,15 @@
 import { createHash } from 'node:crypto'
 import { sealData, unsealData } from 'iron-session'
 import { LRUCache } from 'lru-cache'
+import { deriveKey, hmac } from '#/protocol/secrets.ts'
 import type { AppContext } from './context.ts'
 import type { Cookie, CookieJar } from './cookies.ts'
 
 const sessionCookie: Cookie = { name: 'oauth_session', path: '/', shared: true }
 
 export interface SessionCookies {
+  /** A new id; for a form that is sent twice the same, which nobody can tell from the form. */
+  newId(form?: { readonly submission: string; readonly userId: string }): string
   /** Seals an id for a lifetime in milliseconds. Fails before any row exists, so a failed seal starts nothing. */
   seal(id: string, lifetimeMs: number): Promise<string>
   /** The id in the request's cookie, if this server sealed it. It may still be of an ended session. */
@@ -31,6 +34,7 @@ export function createSessionCookies({
   jar: CookieJar
 }): SessionCookies {
   const password = ironPasswords(secrets)
+  const sessionKey = deriveKey(secrets[0] ?? '', 'session id')
   // A seal is authenticated: equal strings hold equal data, so opening one twice (a millisecond each) is waste.
   const opened = new LRUCache<string, Sealed>({ max: 10_000 })
   async function unseal(seal: string | undefined): Promise<Sealed | undefined> {
@@ -44,6 +48,8 @@ export function createSessionCookies({
     return sealed
   }
   return {
+    newId: (form) =>
+      form ? uuidOf(hmac(sessionKey, `${form.submission}|${form.userId}`)) : crypto.randomUUID(),
     seal: (id, lifetimeMs) =>
       sealData(jar.prefixed ? { id, prefixed: true } : { id }, {
         password: password.seal,
@@ -63,6 +69,14 @@ export function createSessionCookies({
       ),
     clear: (c) => jar.clear(c, sessionCookie),
   }
+}
+
+/** A UUID of 122 bits of a digest (RFC 9562 §5.8). */
+function uuidOf(digest: string): string {
+  const bytes = Buffer.from(digest, 'base64url').subarray(0, 16)
+  bytes[6] = ((bytes[6] ?? 0) & 0x0f) | 0x80
+  bytes[8] = ((bytes[8] ?? 0) & 0x3f) | 0x80
+  return bytes.toString('hex').replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5')
 }
 
 interface Sealed {

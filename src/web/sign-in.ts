@@ -15,37 +15,57 @@ export interface SignInOptions {
 
 interface SigningIn extends Pick<NewSession, 'user' | 'source' | 'identity' | 'authTime'> {
   readonly remember: boolean
+  /** What names the form: sent twice, it starts one session. */
+  readonly submission?: string | undefined
 }
 
-/** True once the session is started; false when the account changed since its credentials were verified. */
+/**
+ * 'started' once the session is, 'repeated' when the same form has started it a moment ago; undefined when the account
+ * changed since its credentials were verified.
+ */
 export async function signIn(
   c: AppContext,
-  { db, cookies, policy }: SignInOptions,
-  { remember, ...who }: SigningIn,
-): Promise<boolean> {
-  const remembered = remember && policy.rememberMe
+  options: SignInOptions,
+  signingIn: SigningIn,
+): Promise<'started' | 'repeated' | undefined> {
+  const { cookies, policy } = options
+  const remembered = signingIn.remember && policy.rememberMe
   const lifetimeMs = remembered ? policy.rememberedMs : policy.lifetimeMs
-  const id = crypto.randomUUID()
+  const { user, submission } = signingIn
+  const id = cookies.newId(submission === undefined ? undefined : { submission, userId: user.id })
   const seal = await cookies.seal(id, lifetimeMs)
-  const started = await startSession(
+  const started = await start(c, options, { ...signingIn, id, remembered, lifetimeMs })
+  // A form may be kept open, or come back out of the history: what it has started once is over.
+  if (started?.outcome === 'taken')
+    return signIn(c, options, { ...signingIn, submission: undefined })
+  if (!started) return undefined
+  cookies.save(c, seal, remembered ? lifetimeMs : undefined)
+  if (started.outcome === 'repeated') return 'repeated'
+  recordEndedSessions(c.var.recorder, started.replaced)
+  c.var.recorder.sessionStarted()
+  return 'started'
+}
+
+async function start(
+  c: AppContext,
+  { db, cookies, policy }: SignInOptions,
+  {
+    remember: _,
+    submission: __,
+    ...start
+  }: SigningIn & Pick<NewSession, 'id' | 'remembered' | 'lifetimeMs'>,
+) {
+  return startSession(
     db,
     {
-      id,
-      ...who,
+      ...start,
       ...nameBrowser(c.req.header('user-agent') ?? ''),
       ip: c.var.address,
       fingerprint: fingerprintOf(c, policy),
-      remembered,
-      lifetimeMs,
       idleMs: policy.idleMs,
       replaces: c.var.signedIn?.session.id ?? (await cookies.open(c)),
       now: c.var.now,
     },
     c.var.origin,
   )
-  if (!started) return false
-  cookies.save(c, seal, remembered ? lifetimeMs : undefined)
-  recordEndedSessions(c.var.recorder, started.replaced)
-  c.var.recorder.sessionStarted()
-  return true
 }

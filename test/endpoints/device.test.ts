@@ -632,10 +632,8 @@ describe('POST /device/decide', () => {
   })
 
   it.each<['approve' | 'deny', 'approve' | 'deny']>([
-    ['approve', 'approve'],
     ['approve', 'deny'],
     ['deny', 'approve'],
-    ['deny', 'deny'],
   ])('%s in one tab wins; %s in another one comes too late', async (first, second) => {
     const { browser } = await signedIn()
     const { user_code } = await ask()
@@ -645,6 +643,26 @@ describe('POST /device/decide', () => {
     expect([result.status, moved]).toEqual([409, {}])
     expect(await result.text()).toContain('There is nothing to answer any more')
   })
+
+  it.each(['approve', 'deny'] as const)(
+    '%s, pressed twice, leads to the same page twice and counts once',
+    async (action) => {
+      const { browser } = await signedIn()
+      const { user_code } = await ask()
+      const page = await open(browser, user_code)
+      const { result, moved } = await observe(app, () =>
+        Promise.all([page.answer(action), page.answer(action)]),
+      )
+      expect(result.map(({ status }) => status)).toEqual([200, 200])
+      const [first, second] = await Promise.all(result.map((answer) => answer.text()))
+      expect(first).toBe(second)
+      expect(moved['oauth_device_codes_authorized_total'] ?? 0).toBe(action === 'approve' ? 1 : 0)
+      const ends = 'authgate_device_codes_ended_total{result="denied"}'
+      expect(moved[ends] ?? 0).toBe(action === 'deny' ? 1 : 0)
+      app.advance(60_000)
+      expect((await page.answer(action)).status).toBe(409)
+    },
+  )
 
   it('of two people who hold the same code lets one answer', async () => {
     const people = [await signedIn(), await signedIn()] as const

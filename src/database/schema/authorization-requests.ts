@@ -1,5 +1,6 @@
 import { boolean, index, jsonb, pgTable, text, timestamp } from 'drizzle-orm/pg-core'
 import type { ClaimsRequest } from '#/protocol/claims.ts'
+import type { OAuthErrorCode } from '#/protocol/errors.ts'
 import type { Prompt } from '#/protocol/prompts.ts'
 import type { ResponseMode } from '#/protocol/response-modes.ts'
 import { clients } from './clients.ts'
@@ -14,6 +15,14 @@ export interface Interaction {
   readonly subject?: string
   /** The session whose user has said that they want to go on as who they are. */
   readonly chosenSession?: string
+  /** How it was answered; `expiresAt` is then when. */
+  readonly answer?: Answer
+}
+
+export interface Answer {
+  readonly sessionId: string | undefined
+  /** Undefined where a code was issued. */
+  readonly error?: { readonly code: OAuthErrorCode; readonly description: string }
 }
 
 /** A validated authorization request that waits for its user to sign in or consent; pushed ones (RFC 9126) begin here. */

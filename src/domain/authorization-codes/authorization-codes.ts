@@ -1,5 +1,5 @@
 /** Authorization codes: issued once, consumed once by one atomic statement, remembered for a while to notice replays. */
-import { and, eq, isNull, lt, sql, type WithSubquery } from 'drizzle-orm'
+import { and, eq, gt, inArray, isNull, lt, sql, type WithSubquery } from 'drizzle-orm'
 import type { Database } from '#/database/client.ts'
 import { deleteBatch } from '#/database/delete-batch.ts'
 import { insertForEach, valuesFor } from '#/database/insert-for-each.ts'
@@ -15,7 +15,7 @@ import type { RequestedAuthorization } from '#/domain/authorization-requests/aut
 import { rememberedAs, rememberedWith } from '#/domain/logout-deliveries/announce.ts'
 import { openSession } from '#/domain/sessions/sessions.ts'
 import { OAuthError } from '#/protocol/errors.ts'
-import { randomSecret, sha256 } from '#/protocol/secrets.ts'
+import { deriveKey, hmac, randomSecret, sha256 } from '#/protocol/secrets.ts'
 
 export type { AuthorizationCode } from '#/database/schema/authorization-codes.ts'
 
@@ -32,6 +32,39 @@ export interface CodeGrant {
   readonly announceEnd: boolean
   readonly lifetimeMs: number
   readonly now: Date
+  /** Where the same answer may have to be given twice; random otherwise. */
+  readonly code?: string | undefined
+}
+
+/**
+ * The code that answers a stored request: an HMAC of it, so that whoever sends its form twice gets the same code again,
+ * although only its digest is stored. One for each secret, newest first.
+ */
+export const codesFor = (
+  { requestId, sessionId }: { requestId: string; sessionId: string },
+  secrets: readonly string[],
+): string[] =>
+  secrets.map((secret) =>
+    hmac(deriveKey(secret, 'authorization code'), `${requestId}|${sessionId}`),
+  )
+
+/** The one of these codes that is still to be redeemed. */
+export async function findRedeemableCode(
+  db: Database,
+  codes: readonly string[],
+  now: Date,
+): Promise<string | undefined> {
+  const rows = await db
+    .select({ codeHash: authorizationCodes.codeHash })
+    .from(authorizationCodes)
+    .where(
+      and(
+        inArray(authorizationCodes.codeHash, codes.map(sha256)),
+        isNull(authorizationCodes.consumedAt),
+        gt(authorizationCodes.expiresAt, now),
+      ),
+    )
+  return codes.find((code) => rows.some(({ codeHash }) => codeHash === sha256(code)))
 }
 
 /**
@@ -45,7 +78,7 @@ export async function issueAuthorizationCode(
 ): Promise<string> {
   const { request, user, sessionId, now } = grant
   const { clientId, scope } = request
-  const code = randomSecret()
+  const { code = randomSecret() } = grant
   const row: AuthorizationCode = {
     codeHash: sha256(code),
     clientId,

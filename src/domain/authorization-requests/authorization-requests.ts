@@ -1,15 +1,20 @@
 /** Validated authorization requests that wait while their user signs in or consents. They expire by themselves. */
-import { and, eq, gt, lte } from 'drizzle-orm'
+import { and, eq, gt, isNotNull, isNull, lte, sql } from 'drizzle-orm'
 import type { Database } from '#/database/client.ts'
 import { deleteBatch } from '#/database/delete-batch.ts'
 import {
+  type Answer,
   type AuthorizationRequest,
   authorizationRequests,
   type Interaction,
 } from '#/database/schema/authorization-requests.ts'
 import { randomSecret } from '#/protocol/secrets.ts'
 
-export type { AuthorizationRequest, Interaction } from '#/database/schema/authorization-requests.ts'
+export type {
+  Answer,
+  AuthorizationRequest,
+  Interaction,
+} from '#/database/schema/authorization-requests.ts'
 
 /** What a request asks for, before or without being stored. */
 export type RequestedAuthorization = Omit<
@@ -90,21 +95,55 @@ export async function findAuthorizationRequest(
   return rows[0]
 }
 
-/** Single use: of two answers to one request, one gets it. */
+/** Single use: of two answers to one request, one gets it. What it was is remembered for a moment. */
 export async function consumeAuthorizationRequest(
   db: Database,
-  id: string,
-  now: Date,
+  { id, interaction }: Pick<AuthorizationRequest, 'id' | 'interaction'>,
+  { answer, now }: { answer: Answer; now: Date },
 ): Promise<AuthorizationRequest | undefined> {
-  const rows = await db.delete(authorizationRequests).where(live(id, now)).returning()
+  const rows = await db
+    .update(authorizationRequests)
+    .set({ interaction: { ...interaction, answer }, expiresAt: now })
+    .where(live(id, now))
+    .returning()
   return rows[0]
 }
+
+/** How long a form that is sent twice gets the answer that it got at first. */
+const repeatMs = 60 * 1000
+
+/** A request that this session has answered a moment ago: a button was pressed twice. */
+export async function findAnsweredRequest(
+  db: Database,
+  { id, sessionId }: { id: string; sessionId: string | undefined },
+  now: Date,
+): Promise<(AuthorizationRequest & { readonly answer: Answer }) | undefined> {
+  if (id.includes('\0')) return undefined
+  const rows = await db
+    .select()
+    .from(authorizationRequests)
+    .where(
+      and(
+        eq(authorizationRequests.id, id),
+        isNotNull(answered),
+        gt(authorizationRequests.expiresAt, earlier(now)),
+      ),
+    )
+  const answer = rows[0]?.interaction.answer
+  return rows[0] && answer && answer.sessionId === sessionId ? { ...rows[0], answer } : undefined
+}
+
+const answered = sql`${authorizationRequests.interaction} -> 'answer'`
+
+const earlier = (now: Date) => new Date(now.getTime() - repeatMs)
 
 const live = (id: string, now: Date, pushed = false) =>
   and(
     eq(authorizationRequests.id, id),
     eq(authorizationRequests.pushed, pushed),
     gt(authorizationRequests.expiresAt, now),
+    // The clock of the replica that has answered it may be ahead of ours.
+    isNull(answered),
   )
 
 /** The same as no limit, but that the time must be known. */
@@ -134,10 +173,10 @@ export async function chooseAccount(
     .where(eq(authorizationRequests.id, id))
 }
 
-/** Deletes up to `limit` requests that nobody answered in time. */
+/** Deletes up to `limit` requests that were answered, or not in time. */
 export const deleteExpiredRequests = (db: Database, now: Date, limit: number): Promise<number> =>
   deleteBatch(db, authorizationRequests, {
     key: authorizationRequests.id,
-    where: lte(authorizationRequests.expiresAt, now),
+    where: lte(authorizationRequests.expiresAt, earlier(now)),
     limit,
   })

@@ -1,5 +1,5 @@
 /** The user's answer to a device: both ways are one guarded UPDATE, so of two answers one counts. */
-import { and, eq } from 'drizzle-orm'
+import { and, eq, gt, inArray } from 'drizzle-orm'
 import type { Database } from '#/database/client.ts'
 import { clients } from '#/database/schema/clients.ts'
 import { type DeviceCode, deviceCodes } from '#/database/schema/device-codes.ts'
@@ -87,6 +87,35 @@ export function denyDevice(
       return { code, client: waiting.client, consented: false }
     }),
   )
+}
+
+/** How long the same answer, sent twice, is told what it has led to. */
+const repeatMs = 60 * 1000
+
+/** The client of a device that was answered in this way a moment ago: a button was pressed twice. */
+export async function findAnsweredDevice(
+  db: Database,
+  { id, user, now }: Pick<DeviceAnswer, 'id' | 'user' | 'now'>,
+  action: 'approve' | 'deny',
+): Promise<Pick<WaitingDevice, 'client'> | undefined> {
+  const [found] = await db
+    .select({ client: clients })
+    .from(deviceCodes)
+    .innerJoin(clients, eq(clients.clientId, deviceCodes.clientId))
+    .where(
+      and(
+        eq(deviceCodes.id, id),
+        action === 'approve'
+          ? and(
+              eq(deviceCodes.userId, user.id),
+              inArray(deviceCodes.status, ['approved', 'redeemed']),
+            )
+          : // Nothing is kept of who said no; only who typed the code knows the id.
+            eq(deviceCodes.status, 'denied'),
+        gt(deviceCodes.decidedAt, new Date(now.getTime() - repeatMs)),
+      ),
+    )
+  return found
 }
 
 async function decide(

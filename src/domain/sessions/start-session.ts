@@ -1,5 +1,5 @@
 /** Starting a session: the one way in for every kind of sign-in. */
-import { and, eq } from 'drizzle-orm'
+import { and, eq, gt } from 'drizzle-orm'
 import type { Database } from '#/database/client.ts'
 import { identities } from '#/database/schema/identities.ts'
 import { sessions } from '#/database/schema/sessions.ts'
@@ -8,10 +8,10 @@ import { type AuditOrigin, writeAudit } from '#/domain/audit/audit.ts'
 import { announceEnds, inheritSessionClients } from '#/domain/logout-deliveries/announce.ts'
 import type { LoginSource } from '#/protocol/vocabulary.ts'
 import { span } from '#/telemetry/tracing.ts'
-import { type EndedSession, endSession } from './sessions.ts'
+import { type EndedSession, endSession, isLive } from './sessions.ts'
 
 export interface NewSession {
-  /** Random, new at every sign-in: a session id known before it is worth nothing (no fixation). */
+  /** New at every sign-in, and nobody's guess: a session id known before it is worth nothing (no fixation). */
   readonly id: string
   /** As it was when the credentials were verified. */
   readonly user: User
@@ -33,14 +33,20 @@ export interface NewSession {
   readonly now: Date
 }
 
+/** How long a form that is sent twice leads to the session that it has started. */
+const repeatMs = 10_000
+
 export interface StartedSession {
+  /** `repeated`: it is there since a moment ago, by the same form. `taken`: it is not, its id was used for another one. */
+  readonly outcome: 'started' | 'repeated' | 'taken'
   /** What this browser had until now; at most one. */
   readonly replaced: readonly EndedSession[]
 }
 
 /**
- * Commits the session's row, or answers undefined when the account was disabled, its password changed or its link removed
- * since the credentials were verified: the row lock orders this against all of them, so no sign-in slips in behind them.
+ * Commits the session's row, or finds the one that the same form has started a moment ago. Undefined when the account was
+ * disabled, its password changed or its link removed since the credentials were verified: the row lock orders this against
+ * all of them, so no sign-in slips in behind them.
  */
 export function startSession(
   db: Database,
@@ -53,25 +59,10 @@ export function startSession(
       const [current] = await tx.select().from(users).where(eq(users.id, user.id)).for('share')
       if (!current?.isActive || current.passwordHash !== user.passwordHash) return undefined
       if (!(await isLinkedStill(tx, start))) return undefined
+      if (!(await insert(tx, start))) return findRepeated(tx, start)
       const replaced = start.replaces
         ? await endSession(tx, start.replaces, { reason: 'replaced', now })
         : []
-      await tx.insert(sessions).values({
-        id: start.id,
-        userId: user.id,
-        loginSource: start.source,
-        remembered: start.remembered,
-        browser: start.browser,
-        platform: start.platform,
-        ip: start.ip,
-        fingerprint: start.fingerprint,
-        authTime: start.authTime ?? null,
-        createdAt: now,
-        lastSeenAt: now,
-        expiresAt: new Date(now.getTime() + start.lifetimeMs),
-        idleExpiresAt:
-          start.remembered || start.idleMs === 0 ? null : new Date(now.getTime() + start.idleMs),
-      })
       await passOn(tx, replaced, start)
       await writeAudit(tx, origin, {
         type: 'AUTHENTICATION_SUCCESS',
@@ -84,9 +75,50 @@ export function startSession(
           replaced: replaced.length,
         },
       })
-      return { replaced }
+      return { replaced, outcome: 'started' as const }
     }),
   )
+}
+
+/** False when the id is taken. */
+async function insert(tx: Database, start: NewSession): Promise<boolean> {
+  const { now } = start
+  const rows = await tx
+    .insert(sessions)
+    .values({
+      id: start.id,
+      userId: start.user.id,
+      loginSource: start.source,
+      remembered: start.remembered,
+      browser: start.browser,
+      platform: start.platform,
+      ip: start.ip,
+      fingerprint: start.fingerprint,
+      authTime: start.authTime ?? null,
+      createdAt: now,
+      lastSeenAt: now,
+      expiresAt: new Date(now.getTime() + start.lifetimeMs),
+      idleExpiresAt:
+        start.remembered || start.idleMs === 0 ? null : new Date(now.getTime() + start.idleMs),
+    })
+    .onConflictDoNothing()
+    .returning({ id: sessions.id })
+  return rows.length > 0
+}
+
+async function findRepeated(tx: Database, { id, user, now }: NewSession): Promise<StartedSession> {
+  const [known] = await tx
+    .select({ id: sessions.id })
+    .from(sessions)
+    .where(
+      and(
+        eq(sessions.id, id),
+        eq(sessions.userId, user.id),
+        gt(sessions.createdAt, new Date(now.getTime() - repeatMs)),
+        isLive(now),
+      ),
+    )
+  return { replaced: [], outcome: known ? 'repeated' : 'taken' }
 }
 
 async function isLinkedStill(tx: Database, { user, source, identity }: NewSession) {

@@ -1,5 +1,10 @@
 /** POST /device/decide: the user's yes or no to a device. Of several answers to one code, one counts. */
-import { type AnsweredDevice, approveDevice, denyDevice } from '#/domain/device-codes/decide.ts'
+import {
+  type AnsweredDevice,
+  approveDevice,
+  denyDevice,
+  findAnsweredDevice,
+} from '#/domain/device-codes/decide.ts'
 import { authenticationOf } from '#/protocol/authentication.ts'
 import { OAuthError } from '#/protocol/errors.ts'
 import type { AppContext } from '#/web/context.ts'
@@ -16,13 +21,21 @@ export async function postDecide(c: AppContext, options: DeviceOptions) {
   if (action !== 'approve' && action !== 'deny')
     throw new OAuthError('invalid_request', 'action must be approve or deny')
   const decide = action === 'approve' ? approve : deny
-  const answered = isUuid(id) ? await decide(c, id, options) : undefined
+  const answered = isUuid(id)
+    ? ((await decide(c, id, options)) ?? (await findAnswered(c, id, { action, ...options })))
+    : undefined
   if (!answered) {
     c.status(409)
     return c.html(await renderTooLatePage())
   }
   return c.html(await renderAnsweredPage({ action, client: { name: answered.client.name } }))
 }
+
+const findAnswered = (
+  c: AppContext,
+  id: string,
+  { db, action }: DeviceOptions & { readonly action: 'approve' | 'deny' },
+) => findAnsweredDevice(db, { id, user: signedInUser(c).user, now: c.var.now }, action)
 
 async function approve(c: AppContext, id: string, { db }: DeviceOptions) {
   const { recorder, now, origin } = c.var
