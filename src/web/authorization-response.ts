@@ -1,11 +1,12 @@
 /** The answer to an authorization request on its way to the client, as the request asked for it to travel. */
 import { createHash } from 'node:crypto'
 import { html } from 'hono/html'
-import { addQuery, redirectSource } from '#/protocol/redirect-uri.ts'
+import { addQuery } from '#/protocol/redirect-uri.ts'
 import type { AuthorizationTarget } from '#/protocol/response-modes.ts'
 import type { AppContext } from './context.ts'
 import type { Html } from './html.ts'
 import { renderPage } from './layout.ts'
+import { leave } from './leave.ts'
 
 type Parameters = Readonly<Record<string, string | undefined>>
 
@@ -18,12 +19,12 @@ export async function sendToClient(
   const parameters = { ...answer, state: state ?? undefined }
   if (responseMode === 'form_post') return postToClient(c, redirectUri, parameters)
   const separator = responseMode === 'fragment' ? '#' : undefined
-  return c.redirect(addQuery(redirectUri, parameters, separator), 302)
+  return leave(c, addQuery(redirectUri, parameters, separator), 302)
 }
 
-/** OAuth 2.0 Form Post Response Mode §2: a page whose form sends itself. */
+/** OAuth 2.0 Form Post Response Mode §2: a page whose form sends itself, and is followed wherever the client leads on to. */
 async function postToClient(c: AppContext, redirectUri: string, parameters: Parameters) {
-  c.set('formActions', [redirectSource(redirectUri)])
+  c.set('formActions', 'anywhere')
   c.set('scripts', [scriptHash])
   return c.html(await renderFormPostPage(redirectUri, parameters))
 }

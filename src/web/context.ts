@@ -16,7 +16,7 @@ interface AppVariables extends TelemetryVariables {
   /** Set by `optionalUser` and `requireUser` when the browser is signed in. */
   signedIn?: SignedIn
   /** Where forms of this page may lead besides ourselves (CSP form-action). */
-  formActions?: readonly string[]
+  formActions?: readonly string[] | 'anywhere'
   /** Where images of this page may come from besides ourselves (CSP img-src). */
   images?: readonly string[]
   /** Scripts of this page, by the hash that the CSP allows. */

@@ -7,13 +7,15 @@ export function securityHeaders({ secure }: { secure: boolean }): MiddlewareHand
     await next()
     const headers = c.res.headers
     // A browser follows the redirects of a form only to places named here, so pages on the way to a client name it.
-    const formAction = ["'self'", ...(c.var.formActions ?? [])].join(' ')
+    const { formActions = [] } = c.var
+    const formAction =
+      formActions === 'anywhere' ? '' : ` form-action ${["'self'", ...formActions].join(' ')};`
     const images = ["'self'", 'data:', ...(c.var.images ?? [])].join(' ')
     // Of ours only the assets are scripts: whatever else we answer has another type, and none is guessed.
     const scripts = (c.var.scripts ?? ["'self'"]).join(' ')
     headers.set(
       'content-security-policy',
-      `default-src 'none'; script-src ${scripts}; style-src 'self'; img-src ${images}; form-action ${formAction}; frame-ancestors 'none'; base-uri 'none'`,
+      `default-src 'none'; script-src ${scripts}; style-src 'self'; img-src ${images};${formAction} frame-ancestors 'none'; base-uri 'none'`,
     )
     headers.set('x-content-type-options', 'nosniff')
     headers.set('x-frame-options', 'DENY')
