@@ -131,7 +131,7 @@ function furnish({ config, secrets, db, clients, keys, redis }: AppParts, path: 
     keys,
     cookies,
     policy,
-    csrf: createCsrf(sealing),
+    csrf: createCsrf({ ...sealing, issuer: config.BASE_URL }),
     sessions: createSessionAccess({ db, cookies, policy }),
     passwords: createPasswords(),
     knownBrowsers: createKnownBrowsers(sealing),

@@ -27,6 +27,7 @@ function routeOf(asked: string, { path, stripped }: { path: string; stripped: bo
 /** Puts the path before every address of ours in an answer: in redirects, and in the attributes of pages. */
 export function underPath(path: string): MiddlewareHandler<AppEnv> {
   return async (c, next) => {
+    c.set('basePath', path)
     await next()
     const { headers, status } = c.res
     const location = headers.get('location')

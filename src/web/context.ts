@@ -13,6 +13,8 @@ interface AppVariables extends TelemetryVariables {
   address: string
   origin: AuditOrigin
   now: Date
+  /** Below which the server lives for browsers, such as `/auth`; unset at the root. */
+  basePath?: string
   /** Set by `optionalUser` and `requireUser` when the browser is signed in. */
   signedIn?: SignedIn
   /** Where forms of this page may lead besides ourselves (CSP form-action). */

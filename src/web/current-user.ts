@@ -9,6 +9,7 @@ import { endSession, findSession, judgeSession, touchSession } from '#/domain/se
 import type { SessionEndReason } from '#/protocol/vocabulary.ts'
 import type { SessionCookies } from './browser-session.ts'
 import type { AppContext, AppEnv, SignedIn } from './context.ts'
+import { pageOfForm } from './own-site.ts'
 import { PageError } from './page-error.ts'
 import { recordEndedSessions } from './record-ended.ts'
 import { fingerprintOf, type SessionPolicy } from './session-policy.ts'
@@ -101,12 +102,12 @@ async function enter(
   return ended[0]?.reason
 }
 
-/** The sign-in page, which leads back to what was asked for; a form cannot be repeated, so it leads to the start page. */
+/** The sign-in page, which leads back to what was asked for; a form cannot be repeated, so it leads to its page. */
 function loginPath(c: AppContext, ended: SessionEndReason | undefined): string {
   const query = new URLSearchParams()
-  if (c.req.method === 'GET') {
-    query.set('redirect', c.req.path + new URL(c.req.url).search)
-  }
+  const { search } = new URL(c.req.url)
+  const back = c.req.method === 'GET' ? c.req.path + search : pageOfForm(c)
+  if (back !== undefined) query.set('redirect', back)
   if (ended === 'timeout' || ended === 'idle_timeout') query.set('error', 'session_timeout')
   else if (ended !== undefined) query.set('error', 'session_invalid')
   return query.size > 0 ? `/login?${query}` : '/login'

@@ -15,7 +15,7 @@ import { refusalChallenge } from './access-token.ts'
 import { sendToClient } from './authorization-response.ts'
 import type { AppContext, AppEnv } from './context.ts'
 import { renderErrorPage } from './error-page.ts'
-import { PageError } from './page-error.ts'
+import { PageError, type WayBack } from './page-error.ts'
 
 /** `issuer` goes with every answer that is sent back to a client (RFC 9207). */
 export function createErrorHandler({ issuer }: { issuer: string }): ErrorHandler<AppEnv> {
@@ -84,7 +84,7 @@ function challenge(c: AppContext, error: OAuthError) {
 
 function answerPageError(c: AppContext, error: PageError) {
   if (error.retryAfter !== undefined) c.header('retry-after', String(error.retryAfter))
-  if (isForPeople(c)) return page(c, error.status, error.title, error.message)
+  if (isForPeople(c)) return page(c, error.status, error.title, error.message, error.back)
   const code = pageErrorCodes[error.status] ?? 'invalid_request'
   return c.json({ error: code, error_description: error.message }, error.status)
 }
@@ -140,7 +140,8 @@ async function page(
   status: 400 | 401 | 403 | 404 | 405 | 409 | 413 | 415 | 429 | 500 | 503,
   title: string,
   message: string,
+  back?: WayBack,
 ) {
-  const body = await renderErrorPage({ status, title, message, reference: c.var.traceId })
+  const body = await renderErrorPage({ status, title, message, back, reference: c.var.traceId })
   return c.html(body, status)
 }

@@ -1,6 +1,7 @@
 import { html } from 'hono/html'
 import type { Html } from './html.ts'
 import { renderPage } from './layout.ts'
+import type { WayBack } from './page-error.ts'
 
 export interface ErrorPageProps {
   readonly status: number
@@ -8,6 +9,7 @@ export interface ErrorPageProps {
   readonly message: string
   /** The trace id: what support needs to find this very request. */
   readonly reference: string
+  readonly back?: WayBack | undefined
 }
 
 /** What went wrong, what to do about it, and a reference for those who ask for help. */
@@ -18,7 +20,7 @@ export const renderErrorPage = (props: ErrorPageProps): Html =>
 <p class="error-status">Error ${props.status}</p>
 <h1>${props.title}</h1>
 <p class="error-message">${props.message}</p>
-<p><a class="button" href="/">Go to the start page</a></p>
+<p><a class="button" href="${props.back?.href ?? '/'}">${props.back?.text ?? 'Go to the start page'}</a></p>
 <div class="reference">
 <p>Give this reference to support if you need help.</p>
 <code>${props.reference}</code>

@@ -7,6 +7,7 @@ import {
   textArea,
   textField,
 } from './components.ts'
+import { outdated } from './csrf.ts'
 
 /** What was sent and why it was not taken, to be corrected. */
 export interface RefusedForm {
@@ -14,7 +15,16 @@ export interface RefusedForm {
   readonly problem: string
   /** The field at fault. */
   readonly field: string
+  readonly status?: 400 | 403 | 409
 }
+
+/** A form that came out of date, as it was sent. */
+export const outdatedForm = (values: URLSearchParams): RefusedForm => ({
+  values,
+  problem: outdated,
+  field: '',
+  status: 403,
+})
 
 /** The id of the text that says what is wrong. */
 export const problemId = 'form-problem'

@@ -3,7 +3,7 @@ import { systemOrigin } from '#/domain/audit/audit.ts'
 import { setClientStatus } from '#/domain/clients/clients.ts'
 import { startTestApp, type TestApp } from '../support/app.ts'
 import { type Browser, csrfTokenOf, hiddenField, openBrowser } from '../support/browser.ts'
-import { authorizePath, parametersOf } from '../support/flow.ts'
+import { authorizePath, parametersOf, redeemCode } from '../support/flow.ts'
 import { addClient, addUser } from '../support/people.ts'
 import { observe, observeUnchanged } from './refusals.ts'
 
@@ -391,14 +391,50 @@ describe('a stored request', () => {
     await expectPage(() => answer(by, html, { action: 'deny' }), 'invalid_request')
   })
 
-  it('is used up by an approval and by a refusal, and answers no second time', async () => {
-    for (const action of ['approve', 'deny']) {
+  const opposite = { approve: 'deny', deny: 'approve' } as const
+  it.each(['approve', 'deny'] as const)(
+    'is used up by %s; the same again, and a look back, get the same answer for a minute and change nothing',
+    async (action) => {
       const by = await signedInBrowser()
       const html = await (await by.get(path())).text()
-      expect((await answer(by, html, { action })).status).toBe(302)
+      const first = await answer(by, html, { action })
+      expect(first.status).toBe(302)
+      const id = hiddenField(html, 'authorization_request')
+      for (const again of [
+        () => answer(by, html, { action }),
+        () => by.get(`/oauth/authorize?authorization_request=${id}`),
+      ]) {
+        const { result, moved } = await observeUnchanged(app, again)
+        expect([result.status, result.headers.get('location'), moved]).toEqual([
+          302,
+          first.headers.get('location'),
+          {},
+        ])
+      }
+      await expectPage(() => answer(by, html, { action: opposite[action] }), 'invalid_request')
+      app.advance(60_000)
       await expectPage(() => answer(by, html, { action }), 'invalid_request')
-      await expectPage(() => answer(by, html, { action: 'approve' }), 'invalid_request')
-    }
+    },
+  )
+
+  it('gives its answer again to the session that gave it alone, and no code that was redeemed', async () => {
+    const by = await signedInBrowser()
+    const html = await (await by.get(path())).text()
+    const { code = '' } = parametersOf(await answer(by, html))
+    const id = hiddenField(html, 'authorization_request')
+    const other = await signedInBrowser()
+    await expectPage(
+      () => other.get(`/oauth/authorize?authorization_request=${id}`),
+      'invalid_request',
+    )
+    const redeemed = await redeemCode(app, clientId, code)
+    expect(redeemed.status).toBe(200)
+    const { access_token } = (await redeemed.json()) as { access_token: string }
+    await expectPage(() => answer(by, html), 'invalid_request')
+    const asked = await app.request('/oauth/userinfo', {
+      headers: { authorization: `Bearer ${access_token}` },
+    })
+    expect(asked.status).toBe(200)
   })
 })
 
@@ -418,14 +454,17 @@ describe('POST /oauth/authorize', () => {
     ["another user's CSRF token", (_, other) => ({ csrf_token: csrfTokenOf(other) })],
     ['a CSRF token and a tail', (html) => ({ csrf_token: `${csrfTokenOf(html)}x` })],
   ]
-  it.each(forged)('refuses %s and saves nothing', async (_, fields) => {
+  it.each(forged)('asks again after %s and saves nothing', async (_, fields) => {
     const html = await (await browser.get(path())).text()
     const foreign = await (await (await signedInBrowser()).get(path())).text()
     const { result, moved } = await observeUnchanged(app, () =>
       answer(browser, html, fields(html, foreign)),
     )
-    expect([result.status, result.headers.get('location')]).toEqual([403, null])
+    const id = hiddenField(html, 'authorization_request')
+    const location = `/oauth/authorize?authorization_request=${id}&notice=outdated`
+    expect([result.status, result.headers.get('location')]).toEqual([303, location])
     expect(moved).toEqual({})
+    expect(await (await browser.get(location)).text()).toContain('this page was out of date')
   })
 
   it('refuses what a browser says was sent by another site, valid token or not', async () => {

@@ -14,6 +14,7 @@ import {
 } from '../support/flow.ts'
 import { addClient, addUser } from '../support/people.ts'
 import { movedBetween } from '../support/prometheus.ts'
+import { observe } from './refusals.ts'
 
 let app: TestApp
 beforeAll(async () => {
@@ -140,14 +141,18 @@ describe('the authorization code flow', () => {
     expect((await browser.get(authorizePath(clientId, { scope: 'openid email' }))).status).toBe(200)
   })
 
-  it('gives one of several parallel returns to one remembered request a code', async () => {
+  it('gives all of several parallel returns to one remembered request the one code', async () => {
     const { user, browser, clientId } = await setUp({ type: 'confidential' })
     const login = (await browser.get(authorizePath(clientId))).headers.get('location') ?? ''
     const back = new URLSearchParams(login.split('?')[1]).get('redirect') ?? ''
     await browser.signIn(user.username)
     await decide(browser, authorizePath(clientId), 'approve')
-    const answers = await Promise.all([1, 2, 3, 4].map(() => browser.get(back)))
-    expect(answers.map(({ status }) => status).sort()).toEqual([302, 400, 400, 400])
+    const { result, moved } = await observe(app, () =>
+      Promise.all([1, 2, 3, 4].map(() => browser.get(back))),
+    )
+    expect(result.map(({ status }) => status)).toEqual([302, 302, 302, 302])
+    expect(new Set(result.map((answer) => parametersOf(answer)['code'])).size).toBe(1)
+    expect(moved['authgate_authorization_codes_total{event="issued"}']).toBe(1)
   })
 
   it('asks again each time for a public client that anybody could pose as', async () => {
@@ -158,7 +163,7 @@ describe('the authorization code flow', () => {
     expect((await browser.get(path)).status).toBe(200)
   })
 
-  it('answers one request once: the second answer to a consent page is refused', async () => {
+  it('answers one request once: a button that is pressed four times, on two replicas, leads to one code', async () => {
     const { user, browser, clientId } = await setUp()
     await browser.signIn(user.username)
     const html = await (await browser.get(authorizePath(clientId))).text()
@@ -167,10 +172,23 @@ describe('the authorization code flow', () => {
       authorization_request: /name="authorization_request" value="([^"]+)"/.exec(html)?.[1] ?? '',
       action: 'approve',
     }
-    const answers = await Promise.all(
-      [1, 2, 3, 4].map(() => browser.post('/oauth/authorize', fields)),
+    const replica = await startTestApp({ replicaOf: app })
+    const elsewhere = openBrowser(replica, { cookies: browser.cookies })
+    const { result, moved } = await observe(app, () =>
+      Promise.all(
+        [browser, elsewhere, browser, elsewhere].map((by) => by.post('/oauth/authorize', fields)),
+      ),
     )
-    expect(answers.map(({ status }) => status).sort()).toEqual([302, 400, 400, 400])
+    expect(result.map(({ status }) => status)).toEqual([302, 302, 302, 302])
+    const [code = '', ...others] = new Set(result.map((sent) => parametersOf(sent)['code']))
+    expect(others).toEqual([])
+    const elsewhereIssued = (await replica.samples()).get(
+      'authgate_authorization_codes_total{event="issued"}',
+    )
+    const issued = moved['authgate_authorization_codes_total{event="issued"}'] ?? 0
+    expect(issued + (elsewhereIssued ?? 0)).toBe(1)
+    expect((await redeemCode(app, clientId, code)).status).toBe(200)
+    await replica.close()
   })
 
   it('authenticates a confidential client by header or body, never by both, and not without its secret', async () => {

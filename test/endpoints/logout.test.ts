@@ -236,9 +236,13 @@ describe('the question', () => {
     expect(moved).toEqual({})
   })
 
-  it('refuses an answer without our token, and one that leads elsewhere', async () => {
+  it('asks again after an answer without our token, and refuses one that leads elsewhere', async () => {
     const before = await stateOf(app)
-    expect((await answer('sign_out', { csrf_token: 'x' })).status).toBe(403)
+    const outdated = await answer('sign_out', { csrf_token: 'x' })
+    expect([outdated.status, outdated.headers.get('location')]).toEqual([
+      303,
+      expect.stringMatching(/^\/oauth\/logout(\?|$)/),
+    ])
     expect(
       (await answer('sign_out', { post_logout_redirect_uri: 'https://evil.example/' })).status,
     ).toBe(400)

@@ -301,6 +301,7 @@ describe('a request_uri at the authorization endpoint', () => {
     })
     expect(parametersOf(await decide(visitor, redirect, 'approve'))['code']).toHaveLength(43)
     await expectPage(() => visitor.get(path))
+    app.advance(60_000)
     await expectPage(() => visitor.get(redirect), 'invalid_request')
   })
 

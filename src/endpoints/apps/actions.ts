@@ -19,7 +19,7 @@ import { noticeOf } from '#/web/notices.ts'
 import { PageError } from '#/web/page-error.ts'
 import { enforceLimit } from '#/web/rate-limit.ts'
 import { recordEndedAccess } from '#/web/record-ended.ts'
-import type { RefusedForm } from '#/web/refused-form.ts'
+import { outdatedForm, type RefusedForm } from '#/web/refused-form.ts'
 import { uuidParameter, viewer } from '#/web/viewer.ts'
 import {
   renderAppEditPage,
@@ -61,9 +61,13 @@ export async function getApps(c: AppContext, options: AppsOptions) {
 
 export const getNewApp = (c: AppContext, options: AppsOptions) => newAppPage(c, options)
 
+/** What was typed stays, for a form that is out of date. */
+export const postOutdatedApp = async (c: AppContext, options: AppsOptions) =>
+  newAppPage(c, options, outdatedForm(await readFields(c)))
+
 async function newAppPage(c: AppContext, options: AppsOptions, refused?: RefusedForm) {
   const page = await renderNewAppPage({ ...frame(c, options), ...(refused && { refused }) })
-  return c.html(page, refused ? 400 : 200)
+  return c.html(page, refused ? (refused.status ?? 400) : 200)
 }
 
 /** The answer shows the credentials, or the form again with what is wrong with it. */
@@ -104,6 +108,16 @@ export async function getAppEdit(c: AppContext, options: AppsOptions) {
   return editPage(c, options, { client, seen: versionOf(client), form })
 }
 
+export async function postOutdatedAppEdit(c: AppContext, options: AppsOptions) {
+  const client = await requireApp(c, options)
+  const fields = await readFields(c)
+  return editPage(c, options, {
+    client,
+    seen: fields.get('seen') ?? '',
+    form: outdatedForm(fields),
+  })
+}
+
 async function editPage(
   c: AppContext,
   options: AppsOptions,
@@ -111,7 +125,7 @@ async function editPage(
 ) {
   const { clientId, name, status } = client
   const page = await renderAppEditPage({ ...frame(c, options), clientId, name, status, seen, form })
-  return c.html(page, form.problem === '' ? 200 : 400)
+  return c.html(page, form.problem === '' ? 200 : (form.status ?? 400))
 }
 
 /** What people have already allowed stays, for when it is approved again. */

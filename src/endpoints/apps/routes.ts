@@ -4,7 +4,7 @@ import type { Database } from '#/database/client.ts'
 import type { ReadCache } from '#/database/read-cache.ts'
 import type { Client } from '#/domain/clients/clients.ts'
 import type { FetchDocument } from '#/domain/outbound/fetch-document.ts'
-import type { AppEnv } from '#/web/context.ts'
+import type { AppContext, AppEnv } from '#/web/context.ts'
 import type { Csrf } from '#/web/csrf.ts'
 import type { SessionAccess } from '#/web/current-user.ts'
 import type { Limiter } from '#/web/rate-limit.ts'
@@ -17,6 +17,8 @@ import {
   postAppDelete,
   postAppEdit,
   postAppSecret,
+  postOutdatedApp,
+  postOutdatedAppEdit,
 } from './actions.ts'
 import { createAppParser } from './request.ts'
 
@@ -35,13 +37,17 @@ export function appRoutes(options: AppsOptions): Hono<AppEnv> {
   const { requireUser } = options.sessions
   const { csrf } = options
   const parse = createAppParser(options)
+  const newAgain = (c: AppContext) => postOutdatedApp(c, options)
+  const editAgain = (c: AppContext) => postOutdatedAppEdit(c, options)
   return new Hono<AppEnv>()
     .get('/apps', requireUser, (c) => getApps(c, options))
     .get('/apps/new', requireUser, (c) => getNewApp(c, options))
-    .post('/apps', requireUser, csrf.require, (c) => postApp(c, options, parse))
+    .post('/apps', requireUser, csrf.requireOr(newAgain), (c) => postApp(c, options, parse))
     .get('/apps/:id', requireUser, (c) => getApp(c, options))
     .get('/apps/:id/edit', requireUser, (c) => getAppEdit(c, options))
-    .post('/apps/:id', requireUser, csrf.require, (c) => postAppEdit(c, options, parse))
+    .post('/apps/:id', requireUser, csrf.requireOr(editAgain), (c) =>
+      postAppEdit(c, options, parse),
+    )
     .post('/apps/:id/regenerate-secret', requireUser, csrf.require, (c) =>
       postAppSecret(c, options),
     )

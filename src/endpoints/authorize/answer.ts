@@ -1,8 +1,13 @@
 /** What a user decided, and the code that follows from it: one transaction each, in which the request is used up. */
 import type { Database } from '#/database/client.ts'
 import { writeAudit } from '#/domain/audit/audit.ts'
-import { issueAuthorizationCode } from '#/domain/authorization-codes/authorization-codes.ts'
 import {
+  codesFor,
+  findRedeemableCode,
+  issueAuthorizationCode,
+} from '#/domain/authorization-codes/authorization-codes.ts'
+import {
+  type Answer,
   consumeAuthorizationRequest,
   type RequestedAuthorization,
 } from '#/domain/authorization-requests/authorization-requests.ts'
@@ -13,7 +18,7 @@ import { AuthorizationError } from '#/protocol/errors.ts'
 import { sendToClient } from '#/web/authorization-response.ts'
 import type { AppContext } from '#/web/context.ts'
 import { signedInUser } from '#/web/current-user.ts'
-import { type Pending, requireStored } from './pending.ts'
+import { type Pending, requireStored, type Stored } from './pending.ts'
 import type { AuthorizeOptions } from './routes.ts'
 
 /** Nobody needs to be asked. */
@@ -52,8 +57,9 @@ export async function deny(
 ): Promise<never> {
   const { now, origin } = c.var
   const { client, request } = pending
+  const error = { code: 'access_denied', description: 'the user said no' } as const
   await db.transaction(async (tx) => {
-    await useUp(tx, c, pending)
+    await useUp(tx, c, pending, error)
     await writeAudit(tx, origin, {
       type: 'AUTHORIZATION_CODE_DENIED',
       at: now,
@@ -64,19 +70,45 @@ export async function deny(
     })
   })
   c.var.recorder.consentDecided('denied')
-  throw new AuthorizationError('access_denied', 'the user said no', request)
+  throw new AuthorizationError(error.code, error.description, request)
 }
 
 /** A request is answered once: of two answers, one gets through. */
-export async function useUp(db: Database, c: AppContext, { stored }: Pending): Promise<void> {
-  if (stored) requireStored(await consumeAuthorizationRequest(db, stored.id, c.var.now))
+export async function useUp(
+  db: Database,
+  c: AppContext,
+  { stored, request: { interaction } }: Pending,
+  error?: Answer['error'],
+): Promise<void> {
+  if (!stored) return
+  const { now, signedIn } = c.var
+  const answer = { sessionId: signedIn?.session.id, ...(error && { error }) }
+  requireStored(
+    await consumeAuthorizationRequest(db, { id: stored.id, interaction }, { answer, now }),
+  )
+}
+
+/** Gives the answer again that was given a moment ago, and counts nothing; a code as long as it was not redeemed. */
+export async function answerAgain(
+  c: AppContext,
+  { stored, request }: Pending & { stored: Stored },
+  { error }: Answer,
+  { db, issuer, secrets }: AuthorizeOptions,
+) {
+  if (error) {
+    const { code, description: error_description } = error
+    return sendToClient(c, request, { error: code, error_description, iss: issuer })
+  }
+  const origin = { requestId: stored.id, sessionId: signedInUser(c).session.id }
+  const code = requireStored(await findRedeemableCode(db, codesFor(origin, secrets), c.var.now))
+  return sendToClient(c, request, { code, iss: issuer })
 }
 
 function issueCode(
   tx: Database,
   c: AppContext,
-  { client, request }: Pending,
-  { codeLifetimeMs: lifetimeMs }: AuthorizeOptions,
+  { client, request, stored }: Pending,
+  { codeLifetimeMs: lifetimeMs, secrets }: AuthorizeOptions,
 ) {
   const { user, session } = signedInUser(c)
   const grant = {
@@ -87,6 +119,7 @@ function issueCode(
     announceEnd: client.backchannelLogoutUri !== null,
     lifetimeMs,
     now: c.var.now,
+    code: stored && codesFor({ requestId: stored.id, sessionId: session.id }, secrets)[0],
   }
   return issueAuthorizationCode(tx, grant, c.var.origin)
 }

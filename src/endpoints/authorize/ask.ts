@@ -4,7 +4,9 @@ import { redirectSource } from '#/protocol/redirect-uri.ts'
 import { scopeWords } from '#/protocol/scopes.ts'
 import { faceOf } from '#/web/client-face.ts'
 import type { AppContext } from '#/web/context.ts'
+import { outdated } from '#/web/csrf.ts'
 import { signedInUser } from '#/web/current-user.ts'
+import { noticeOf } from '#/web/notices.ts'
 import { describeScopes } from '#/web/scope-words.ts'
 import { renderAccountPage, renderConsentPage } from './pages.ts'
 import { keep, loginPathOf, type Pending } from './pending.ts'
@@ -47,6 +49,7 @@ async function prepare(c: AppContext, pending: Pending, { db, csrf }: AuthorizeO
   c.set('formActions', [redirectSource(request.redirectUri)])
   return {
     csrfToken: csrf.token(c),
+    notice: noticeOf(c, { outdated }),
     requestId,
     client: { name: client.name },
     user: { username: signedInUser(c).user.username },

@@ -1,6 +1,6 @@
 import { html } from 'hono/html'
 import { type ClientFace, clientTerms } from '#/web/client-face.ts'
-import { monogram, outsideLink, postForm } from '#/web/components.ts'
+import { caution, monogram, outsideLink, postForm } from '#/web/components.ts'
 import {
   accountBox,
   consentButtons,
@@ -13,6 +13,7 @@ import { renderPage } from '#/web/layout.ts'
 
 interface CommonProps {
   readonly csrfToken: string
+  readonly notice?: string | undefined
   /** The stored authorization request that the answer belongs to. */
   readonly requestId: string
   readonly client: { readonly name: string }
@@ -30,6 +31,7 @@ export function renderConsentPage(props: ConsentPageProps): Html {
   return renderPage(
     { title: `Allow ${client.name}?` },
     html`<section class="card card-alone">
+${props.notice && caution(props.notice)}
 ${consentHeading(client, html`${outsideLink(client.uri, client.name)} wants to use your account`)}
 ${accountBox(props)}
 ${permissionList(props)}
@@ -60,6 +62,7 @@ ${monogram(user.username)}
 <h1>Choose an account</h1>
 <p class="lead">to continue to <strong>${client.name}</strong></p>
 </div>
+${props.notice && caution(props.notice)}
 ${goOn}
 </section>`,
   )

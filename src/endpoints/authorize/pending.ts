@@ -1,7 +1,9 @@
 /** An authorization request under way, from wherever it is at the moment. */
 import type { Database } from '#/database/client.ts'
 import {
+  type Answer,
   type AuthorizationRequest,
+  findAnsweredRequest,
   findAuthorizationRequest,
   idOfRequestUri,
   type RequestedAuthorization,
@@ -22,7 +24,7 @@ export interface Pending {
   readonly stored: Stored | undefined
 }
 
-type Stored = Pick<AuthorizationRequest, 'id' | 'createdAt'>
+export type Stored = Pick<AuthorizationRequest, 'id' | 'createdAt'>
 
 /** The request that came in a query or a form, with what it says or with a reference to what was pushed. */
 export async function readRequest(
@@ -53,14 +55,20 @@ async function visit(
   return { client, request: found.request, stored: found.request }
 }
 
-/** The stored request of that id. */
+/** The stored request of that id; with its answer, if this session has given one a moment ago. */
 export async function findPending(
   c: AppContext,
   id: string,
   { db, clients }: AuthorizeOptions,
-): Promise<Pending & { stored: Stored }> {
-  const stored = requireStored(await findAuthorizationRequest(db, id, c.var.now))
-  return { client: await requireActive(stored.clientId, clients), request: stored, stored }
+): Promise<Pending & { stored: Stored; answer: Answer | undefined }> {
+  const { now, signedIn } = c.var
+  const waiting = await findAuthorizationRequest(db, id, now)
+  const answered = waiting
+    ? undefined
+    : await findAnsweredRequest(db, { id, sessionId: signedIn?.session.id }, now)
+  const stored = requireStored(waiting ?? answered)
+  const client = await requireActive(stored.clientId, clients)
+  return { client, request: stored, stored, answer: answered?.answer }
 }
 
 /** Its id, under which its user comes back. */
@@ -70,19 +78,24 @@ export const keep = async (
   now: Date,
 ): Promise<string> => stored?.id ?? storeAuthorizationRequest(db, request, now)
 
-export function requireStored<T>(request: T | undefined): T {
-  if (request === undefined) {
-    throw new OAuthError(
+/** There is nothing to answer, or not any more. */
+export class NothingToAnswer extends OAuthError {
+  constructor() {
+    super(
       'invalid_request',
       'this sign-in has expired or was already answered; start again from the application',
     )
   }
+}
+
+export function requireStored<T>(request: T | undefined): T {
+  if (request === undefined) throw new NothingToAnswer()
   return request
 }
 
-/** Where the user comes back to. */
-export const pathOf = (id: string): string =>
-  `/oauth/authorize?${new URLSearchParams({ authorization_request: id })}`
+/** Where the user comes back to; `more` says what the page is to say. */
+export const pathOf = (id: string, more: Readonly<Record<string, string>> = {}): string =>
+  `/oauth/authorize?${new URLSearchParams({ authorization_request: id, ...more })}`
 
 /** The sign-in page, from where they come back; `more` says what it is to be like. */
 export const loginPathOf = (id: string, more: Readonly<Record<string, string>> = {}): string =>

@@ -18,17 +18,27 @@ import type { AppContext, AppEnv } from '#/web/context.ts'
 import type { Csrf } from '#/web/csrf.ts'
 import { type SessionAccess, signedInUser } from '#/web/current-user.ts'
 import { readFields, readForm } from '#/web/forms.ts'
+import { afterForm } from '#/web/leave.ts'
 import { enforceLimit, type Limiter } from '#/web/rate-limit.ts'
-import { answerAtOnce, approve, deny, useUp } from './answer.ts'
+import { answerAgain, answerAtOnce, approve, deny, useUp } from './answer.ts'
 import { askForAccount, askForConsent, askToSignIn } from './ask.ts'
 import { type NextStep, nextStep } from './next-step.ts'
-import { findPending, keep, type Pending, pathOf, readRequest } from './pending.ts'
+import {
+  findPending,
+  keep,
+  NothingToAnswer,
+  type Pending,
+  pathOf,
+  readRequest,
+  requireStored,
+} from './pending.ts'
 
 export interface AuthorizeOptions extends RequestRules {
   readonly db: Database
   readonly sessions: SessionAccess
   readonly csrf: Csrf
   readonly limiter: Limiter | undefined
+  readonly secrets: readonly string[]
   readonly codeLifetimeMs: number
   readonly rememberConsent: boolean
 }
@@ -42,8 +52,8 @@ export function authorizeRoutes(options: AuthorizeOptions): Hono<AppEnv> {
       takeRequest(options),
       sessions.optionalUser,
       backWhenSignedOut,
-      csrf.require,
-      (c) => postAnswer(c, options),
+      csrf.requireOr(askAgain),
+      (c) => lookTwice(() => postAnswer(c, options)),
     )
 }
 
@@ -51,12 +61,27 @@ async function getAuthorize(c: AppContext, options: AuthorizeOptions) {
   await enforceLimit(c, options.db, options.limiter, networkOf(c.var.address))
   const query = new URL(c.req.url).searchParams
   const id = query.get('authorization_request')
-  if (id !== null) return proceed(c, await findPending(c, id, options), options)
+  if (id !== null) return lookTwice(() => resume(c, id, options))
   const pending = await readRequest(c, query, options)
   // Loaded again, a request object would be a replay: the address to load again is that of the stored request.
   return !pending.stored && hasObject(query)
     ? comeBack(c, pending, options)
     : proceed(c, pending, options)
+}
+
+/** Of parallel answers one gets through, and the others find it when they look again. */
+async function lookTwice<T>(look: () => Promise<T>): Promise<T> {
+  try {
+    return await look()
+  } catch (error) {
+    if (error instanceof NothingToAnswer) return look()
+    throw error
+  }
+}
+
+async function resume(c: AppContext, id: string, options: AuthorizeOptions) {
+  const { answer, ...pending } = await findPending(c, id, options)
+  return answer ? answerAgain(c, pending, answer, options) : proceed(c, pending, options)
 }
 
 async function proceed(c: AppContext, pending: Pending, options: AuthorizeOptions) {
@@ -97,7 +122,13 @@ const comeBack = async (c: AppContext, pending: Pending, { db }: AuthorizeOption
 const backWhenSignedOut: MiddlewareHandler<AppEnv> = async (c, next) => {
   if (c.var.signedIn) return next()
   const id = (await readForm(c)).get('authorization_request') ?? ''
-  return c.redirect(pathOf(id), 303)
+  return c.redirect(afterForm(c, pathOf(id)), 303)
+}
+
+/** A form that is out of date decides nothing: whoever has signed in anew is asked anew, if there still is a question. */
+async function askAgain(c: AppContext) {
+  const id = (await readForm(c)).get('authorization_request') ?? ''
+  return c.redirect(afterForm(c, pathOf(id, { notice: 'outdated' })), 303)
 }
 
 async function postAnswer(c: AppContext, options: AuthorizeOptions) {
@@ -106,19 +137,23 @@ async function postAnswer(c: AppContext, options: AuthorizeOptions) {
   if (action !== 'approve' && action !== 'deny' && action !== 'continue')
     throw new OAuthError('invalid_request', 'action must be approve, deny or continue')
   const id = form.get('authorization_request') ?? ''
-  const pending = await findPending(c, id, options)
+  const { answer, ...pending } = await findPending(c, id, options)
   const { request } = pending
   c.set('formActions', [redirectSource(request.redirectUri)])
+  if (answer) {
+    const isSame = (action === 'deny') === (answer.error?.code === 'access_denied')
+    return isSame ? answerAgain(c, pending, answer, options) : requireStored(undefined)
+  }
   if (action === 'deny') return deny(c, pending, options)
   if (action === 'continue') {
     const { session } = signedInUser(c)
     await chooseAccount(options.db, { id, interaction: request.interaction }, session.id)
-    return c.redirect(pathOf(id), 303)
+    return c.redirect(afterForm(c, pathOf(id)), 303)
   }
   const { step } = await decide(c, pending, options)
   // The page that was answered may be older than the session: what comes before consent is never skipped.
   const isAsked = step === 'ask_consent' || step === 'issue_code'
-  return isAsked ? approve(c, pending, options) : c.redirect(pathOf(id), 303)
+  return isAsked ? approve(c, pending, options) : c.redirect(afterForm(c, pathOf(id)), 303)
 }
 
 interface Decided {
@@ -161,6 +196,6 @@ async function refuse(
   { code, description }: NextStep & object,
   { db }: AuthorizeOptions,
 ): Promise<never> {
-  await useUp(db, c, pending)
+  await useUp(db, c, pending, { code, description })
   throw new AuthorizationError(code, description, pending.request)
 }

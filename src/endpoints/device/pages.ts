@@ -30,6 +30,7 @@ export interface CodePageProps {
   /** Whether that came with the address, and nobody has typed it. */
   readonly prefilled: boolean
   readonly refused: boolean
+  readonly warning?: string | undefined
   readonly switchAccountHref: string
 }
 
@@ -62,6 +63,7 @@ export function renderCodePage(props: CodePageProps): Html {
 <h1>Connect a device</h1>
 <p class="lead">${lead}</p>
 </div>
+${props.warning && caution(props.warning)}
 ${problem(refused ? wrong : undefined, 'code-problem')}
 ${form}
 <div class="account-below">${accountBox(props)}</div>

@@ -6,14 +6,14 @@ import { Hono, type MiddlewareHandler } from 'hono'
 import type { Database } from '#/database/client.ts'
 import { parseUserCode } from '#/protocol/user-code.ts'
 import type { ClientAuthentication } from '#/web/client-authentication.ts'
-import type { AppEnv } from '#/web/context.ts'
+import type { AppContext, AppEnv } from '#/web/context.ts'
 import type { Csrf } from '#/web/csrf.ts'
 import type { SessionAccess } from '#/web/current-user.ts'
 import { readForm } from '#/web/forms.ts'
 import type { Limiter } from '#/web/rate-limit.ts'
 import { postDecide } from './decide.ts'
 import { postDeviceAuthorization } from './device-authorization.ts'
-import { getDevice, pathOf, postVerify } from './verify.ts'
+import { getDevice, pathOf, postOutdated, postVerify } from './verify.ts'
 
 export interface DeviceOptions {
   readonly db: Database
@@ -32,13 +32,14 @@ export interface DeviceOptions {
 export function deviceRoutes(options: DeviceOptions): Hono<AppEnv> {
   const { sessions, csrf } = options
   const { requireUser, optionalUser } = sessions
+  const askAgain = (c: AppContext) => postOutdated(c, options)
   return new Hono<AppEnv>()
     .post('/oauth/device/code', (c) => postDeviceAuthorization(c, options))
     .get('/device', requireUser, (c) => getDevice(c, options))
-    .post('/device/verify', optionalUser, backWhenSignedOut, csrf.require, (c) =>
+    .post('/device/verify', optionalUser, backWhenSignedOut, csrf.requireOr(askAgain), (c) =>
       postVerify(c, options),
     )
-    .post('/device/decide', optionalUser, backWhenSignedOut, csrf.require, (c) =>
+    .post('/device/decide', optionalUser, backWhenSignedOut, csrf.requireOr(askAgain), (c) =>
       postDecide(c, options),
     )
 }

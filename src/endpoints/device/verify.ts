@@ -7,6 +7,7 @@ import { parseUserCode } from '#/protocol/user-code.ts'
 import { networkOf } from '#/web/client-address.ts'
 import { faceOf } from '#/web/client-face.ts'
 import type { AppContext } from '#/web/context.ts'
+import { outdated } from '#/web/csrf.ts'
 import { signedInUser } from '#/web/current-user.ts'
 import { readForm } from '#/web/forms.ts'
 import { enforceLimit } from '#/web/rate-limit.ts'
@@ -21,6 +22,13 @@ export const pathOf = (userCode: string | undefined): string =>
 /** Shows what the address holds and looks nothing up: a link must not be a way to try codes. */
 export function getDevice(c: AppContext, options: DeviceOptions) {
   return codePage(c, options, { userCode: parseUserCode(c.req.query('user_code') ?? '') })
+}
+
+/** A form that is out of date looks nothing up and lets nobody in. */
+export async function postOutdated(c: AppContext, options: DeviceOptions) {
+  const typed = (await readForm(c)).get('user_code') ?? ''
+  c.status(403)
+  return codePage(c, options, { typed: typed.slice(0, 20), warning: outdated })
 }
 
 export async function postVerify(c: AppContext, options: DeviceOptions) {
@@ -88,7 +96,7 @@ function confirmation(c: AppContext, { code, client }: WaitingDevice) {
 async function codePage(
   c: AppContext,
   { csrf }: DeviceOptions,
-  entry: { userCode?: string | undefined; typed?: string; refused?: boolean },
+  entry: { userCode?: string | undefined; typed?: string; refused?: boolean; warning?: string },
 ) {
   return c.html(
     await renderCodePage({
@@ -97,6 +105,7 @@ async function codePage(
       value: entry.userCode ?? entry.typed,
       prefilled: entry.userCode !== undefined,
       refused: entry.refused ?? false,
+      warning: entry.warning,
       switchAccountHref: switchAccount(entry.userCode),
     }),
   )

@@ -1,17 +1,20 @@
 import { html } from 'hono/html'
 import { type ClientFace, clientTerms, clientTile } from '#/web/client-face.ts'
-import { choice, notice, postForm, problem, textField } from '#/web/components.ts'
+import { caution, choice, notice, postForm, problem, textField } from '#/web/components.ts'
 import type { Html } from '#/web/html.ts'
 import { renderPage } from '#/web/layout.ts'
 
 export interface LoginPageProps {
   readonly csrfToken: string
+  /** Names this form, so that it counts once however often it is sent. */
+  readonly submission: string
   /** Where the sign-in leads: a path of ours, checked by the caller. */
   readonly redirect: string
   readonly username?: string
   readonly rememberMeEnabled: boolean
   readonly error?: string
   readonly notice?: string
+  readonly warning?: string
   /** Who else can say who somebody is. */
   readonly providers: readonly {
     readonly source: string
@@ -45,6 +48,7 @@ ${client?.logoUri !== undefined && clientTile(client)}
 <p class="lead">${lead}</p>
 </div>
 ${notice(props.notice)}
+${props.warning && caution(props.warning)}
 ${problem(props.error, 'login-error')}
 ${form}
 ${props.providers.length > 0 && otherWays(props)}
@@ -78,6 +82,7 @@ ${rememberMeEnabled && links.length > 0 && html`<p class="hint">${lasting}</p>`}
 
 function credentials({
   redirect,
+  submission,
   username = '',
   error,
   rememberMeEnabled,
@@ -109,6 +114,7 @@ function credentials({
     checked: lasting,
   })
   return html`<input type="hidden" name="redirect" value="${redirect}">
+<input type="hidden" name="submission" value="${submission}">
 ${name}
 ${password}
 ${rememberMeEnabled && remember}

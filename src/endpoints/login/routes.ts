@@ -9,13 +9,15 @@ import type { ExternalApi } from '#/domain/external-api/external-api.ts'
 import { OverloadedError, type Passwords } from '#/domain/users/passwords.ts'
 import { normalizeUsername } from '#/domain/users/users.ts'
 import { redirectSource } from '#/protocol/redirect-uri.ts'
+import { randomSecret } from '#/protocol/secrets.ts'
 import type { LoginFailureReason, LoginSource } from '#/protocol/vocabulary.ts'
 import { faceOf } from '#/web/client-face.ts'
 import type { AppContext, AppEnv } from '#/web/context.ts'
-import type { Csrf } from '#/web/csrf.ts'
+import { type Csrf, outdated } from '#/web/csrf.ts'
 import type { SessionAccess } from '#/web/current-user.ts'
 import { readForm } from '#/web/forms.ts'
 import type { KnownBrowsers } from '#/web/known-browsers.ts'
+import { afterForm } from '#/web/leave.ts'
 import { noticeOf } from '#/web/notices.ts'
 import { PageError } from '#/web/page-error.ts'
 import { safePath } from '#/web/safe-path.ts'
@@ -43,7 +45,12 @@ export function loginRoutes(options: LoginOptions): Hono<AppEnv> {
   const { sessions, csrf } = options
   return new Hono<AppEnv>()
     .get('/login', sessions.optionalUser, (c) => getLogin(c, options))
-    .post('/login', sessions.optionalUser, csrf.require, (c) => postLogin(c, options))
+    .post(
+      '/login',
+      sessions.optionalUser,
+      csrf.requireOr((c) => postOutdated(c, options)),
+      (c) => postLogin(c, options),
+    )
 }
 
 const notices: Readonly<Record<string, string>> = {
@@ -66,6 +73,22 @@ async function getLogin(c: AppContext, options: LoginOptions) {
   })
 }
 
+/** A form that is out of date signs nobody in; who has signed in meanwhile, in another tab, goes on from there. */
+async function postOutdated(c: AppContext, options: LoginOptions) {
+  const form = await readForm(c)
+  const redirect = safePath(form.get('redirect'), startPage)
+  const username = normalizeUsername(form.get('username') ?? '')
+  if (c.var.signedIn?.user.username === username) return c.redirect(afterForm(c, redirect), 303)
+  c.status(403)
+  const remember = form.get('remember_me') === '1'
+  return loginPage(c, options, {
+    redirect,
+    warning: outdated,
+    ...(username !== '' && { username }),
+    ...(remember && { remember }),
+  })
+}
+
 async function postLogin(c: AppContext, options: LoginOptions) {
   const form = await readForm(c)
   const username = normalizeUsername(form.get('username') ?? '')
@@ -78,18 +101,22 @@ async function postLogin(c: AppContext, options: LoginOptions) {
   if (!verdict.ok) return refuse(c, options, { redirect, username, verdict, seconds: seconds() })
   const { user, method, identity } = verdict
   const remember = form.get('remember_me') === '1'
-  if (!(await signIn(c, options, { user, source: method, identity, remember }))) {
+  const submission = form.get('submission')
+  const signedIn = await signIn(c, options, {
+    user,
+    source: method,
+    identity,
+    remember,
+    submission,
+  })
+  if (!signedIn) {
     const changed = { ok: false, reason: 'account_inactive', user, method } as const
     return refuse(c, options, { redirect, username, verdict: changed, seconds: seconds() })
   }
   await options.knownBrowsers.remember(c, user.username)
-  c.var.recorder.loginAttempted({
-    method,
-    source: method,
-    result: 'success',
-    seconds: seconds(),
-  })
-  return c.redirect(redirect, 303)
+  if (signedIn === 'started')
+    c.var.recorder.loginAttempted({ method, source: method, result: 'success', seconds: seconds() })
+  return c.redirect(afterForm(c, redirect), 303)
 }
 
 async function limited(c: AppContext, options: LoginOptions, username: string) {
@@ -182,6 +209,8 @@ interface Page {
   readonly username?: string
   readonly error?: string
   readonly notice?: string
+  readonly warning?: string
+  readonly remember?: boolean
 }
 
 async function loginPage(c: AppContext, options: LoginOptions, page: Page) {
@@ -190,6 +219,7 @@ async function loginPage(c: AppContext, options: LoginOptions, page: Page) {
   return c.html(
     await renderLoginPage({
       csrfToken: options.csrf.token(c),
+      submission: randomSecret(),
       rememberMeEnabled,
       providers: options.providers,
       remember: rememberMeEnabled && c.req.query('remember_me') === '1',

@@ -9,6 +9,7 @@ import { type IdTokenHint, readIdTokenHint } from '#/domain/tokens/id-token-hint
 import { addQuery, redirectSource } from '#/protocol/redirect-uri.ts'
 import type { AppContext, SignedIn } from '#/web/context.ts'
 import { readFields, readForm, uniqueParameters } from '#/web/forms.ts'
+import { leave } from '#/web/leave.ts'
 import { PageError } from '#/web/page-error.ts'
 import { viewer } from '#/web/viewer.ts'
 import { endThisSession } from './end-this-session.ts'
@@ -26,10 +27,10 @@ interface EndSessionRequest {
 export async function getEndSession(c: AppContext, options: LogoutOptions) {
   const request = await readRequest(new URL(c.req.url).searchParams, options)
   const { signedIn } = c.var
-  if (!signedIn) return leave(c, request)
+  if (!signedIn) return leadBack(c, request)
   if (!(await isMeant(request, signedIn, options))) return ask(c, request, options)
   await endThisSession(c, options)
-  return leave(c, request)
+  return leadBack(c, request)
 }
 
 /** A form of another site arrives without our cookie (SameSite=Lax); as a GET of the browser's own it comes with it. */
@@ -38,17 +39,24 @@ export async function postEndSession(c: AppContext) {
   return c.redirect(`/oauth/logout?${parameters}`, 303)
 }
 
+/** Asks again, or leads on when the session has ended meanwhile. */
+export async function askAgain(c: AppContext) {
+  const form = await readForm(c)
+  return c.redirect(`/oauth/logout?${new URLSearchParams(returning(form))}`, 303)
+}
+
+/** What comes back with the answer to our question. */
+const returning = (form: ReadonlyMap<string, string>) =>
+  [...form].filter(([name]) => ['client_id', 'post_logout_redirect_uri', 'state'].includes(name))
+
 /** The answer to our own question, so it carries our CSRF token. */
 export async function postSignOut(c: AppContext, options: LogoutOptions) {
   const form = await readForm(c)
-  const parameters = new URLSearchParams()
-  for (const name of ['client_id', 'post_logout_redirect_uri', 'state'])
-    if (form.has(name)) parameters.set(name, form.get(name) ?? '')
-  const request = await readRequest(parameters, options)
+  const request = await readRequest(new URLSearchParams(returning(form)), options)
   if (request.redirectUri) c.set('formActions', [redirectSource(request.redirectUri)])
   if (form.get('action') === 'stay') return c.redirect('/', 303)
   await endThisSession(c, options)
-  return leave(c, request)
+  return leadBack(c, request)
 }
 
 async function readRequest(
@@ -107,7 +115,7 @@ async function ask(c: AppContext, request: EndSessionRequest, { csrf }: LogoutOp
 }
 
 /** §3: back to the client, or to a page that says it is done. */
-async function leave(c: AppContext, { redirectUri, state }: EndSessionRequest) {
+async function leadBack(c: AppContext, { redirectUri, state }: EndSessionRequest) {
   if (redirectUri === undefined) return c.html(await renderSignedOutPage())
-  return c.redirect(state === undefined ? redirectUri : addQuery(redirectUri, { state }), 303)
+  return leave(c, state === undefined ? redirectUri : addQuery(redirectUri, { state }), 303)
 }

@@ -1,5 +1,5 @@
 /** Signing out: by our own button (POST /logout), and sent here by a client (/oauth/logout). */
-import { Hono } from 'hono'
+import { Hono, type MiddlewareHandler } from 'hono'
 import type { Database } from '#/database/client.ts'
 import type { ReadCache } from '#/database/read-cache.ts'
 import type { Client } from '#/domain/clients/clients.ts'
@@ -8,7 +8,7 @@ import type { SessionCookies } from '#/web/browser-session.ts'
 import type { AppContext, AppEnv } from '#/web/context.ts'
 import type { Csrf } from '#/web/csrf.ts'
 import type { SessionAccess } from '#/web/current-user.ts'
-import { getEndSession, postEndSession, postSignOut } from './end-session.ts'
+import { askAgain, getEndSession, postEndSession, postSignOut } from './end-session.ts'
 import { endThisSession } from './end-this-session.ts'
 
 export interface LogoutOptions {
@@ -24,13 +24,19 @@ export interface LogoutOptions {
 export function logoutRoutes(options: LogoutOptions): Hono<AppEnv> {
   const { sessions, csrf } = options
   return new Hono<AppEnv>()
-    .post('/logout', sessions.optionalUser, csrf.require, (c) => postLogout(c, options))
+    .post('/logout', sessions.optionalUser, nothingToEnd, csrf.require, (c) =>
+      postLogout(c, options),
+    )
     .get('/oauth/logout', sessions.optionalUser, (c) => getEndSession(c, options))
     .post('/oauth/logout', postEndSession)
-    .post('/oauth/logout/answer', sessions.optionalUser, csrf.require, (c) =>
+    .post('/oauth/logout/answer', sessions.optionalUser, csrf.requireOr(askAgain), (c) =>
       postSignOut(c, options),
     )
 }
+
+/** Whoever signed out in another tab is done. */
+const nothingToEnd: MiddlewareHandler<AppEnv> = async (c, next) =>
+  c.var.signedIn ? next() : c.redirect('/login', 303)
 
 async function postLogout(c: AppContext, options: LogoutOptions) {
   await endThisSession(c, options)

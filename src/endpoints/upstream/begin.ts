@@ -4,6 +4,7 @@ import { randomSecret } from '#/protocol/secrets.ts'
 import { networkOf } from '#/web/client-address.ts'
 import type { AppContext } from '#/web/context.ts'
 import { signedInUser } from '#/web/current-user.ts'
+import { isFromOwnSite } from '#/web/own-site.ts'
 import { PageError } from '#/web/page-error.ts'
 import { enforceLimit } from '#/web/rate-limit.ts'
 import { safePath } from '#/web/safe-path.ts'
@@ -22,6 +23,9 @@ export async function getLogin(c: AppContext, options: UpstreamOptions) {
   const asked = safePath(c.req.query('redirect'), startPage)
   const redirect = asked.length > longestRedirect ? startPage : asked
   const remember = c.req.query('remember_me') === '1'
+  // Another site must not sign anybody in; whoever wants to presses the same link on our page.
+  if (isFromOwnSite(c, options.issuer) === false)
+    return c.redirect(signInPath(redirect, remember), 303)
   const url = await leave(c, options, {
     provider,
     redirect,
@@ -32,6 +36,9 @@ export async function getLogin(c: AppContext, options: UpstreamOptions) {
   c.var.recorder.loginRefused('upstream')
   return outOfReach(c, { provider: provider.title, redirect })
 }
+
+const signInPath = (redirect: string, remember: boolean) =>
+  `/login?${new URLSearchParams({ redirect, ...(remember && { remember_me: '1' }) })}`
 
 /** Begins to link a provider to the account of this session. */
 export async function postLink(c: AppContext, options: UpstreamOptions) {

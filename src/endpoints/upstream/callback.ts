@@ -5,6 +5,7 @@ import { useProof } from '#/domain/proofs/used-proofs.ts'
 import type { LoginFailureReason, UpstreamResult } from '#/protocol/vocabulary.ts'
 import { networkOf } from '#/web/client-address.ts'
 import type { AppContext } from '#/web/context.ts'
+import { afterForm } from '#/web/leave.ts'
 import { PageError } from '#/web/page-error.ts'
 import { enforceLimit } from '#/web/rate-limit.ts'
 import { safePath } from '#/web/safe-path.ts'
@@ -105,7 +106,8 @@ async function enter(c: AppContext, visit: Visit, profile: Profile) {
   if (!user || !(await signIn(c, options, { user, ...way })))
     return refuse(c, visit, { result: 'account_inactive', user })
   record(c, visit, result)
-  return c.redirect(safePath(visit.pending?.redirect, '/'), 303)
+  // The provider's own form may have come before.
+  return c.redirect(afterForm(c, safePath(visit.pending?.redirect, '/')), 303)
 }
 
 /** As the provider says; who was asked anew was asked while they were away, whatever its clock says. */

@@ -23,6 +23,7 @@ export interface UpstreamRoutesOptions extends SignInOptions {
   readonly csrf: Csrf
   readonly secrets: readonly string[]
   readonly jar: CookieJar
+  readonly issuer: string
   readonly autoRegister: boolean
   readonly loginLimiter: Limiter | undefined
   readonly callbackLimiter: Limiter | undefined

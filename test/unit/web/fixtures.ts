@@ -57,6 +57,7 @@ const faceOf = (text: string) => ({
 
 /** Every property that can hold text holds `text`. */
 export const loginProps = (text: string): LoginPageProps => ({
+  submission: text,
   csrfToken,
   redirect: text,
   username: text,
@@ -272,6 +273,7 @@ export const sparePages: Readonly<Record<string, () => Promise<string>>> = {
     String(
       await renderLoginPage({
         csrfToken,
+        submission: '',
         redirect: '/',
         rememberMeEnabled: false,
         providers: [],

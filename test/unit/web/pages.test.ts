@@ -177,6 +177,7 @@ describe('sign-in page', () => {
     expect(names(form?.controls ?? [])).toEqual([
       'csrf_token',
       'redirect',
+      'submission',
       'username',
       'password',
       'remember_me',

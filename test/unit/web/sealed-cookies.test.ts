@@ -8,6 +8,7 @@ import { createCsrf } from '#/web/csrf.ts'
 import { createKnownBrowsers } from '#/web/known-browsers.ts'
 
 const jar = createCookies({ secure: false, path: '/' })
+const issuer = 'http://localhost'
 const [old, fresh, foreign] = ['old', 'new', 'foreign'].map((name) =>
   `${name} secret of at least 32 characters`.padEnd(40, '.'),
 ) as [string, string, string]
@@ -85,13 +86,13 @@ describe('the session cookie', () => {
 describe('the CSRF token', () => {
   const tokenFor = async (secrets: string[], cookies: Record<string, string> = {}) => {
     const { answer = '', set } = await inBrowser(cookies, (c) =>
-      createCsrf({ secrets, jar }).token(c),
+      createCsrf({ secrets, jar, issuer }).token(c),
     )
     return { token: answer, cookie: set['oauth_csrf'] ?? cookies['oauth_csrf'] ?? '' }
   }
   async function accepts(secrets: string[], cookie: string, token: string): Promise<boolean> {
     const app = new Hono<AppEnv>()
-      .post('/', createCsrf({ secrets, jar }).require, (c) => c.body(null))
+      .post('/', createCsrf({ secrets, jar, issuer }).require, (c) => c.body(null))
       .onError((_, c) => c.body(null, 403))
     const response = await app.request('/', {
       method: 'POST',

@@ -24,7 +24,7 @@ import { readFields } from '#/web/forms.ts'
 import { noticeOf } from '#/web/notices.ts'
 import { PageError } from '#/web/page-error.ts'
 import { recordEndedAccess } from '#/web/record-ended.ts'
-import type { RefusedForm } from '#/web/refused-form.ts'
+import { outdatedForm, type RefusedForm } from '#/web/refused-form.ts'
 import { uuidParameter, viewer } from '#/web/viewer.ts'
 import type { AdminOptions } from '../options.ts'
 import type { AdminPageProps } from '../page.ts'
@@ -79,7 +79,7 @@ async function clientsPage(c: AppContext, { db, csrf }: AdminOptions, refused?: 
     ...noticesOf(c),
     ...(refused && { refused }),
   })
-  return c.html(page, refused ? 400 : 200)
+  return c.html(page, refused ? (refused.status ?? 400) : 200)
 }
 
 async function findPage(db: AdminOptions['db'], { sent, filter, after }: ClientQuestion) {
@@ -114,6 +114,10 @@ const operatorSettings = (client: Client) => ({
   served_resources: client.servedResources,
   extra_claims: client.extraClaims,
 })
+
+/** What was typed stays, for a form that is out of date. */
+export const postOutdatedClient = async (c: AppContext, options: AdminOptions) =>
+  clientsPage(c, options, outdatedForm(await readFields(c)))
 
 /** The answer shows the credentials, or the form again with what is wrong with it. */
 export async function postClient(c: AppContext, options: AdminOptions, parse: ParseClient) {
@@ -160,6 +164,12 @@ export async function postClientEdit(c: AppContext, options: AdminOptions, parse
   }
 }
 
+export async function postOutdatedClientEdit(c: AppContext, options: AdminOptions) {
+  const client = await requireClient(c, options)
+  const form = outdatedForm(await readFields(c))
+  return editPage(c, options, { ...client, seen: form.values.get('seen') ?? '', form })
+}
+
 const methodOf = (metadata: ClientMetadata) => ({
   tokenEndpointAuthMethod: metadata.token_endpoint_auth_method,
 })
@@ -177,7 +187,7 @@ async function editPage(
   { clientId, name, seen, form }: Omit<ClientEditPageProps, keyof AdminPageProps>,
 ) {
   const props = { clientId, name, seen, form, user: viewer(c), csrfToken: csrf.token(c) }
-  return c.html(await renderClientEditPage(props), form.problem === '' ? 200 : 400)
+  return c.html(await renderClientEditPage(props), form.problem === '' ? 200 : (form.status ?? 400))
 }
 
 /** Approving and rejecting decide on what was looked at, the other two on whatever it is now. */

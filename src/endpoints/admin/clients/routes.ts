@@ -1,6 +1,6 @@
 /** /admin/clients: the applications that people can sign in to. */
 import { Hono } from 'hono'
-import type { AppEnv } from '#/web/context.ts'
+import type { AppContext, AppEnv } from '#/web/context.ts'
 import type { AdminOptions } from '../options.ts'
 import {
   getClientEdit,
@@ -11,6 +11,8 @@ import {
   postClientEdit,
   postClientRevokeAll,
   postClientSecret,
+  postOutdatedClient,
+  postOutdatedClientEdit,
 } from './actions.ts'
 import { createClientParser } from './fields.ts'
 import { getClient, getConsents, postRevokeConsent } from './one-client.ts'
@@ -18,17 +20,21 @@ import { getClient, getConsents, postRevokeConsent } from './one-client.ts'
 export function clientRoutes(options: AdminOptions): Hono<AppEnv> {
   const { requireAdmin } = options.sessions
   const { csrf } = options
+  const newAgain = (c: AppContext) => postOutdatedClient(c, options)
+  const editAgain = (c: AppContext) => postOutdatedClientEdit(c, options)
   const parseClient = createClientParser(options)
   return new Hono<AppEnv>()
     .get('/admin/clients', requireAdmin, (c) => getClients(c, options))
-    .post('/admin/clients', requireAdmin, csrf.require, (c) => postClient(c, options, parseClient))
+    .post('/admin/clients', requireAdmin, csrf.requireOr(newAgain), (c) =>
+      postClient(c, options, parseClient),
+    )
     .get('/admin/clients/:id', requireAdmin, (c) => getClient(c, options))
     .get('/admin/clients/:id/authorizations', requireAdmin, (c) => getConsents(c, options))
     .post('/admin/clients/:id/authorizations/:consentId/revoke', requireAdmin, csrf.require, (c) =>
       postRevokeConsent(c, options),
     )
     .get('/admin/clients/:id/edit', requireAdmin, (c) => getClientEdit(c, options))
-    .post('/admin/clients/:id', requireAdmin, csrf.require, (c) =>
+    .post('/admin/clients/:id', requireAdmin, csrf.requireOr(editAgain), (c) =>
       postClientEdit(c, options, parseClient),
     )
     .post('/admin/clients/:id/approve', requireAdmin, csrf.require, (c) =>

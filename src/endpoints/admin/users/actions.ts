@@ -18,7 +18,7 @@ import { readFields, uniqueParameters } from '#/web/forms.ts'
 import { noticeOf } from '#/web/notices.ts'
 import { PageError } from '#/web/page-error.ts'
 import { recordEndedAccess, recordEndedSessions } from '#/web/record-ended.ts'
-import type { RefusedForm } from '#/web/refused-form.ts'
+import { outdatedForm, type RefusedForm } from '#/web/refused-form.ts'
 import { uuidParameter, viewer } from '#/web/viewer.ts'
 import type { AdminOptions } from '../options.ts'
 import { renderUserPasswordPage, renderUsersPage } from './pages.ts'
@@ -34,11 +34,7 @@ const notices: Readonly<Record<string, string>> = {
 
 export const getUsers = (c: AppContext, options: AdminOptions) => usersPage(c, options)
 
-async function usersPage(
-  c: AppContext,
-  { db, csrf }: AdminOptions,
-  refused?: RefusedForm & { readonly status: 400 | 409 },
-) {
+async function usersPage(c: AppContext, { db, csrf }: AdminOptions, refused?: RefusedForm) {
   const search = searchable(c.req.query('search'))
   const after = searchable(c.req.query('after'))
   const found = await usersPageQuery(db, { after, search, limit: pageSize + 1 })
@@ -58,7 +54,7 @@ async function usersPage(
     ...(notice && { notice }),
     ...(refused && { refused }),
   })
-  return c.html(page, refused?.status ?? 200)
+  return c.html(page, refused ? (refused.status ?? 400) : 200)
 }
 
 /** What names and addresses may be compared with: not too long, and without the NUL that Postgres refuses. */
@@ -77,6 +73,10 @@ const newUser = z.object({
     .refine(isAcceptablePassword, 'The password needs at least 8 characters.')
     .optional(),
 })
+
+/** What was typed stays, for a form that is out of date; all but the password. */
+export const postOutdatedUser = async (c: AppContext, options: AdminOptions) =>
+  usersPage(c, options, outdatedForm(await readFields(c)))
 
 /** The answer shows the password, or the form again with what is wrong with it. */
 export async function postUser(c: AppContext, options: AdminOptions) {

@@ -9,6 +9,7 @@ import { listTokenFamilies } from '#/domain/tokens/list-grants.ts'
 import { editUser, userVersion } from '#/domain/users/edit-user.ts'
 import { findUser, type User } from '#/domain/users/users.ts'
 import type { AppContext } from '#/web/context.ts'
+import { outdated } from '#/web/csrf.ts'
 import { actedBy, signedInUser } from '#/web/current-user.ts'
 import { endSessionsFromAfar } from '#/web/end-sessions.ts'
 import { readForm } from '#/web/forms.ts'
@@ -91,7 +92,7 @@ async function holdingsOf(db: Database, userId: string, now: Date) {
 }
 
 interface Refused {
-  readonly status: 400 | 409
+  readonly status: 400 | 403 | 409
   readonly text: string
   readonly fields: ReadonlyMap<string, string>
 }
@@ -118,6 +119,10 @@ async function editPage(c: AppContext, { db, csrf }: AdminOptions, refused?: Ref
   })
   return c.html(page, refused?.status ?? 200)
 }
+
+/** What was typed stays, for a form that is out of date. */
+export const postOutdatedEdit = async (c: AppContext, options: AdminOptions) =>
+  editPage(c, options, { status: 403, text: outdated, fields: await readForm(c) })
 
 const edited = z.object({
   full_name: z.string().max(200, 'The full name is too long.').default(''),

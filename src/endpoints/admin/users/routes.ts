@@ -1,9 +1,10 @@
 /** /admin/users: who has an account, and taking or giving it back. */
 import { Hono } from 'hono'
-import type { AppEnv } from '#/web/context.ts'
+import type { AppContext, AppEnv } from '#/web/context.ts'
 import type { AdminOptions } from '../options.ts'
 import {
   getUsers,
+  postOutdatedUser,
   postUser,
   postUserDelete,
   postUserDisable,
@@ -17,6 +18,7 @@ import {
   postEndFamily,
   postEndSession,
   postEndSessions,
+  postOutdatedEdit,
   postRemoveConnection,
   postRevokeConsent,
 } from './person.ts'
@@ -24,9 +26,11 @@ import {
 export function userRoutes(options: AdminOptions): Hono<AppEnv> {
   const { requireAdmin } = options.sessions
   const { csrf } = options
+  const newAgain = (c: AppContext) => postOutdatedUser(c, options)
+  const editAgain = (c: AppContext) => postOutdatedEdit(c, options)
   return new Hono<AppEnv>()
     .get('/admin/users', requireAdmin, (c) => getUsers(c, options))
-    .post('/admin/users', requireAdmin, csrf.require, (c) => postUser(c, options))
+    .post('/admin/users', requireAdmin, csrf.requireOr(newAgain), (c) => postUser(c, options))
     .post('/admin/users/:id/disable', requireAdmin, csrf.require, (c) =>
       postUserDisable(c, options),
     )
@@ -37,7 +41,7 @@ export function userRoutes(options: AdminOptions): Hono<AppEnv> {
     )
     .get('/admin/users/:id', requireAdmin, (c) => getPerson(c, options))
     .get('/admin/users/:id/edit', requireAdmin, (c) => getEdit(c, options))
-    .post('/admin/users/:id', requireAdmin, csrf.require, (c) => postEdit(c, options))
+    .post('/admin/users/:id', requireAdmin, csrf.requireOr(editAgain), (c) => postEdit(c, options))
     .post('/admin/users/:id/sessions/revoke-all', requireAdmin, csrf.require, (c) =>
       postEndSessions(c, options),
     )
