@@ -14,11 +14,16 @@ const database = {
   hookTimeout: 60_000,
 }
 
-/** These need a browser or a Prometheus, so they run when asked for by name: `--project browser`. */
-const onRequest = ['browser', 'interop', 'monitoring'].filter((name) =>
+/** These need a browser, a Prometheus or servers to be ill-treated, so they run when asked for by name: `--project browser`. */
+const onRequest = ['browser', 'faults', 'interop', 'monitoring'].filter((name) =>
   process.argv.some((argument) => argument === name || argument === `--project=${name}`),
 )
 const slow = { testTimeout: 120_000, hookTimeout: 120_000, fileParallelism: false }
+const special: Record<string, Record<string, unknown>> = {
+  // A real browser on a busy machine may lose a picture; a fresh one gets a second try, and the summary says so.
+  browser: { retry: 1 },
+  faults: { testTimeout: 300_000, hookTimeout: 300_000 },
+}
 
 export default defineConfig({
   test: {
@@ -30,8 +35,7 @@ export default defineConfig({
       project('domain', database),
       project('endpoints', database),
       project('system', slow),
-      // A real browser on a busy machine may lose a picture; a fresh one gets a second try, and the summary says so.
-      ...onRequest.map((name) => project(name, { ...slow, retry: name === 'browser' ? 1 : 0 })),
+      ...onRequest.map((name) => project(name, { ...slow, ...special[name] })),
     ],
   },
 })
