@@ -2,7 +2,6 @@
 import { Hono, type MiddlewareHandler } from 'hono'
 import type { Redis } from 'ioredis'
 import type { Database } from '#/database/client.ts'
-import { ping } from '#/database/ping.ts'
 import type { ReadCache } from '#/database/read-cache.ts'
 import { createClientKeys } from '#/domain/clients/client-keys.ts'
 import type { Client } from '#/domain/clients/clients.ts'
@@ -50,6 +49,7 @@ import { methodNotAllowed } from '#/web/method-not-allowed.ts'
 import { PageError } from '#/web/page-error.ts'
 import { createRateLimits, type RateLimits } from '#/web/rate-limit.ts'
 import { requestTelemetry } from '#/web/request-telemetry.ts'
+import { requestTimeout } from '#/web/request-timeout.ts'
 import { securityHeaders } from '#/web/security-headers.ts'
 import { sessionPolicy } from '#/web/session-policy.ts'
 import { identityProviders } from './boot/identity-providers.ts'
@@ -70,6 +70,8 @@ export interface AppParts {
   readonly fetchDocument: FetchDocument
   /** Tests turn it. */
   readonly clock: () => Date
+  /** Whether the database answers and takes writes. */
+  readonly ready: () => Promise<boolean>
   readonly draining: () => boolean
 }
 
@@ -77,7 +79,7 @@ export interface AppParts {
 const largestBody = 64 * 1024
 
 export function createApp(parts: AppParts): Hono<AppEnv> {
-  const { config, recorder, db, draining } = parts
+  const { config, recorder, ready, draining } = parts
   const path = basePathOf(config.BASE_URL)
   const app = new Hono<AppEnv>(routing(path, { stripped: config.PROXY_STRIPS_PATH }))
   app.use(
@@ -91,6 +93,7 @@ export function createApp(parts: AppParts): Hono<AppEnv> {
   app.use(requestContext(parts))
   app.use(securityHeaders({ secure: config.secure }))
   app.use(refuseUserInAddress)
+  app.use(requestTimeout(config.REQUEST_TIMEOUT))
   app.use(limitBody({ maxSize: largestBody, onError: refuseBody }))
   allowOrigins(app, {
     enabled: config.CORS_ENABLED,
@@ -99,7 +102,7 @@ export function createApp(parts: AppParts): Hono<AppEnv> {
   })
   mountEndpoints(app, parts, path)
   app.route('/', assetRoutes())
-  app.route('/', healthRoutes({ databaseAnswers: () => ping(db, 2000), draining }))
+  app.route('/', healthRoutes({ databaseAnswers: ready, draining }))
   app.get('/', (c) => c.redirect('/account/devices', 303))
   app.get('/account/sessions', (c) => c.redirect('/account/tokens', 303))
   app.use(methodNotAllowed(app))

@@ -214,6 +214,11 @@ export const settings = {
     'The origins whose scripts may, separated by commas; `*` for all. Pages are never among what they may call.',
   ),
   CORS_MAX_AGE: server(duration, '12h', 'How long browsers may remember that permission.'),
+  REQUEST_TIMEOUT: server(
+    positiveDuration,
+    '10s',
+    'How long a request may take until it is answered, by 503 with `Retry-After` when nothing else can be said. Of an export: until its first byte.',
+  ),
   SERVER_SHUTDOWN_TIMEOUT: server(
     positiveDuration,
     '10s',
@@ -235,6 +240,11 @@ export const settings = {
     whole(1, 1000),
     '25',
     'Most connections of one process to Postgres; one more serves the population counts and one listens.',
+  ),
+  DB_TIMEOUT: data(
+    positiveDuration,
+    '5s',
+    'How long a statement may take, its wait for a connection and for locks included; Postgres is told so too. What takes longer is answered by 503.',
   ),
   REDIS_URL: data(
     redisUrl,

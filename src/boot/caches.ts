@@ -1,4 +1,5 @@
 import type { OpenDatabase } from '#/database/client.ts'
+import { keepLast } from '#/database/keep-last.ts'
 import { createReadCache, type ReadCache } from '#/database/read-cache.ts'
 import { cacheChannel } from '#/domain/clients/announce.ts'
 import { type Client, findClient } from '#/domain/clients/clients.ts'
@@ -37,30 +38,41 @@ export async function createCaches(
     max: 1,
     onLookup: (outcome) => recorder.cacheLookup('signing_keys', outcome),
   })
-  async function keys(): Promise<KeySet> {
-    const found = await keySets.get('all')
-    if (!found) throw new Error('there are no signing keys')
-    return found
+  const kept = keepLast({
+    async load(): Promise<KeySet> {
+      const found = await keySets.get('all')
+      if (!found) throw new Error('there are no signing keys')
+      return found
+    },
+    waitMs: longestKeyWaitMs,
+    alwaysAfresh: ttlMs === 0,
+  })
+  const forgetKeys = () => {
+    keySets.invalidate()
+    kept.outdate()
   }
   const reload = atMostEvery(reloadPauseMs, () => {
-    keySets.invalidate()
-    return keys()
+    forgetKeys()
+    return kept.get()
   })
   const flush = () => {
     clients.invalidate()
-    keySets.invalidate()
+    forgetKeys()
   }
   const forget = (payload: string) => {
     if (payload.startsWith('client:')) clients.invalidate(payload.slice(7))
-    else if (payload === 'keys') keySets.invalidate()
+    else if (payload === 'keys') forgetKeys()
     else flush()
   }
   await listen(cacheChannel, forget, flush)
-  return { clients, keys }
+  return { clients, keys: kept.get }
 }
 
 /** A replica that misses the news of a key still sees it long before its first use, whatever the TTL of clients. */
 const longestKeyTtlMs = 60_000
+
+/** How long a key set that is known to be outdated is waited for: the last one is better than none. */
+const longestKeyWaitMs = 500
 
 /** However many tokens with made-up key ids come in, they cost one load in this time. */
 const reloadPauseMs = 10_000

@@ -43,6 +43,8 @@ export async function operate(config: Config, command: string, name: string): Pr
     url,
     dataDir,
     poolSize: 1,
+    timeoutMs: config.DB_TIMEOUT,
+    onAvailability: () => {},
     countTimeoutMs: 5000,
     record: undefined,
     prepare: async () => {},

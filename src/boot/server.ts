@@ -39,7 +39,7 @@ export async function startServer(
   const log = createLog({ level: config.LOG_LEVEL })
   const telemetry = startTelemetry(config, build, log)
   const { recorder } = telemetry
-  const { database, population, first } = await prepareDatabase(config, secrets, telemetry)
+  const { database, population, first } = await prepareDatabase(config, secrets, { telemetry, log })
   const { db } = database
   const caches = await createCaches(database, {
     recorder,
@@ -68,6 +68,7 @@ export async function startServer(
     redis,
     fetchDocument,
     clock,
+    ready: database.ready,
     draining: () => draining,
   })
   const listener = await listen(app.fetch, config)
@@ -114,14 +115,17 @@ async function startLogouts({ db, listen: hear }: OpenDatabase, options: Deliver
 async function prepareDatabase(
   config: Config,
   secrets: readonly string[],
-  { recorder, metrics }: Telemetry,
+  { telemetry, log }: Pick<Held, 'telemetry' | 'log'>,
 ) {
+  const { recorder, metrics } = telemetry
   let first: FirstCredentials | undefined
   const database = await openDatabase({
     url: config.DATABASE_URL,
     dataDir: config.DATA_DIR,
     poolSize: config.DB_MAX_OPEN_CONNS,
     countTimeoutMs,
+    timeoutMs: config.DB_TIMEOUT,
+    onAvailability: logAvailability(log),
     record: config.metricsEnabled ? recorder.databaseOperation : undefined,
     async prepare(db) {
       const { created, resealed } = await prepareKeys(db, secrets, clock())
@@ -138,6 +142,12 @@ async function prepareDatabase(
     observePopulation(metrics.meter, population)
   }
   return { database, population, first }
+}
+
+/** Once each way; while it lasts, requests are refused without a word each. */
+const logAvailability = (log: Log) => (isUp: boolean, error: unknown) => {
+  if (isUp) log.info('the database is back')
+  else log.error({ err: error }, 'the database is out of reach; requests are refused')
 }
 
 interface Held {

@@ -15,6 +15,10 @@ const current = new AsyncLocalStorage<Deadline>()
 /** Runs work, and whatever it starts, under a deadline; moving `at` later moves it for all of them. */
 export const withDeadline = <T>(deadline: Deadline, work: () => T): T => current.run(deadline, work)
 
+/** Runs work that others will use too: the request that happens to begin it must not end it. */
+export const withoutDeadline = <T>(work: () => T): T =>
+  current.run({ at: Number.POSITIVE_INFINITY }, work)
+
 /** When the work at hand must be done, on the clock of `performance.now()`; Infinity for work of the server's own. */
 export const deadlineAt = (): number => current.getStore()?.at ?? Number.POSITIVE_INFINITY
 

@@ -3,8 +3,9 @@
  * database escapes the count (`db.client.operation.duration`) and the pools know how busy they are.
  */
 import type { PGlite, Transaction } from '@electric-sql/pglite'
-import type postgres from 'postgres'
 import type { DatabaseErrorType, DatabaseOperation } from '#/telemetry/conventions.ts'
+import { deadlineAt } from './deadline.ts'
+import { errorTypeOf, lateError } from './errors.ts'
 
 export type RecordOperation = (
   operation: DatabaseOperation,
@@ -25,69 +26,50 @@ export const createPoolUse = (name: PoolUse['name'], max: number): PoolUse => ({
   inFlight: 0,
 })
 
-/** Wraps a postgres.js client in place. Its queries are lazy: the clock starts when one is awaited. */
-export function instrumentPostgres(
-  client: postgres.Sql,
-  use: PoolUse,
-  record: RecordOperation,
-): void {
-  wrapUnsafe(client, use, record)
-  const begin = client.begin.bind(client) as (...args: unknown[]) => Promise<unknown>
-  const timedBegin = (...args: unknown[]) => {
-    const body = args.at(-1) as (tx: postgres.TransactionSql) => unknown
-    const instrumented = (tx: postgres.TransactionSql) => {
-      wrapUnsafe(tx, undefined, record)
-      return body(tx)
-    }
-    return timed('BEGIN', use, record, () => begin(...args.slice(0, -1), instrumented))
-  }
-  client.begin = timedBegin as typeof client.begin
-}
-
-/** Wraps a PGlite client in place, and the handle of each transaction it opens. */
+/**
+ * Wraps a PGlite client in place, and the handle of each transaction it opens. It serves one at a time: whose time is over
+ * when its turn comes does not begin, and a transaction whose time is over is rolled back.
+ */
 export function instrumentPglite(client: PGlite, use: PoolUse, record: RecordOperation): void {
-  wrapQuery(client, use, record)
+  const inTurn = createTurns()
+  wrapQuery(client, (text, run) => timed(operationOf(text), use, record, () => inTurn(run)))
   const transaction = client.transaction.bind(client)
-  client.transaction = (body) =>
-    timed('BEGIN', use, record, () =>
-      transaction((tx) => {
-        wrapQuery(tx, undefined, record)
-        return body(tx)
-      }),
-    ) as ReturnType<typeof transaction<Awaited<ReturnType<typeof body>>>>
-}
-
-type PendingQuery = ReturnType<postgres.Sql['unsafe']>
-
-function wrapUnsafe(
-  client: Pick<postgres.Sql, 'unsafe'>,
-  use: PoolUse | undefined,
-  record: RecordOperation,
-) {
-  const unsafe = client.unsafe.bind(client) as (...args: unknown[]) => PendingQuery
-  const wrapped = (text: string, ...rest: unknown[]) => {
-    const query = unsafe(text, ...rest)
-    const run = query.then.bind(query)
-    // biome-ignore lint/suspicious/noThenProperty: postgres.js runs a query when its `then` is called; there is no other hook
-    query.then = (onDone, onFailed) =>
-      timed(operationOf(text), use, record, () => run((rows) => rows)).then(onDone, onFailed)
-    return query
+  client.transaction = (body) => {
+    const bounded = async (tx: Transaction) => {
+      wrapQuery(tx, (text, run) =>
+        timed(operationOf(text), undefined, record, async () => inTime(run)),
+      )
+      const result = await body(tx)
+      return inTime(() => result)
+    }
+    return timed('BEGIN', use, record, () => inTurn(() => transaction(bounded)))
   }
-  client.unsafe = wrapped as typeof client.unsafe
 }
 
-function wrapQuery(
-  client: PGlite | Transaction,
-  use: PoolUse | undefined,
-  record: RecordOperation,
-) {
+function createTurns() {
+  let last: Promise<unknown> = Promise.resolve()
+  return <T>(run: () => Promise<T>): Promise<T> => {
+    const turn = last.then(() => inTime(run))
+    last = turn.catch(() => undefined)
+    return turn
+  }
+}
+
+function inTime<T>(run: () => T): T {
+  if (performance.now() >= deadlineAt()) throw lateError()
+  return run()
+}
+
+type Around = (text: string, run: () => Promise<unknown>) => Promise<unknown>
+
+function wrapQuery(client: PGlite | Transaction, around: Around) {
   const query = client.query.bind(client) as (...args: unknown[]) => Promise<unknown>
-  const wrapped = (text: string, ...rest: unknown[]) =>
-    timed(operationOf(text), use, record, () => query(text, ...rest))
+  const wrapped = (text: string, ...rest: unknown[]) => around(text, () => query(text, ...rest))
   client.query = wrapped as typeof client.query
 }
 
-async function timed<T>(
+/** Runs and records it; with a pool, it counts there as long as it is under way. */
+export async function timed<T>(
   operation: DatabaseOperation,
   use: PoolUse | undefined,
   record: RecordOperation,
@@ -116,17 +98,7 @@ const operations: Record<string, DatabaseOperation> = {
   d: 'DELETE',
 }
 
-const operationOf = (text: string): DatabaseOperation =>
+export const operationOf = (text: string): DatabaseOperation =>
   text.startsWith('with ') && text.includes(' insert into ')
     ? 'INSERT'
     : (operations[text.charAt(0).toLowerCase()] ?? 'other')
-
-/** SQLSTATE classes: 57014 is a cancelled statement, 08 a lost connection, 23 a broken constraint. */
-function errorTypeOf(error: unknown): DatabaseErrorType {
-  const code = error instanceof Error && 'code' in error ? String(error.code) : ''
-  if (code === '57014' || code === '55P03') return 'timeout'
-  if (code.startsWith('23')) return 'constraint'
-  if (code.startsWith('08') || code.startsWith('CONNECTION') || code.startsWith('ECONN'))
-    return 'connection'
-  return 'other'
-}

@@ -3,6 +3,7 @@
  * once by an invalidation; a load that began before it is not kept, so nobody who asks later can see the old row.
  */
 import { LRUCache } from 'lru-cache'
+import { withoutDeadline } from './deadline.ts'
 
 type LookupOutcome = 'hit' | 'miss' | 'coalesced' | 'error'
 
@@ -60,7 +61,7 @@ export function createReadCache<V extends object>({
       }
       onLookup('miss')
       const own: { promise?: Promise<V | undefined> } = {}
-      own.promise = Promise.resolve().then(() => fill(key, own))
+      own.promise = withoutDeadline(() => Promise.resolve().then(() => fill(key, own)))
       loading.set(key, own.promise)
       return own.promise
     },

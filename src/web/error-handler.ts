@@ -3,7 +3,7 @@
  * proven, a page for people. Causes go to the log; what is sent was written to be read by strangers.
  */
 import type { ErrorHandler, NotFoundHandler } from 'hono'
-import { isOutage } from '#/database/errors.ts'
+import { codeOf, isOutage } from '#/database/errors.ts'
 import { OverloadedError } from '#/domain/users/passwords.ts'
 import {
   AuthorizationError,
@@ -35,17 +35,21 @@ export function createErrorHandler({ issuer }: { issuer: string }): ErrorHandler
     }
     if (isBrokenOff(error))
       return answerPageError(c, new PageError(400, 'Not a whole request', 'The request broke off.'))
-    if (isOutage(error)) {
-      c.var.log.error({ err: error }, 'the database is out of reach')
-      return answerPageError(
-        c,
-        new PageError(503, 'Out of service for a moment', 'Please try again in a few seconds.', {
-          retryAfter: 5,
-        }),
-      )
-    }
+    if (isOutage(error)) return answerOutage(c, error)
     return answerBug(c, error)
   }
+}
+
+/** That the database is known to be down was logged when it became so. */
+function answerOutage(c: AppContext, error: Error) {
+  if (codeOf(error) !== 'DATABASE_DOWN')
+    c.var.log.error({ err: error }, 'the database could not do what a request asked for')
+  return answerPageError(
+    c,
+    new PageError(503, 'Out of service for a moment', 'Please try again in a few seconds.', {
+      retryAfter: 5,
+    }),
+  )
 }
 
 /** The body ended too early or cannot be read: Node's word for both, which must not pass for a lost database. */

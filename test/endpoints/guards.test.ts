@@ -269,6 +269,7 @@ describe('the table of routes', () => {
       redis: undefined,
       fetchDocument: () => Promise.reject(new Error('nobody is asked here')),
       clock: app.now,
+      ready: database.ready,
       draining: () => false,
     })
     const mounted = whole.routes

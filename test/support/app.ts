@@ -102,6 +102,7 @@ export async function startTestApp({
       recorder,
     }),
     clock,
+    ready: database.ready,
     draining: () => false,
   })
   return {

@@ -4,6 +4,7 @@ import { PGlite } from '@electric-sql/pglite'
 import { drizzle } from 'drizzle-orm/pglite'
 import { inject } from 'vitest'
 import { type Database, type OpenDatabase, openDatabase } from '#/database/client.ts'
+import { ping } from '#/database/ping.ts'
 import { schema } from '#/database/schema.ts'
 import { administer, withDatabase } from './database-template.ts'
 
@@ -30,6 +31,7 @@ async function openDump(file: string): Promise<TestDatabase> {
     embedded: true,
     url: undefined,
     pools: [],
+    ready: () => ping(db, 800),
     async listen(channel, onMessage, onConnected) {
       await client.listen(channel, onMessage)
       onConnected()
@@ -46,7 +48,9 @@ async function openClone(server: string, template: string): Promise<TestDatabase
     url,
     dataDir: '',
     poolSize: 10,
+    timeoutMs: 5000,
     countTimeoutMs: 5000,
+    onAvailability: () => {},
     record: () => {},
     prepare: async () => {},
   })

@@ -3,6 +3,7 @@
  * takes no other with it, and no reader costs the database a count of its own.
  */
 import type { Database } from '#/database/client.ts'
+import { withoutDeadline } from '#/database/deadline.ts'
 import type { PopulationGroup } from '#/protocol/vocabulary.ts'
 import type { Recorder } from '#/telemetry/recorder.ts'
 import { createTtlCache, type TtlCache, type TtlCacheOptions } from '#/telemetry/ttl-cache.ts'
@@ -49,7 +50,7 @@ export function createPopulation(db: Database, options: PopulationOptions): Popu
         inTurn(() => {
           signal.throwIfAborted()
           begin()
-          return count(db, options.clock())
+          return withoutDeadline(() => count(db, options.clock()))
         }),
       options,
     )

@@ -1,0 +1,193 @@
+/**
+ * One connection to Postgres: a driver of its own that is never used again once its socket is gone. The driver would
+ * connect anew behind the back of whoever holds the old connection: a statement of a broken transaction would run alone
+ * or inside somebody else's, others would never be answered, and a write to the missing socket ends the process.
+ */
+import type { Duplex } from 'node:stream'
+import { setTimeout as sleep } from 'node:timers/promises'
+import postgres from 'postgres'
+import { keepDatabaseTime } from './deadline.ts'
+import { endsConnection, lateError } from './errors.ts'
+import { openSocket } from './socket.ts'
+
+export type DriverOptions = postgres.Options<Record<string, postgres.PostgresType>>
+
+/** Where to connect to, and how. */
+export interface Driver {
+  readonly url: string
+  readonly options: DriverOptions
+  /** Drizzle's own, which it puts into the client it is given. */
+  readonly types: Pick<postgres.ParsedOptions, 'parsers' | 'serializers'>
+  /** Told of whatever the server refuses. */
+  readonly onError?: (error: unknown) => void
+}
+
+export interface Statement {
+  readonly text: string
+  readonly parameters?: readonly unknown[]
+  readonly prepare?: boolean
+  /** Rows as arrays of values. */
+  readonly asArrays?: boolean
+}
+
+/** What the driver answers: rows, and which command it was. */
+export type Answer = readonly unknown[] & { readonly command?: string }
+
+export interface Connection {
+  readonly openedAt: number
+  readonly isLost: boolean
+  /** Rejects with an outage when there is no answer until `lateAt` (of `performance.now()`); the connection is lost then. */
+  run(statement: Statement, lateAt: number): Promise<Answer>
+  /** Gives up what ran too long. */
+  checkTime(now: number): void
+  /** Ends it at once; what runs on it is rejected. */
+  destroy(error: Error): void
+  /** Ends it when what runs on it has ended, after a second at most. */
+  close(): Promise<void>
+}
+
+interface Running {
+  readonly query: postgres.PendingQuery<postgres.Row[]>
+  readonly lateAt: number
+  reject(error: unknown): void
+}
+
+const retryPauseMs = 50
+
+const hello = 'select (extract(epoch from clock_timestamp()) * 1000)::float8 as "now"'
+
+/** Connects and asks for the time within the bound, or leaves nothing behind. `onLost` is called once, when it is of no more use. */
+export async function openConnection(
+  driver: Driver,
+  boundMs: number,
+  onLost: (connection: Connection) => void,
+): Promise<Connection> {
+  let established = false
+  const connection = createConnection(driver, boundMs, () => {
+    if (established) onLost(connection)
+  })
+  const lateAt = performance.now() + boundMs
+  const timer = setTimeout(() => connection.checkTime(lateAt), boundMs)
+  try {
+    const [row] = await connection.run({ text: hello }, lateAt)
+    keepDatabaseTime(Number((row as { now: number }).now), performance.now())
+    established = true
+    return connection
+  } catch (error) {
+    connection.destroy(asError(error))
+    throw error
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+function createConnection(driver: Driver, boundMs: number, onLost: () => void): Connection {
+  const running = new Set<Running>()
+  const sockets = new Set<Duplex>()
+  let lost: Error | undefined
+  let cancelling = false
+  const client = connect(driver, boundMs, {
+    async openSocket(options) {
+      const toCancel = cancelling
+      if (lost && !toCancel) throw lost
+      // The driver tries again without a pause when a server hangs up during the handshake.
+      if (sockets.size > 0 && !toCancel) await sleep(retryPauseMs)
+      return openSocket(driver.options, options, (socket) => {
+        if (toCancel) destroyAfter(socket, boundMs)
+        else sockets.add(socket)
+        if (lost && !toCancel) socket.destroy()
+      })
+    },
+    onClose: () => lose(connectionError('CONNECTION_CLOSED', 'the connection was closed')),
+  })
+
+  function lose(error: Error) {
+    if (lost) return
+    lost = error
+    for (const { reject } of running) reject(error)
+    running.clear()
+    for (const socket of sockets) socket.destroy()
+    onLost()
+  }
+
+  async function run(statement: Statement, lateAt: number): Promise<Answer> {
+    if (lost) throw lost
+    if (performance.now() >= lateAt) throw lateError()
+    const query = send(client, statement)
+    const { promise, resolve, reject } = Promise.withResolvers<Answer>()
+    const own = { query, lateAt, reject }
+    running.add(own)
+    query.then(resolve, (error: unknown) => {
+      driver.onError?.(error)
+      if (endsConnection(error)) lose(asError(error))
+      reject(error)
+    })
+    try {
+      return await promise
+    } finally {
+      running.delete(own)
+    }
+  }
+
+  /** The server is told too, should it still listen: it would go on with what nobody waits for. */
+  function checkTime(now: number) {
+    for (const { query, lateAt } of running) {
+      if (now < lateAt) continue
+      cancelling = true
+      void Promise.resolve(query.cancel()).catch(() => {})
+      cancelling = false
+      return lose(lateError())
+    }
+  }
+
+  return {
+    openedAt: performance.now(),
+    get isLost() {
+      return lost !== undefined
+    },
+    run,
+    checkTime,
+    destroy: lose,
+    async close() {
+      await client.end({ timeout: 1 })
+      lose(connectionError('CONNECTION_ENDED', 'the connection was ended'))
+    },
+  }
+}
+
+interface Hooks {
+  readonly openSocket: (options: postgres.ParsedOptions) => Promise<Duplex>
+  readonly onClose: () => void
+}
+
+function connect({ url, options, types }: Driver, boundMs: number, hooks: Hooks): postgres.Sql {
+  const client = postgres(url, {
+    ...options,
+    max: 1,
+    // A pool decides how long a connection lives: the driver might end it in the middle of a transaction.
+    max_lifetime: null,
+    connect_timeout: boundMs / 1000,
+    onclose: hooks.onClose,
+    // Not among the driver's types.
+    ...({ socket: hooks.openSocket } as object),
+  })
+  Object.assign(client.options.parsers, types.parsers)
+  Object.assign(client.options.serializers, types.serializers)
+  return client
+}
+
+function send(client: postgres.Sql, { text, parameters = [], prepare, asArrays }: Statement) {
+  const options = prepare === undefined ? {} : { prepare }
+  const query = client.unsafe(text, [...parameters] as never[], options)
+  return (asArrays ? query.values() : query) as unknown as Running['query']
+}
+
+const destroyAfter = (socket: Duplex, ms: number) => {
+  const timer = setTimeout(() => socket.destroy(), ms)
+  socket.once('close', () => clearTimeout(timer))
+}
+
+export const connectionError = (code: string, message: string) =>
+  Object.assign(new Error(message), { code })
+
+const asError = (error: unknown) => (error instanceof Error ? error : new Error(String(error)))
