@@ -4,9 +4,11 @@ import { tokens } from '#/database/schema/tokens.ts'
 import { systemOrigin } from '#/domain/audit/audit.ts'
 import { setClientStatus } from '#/domain/clients/clients.ts'
 import { listConsents, revokeConsent } from '#/domain/consents/consents.ts'
-import { graceMs, refreshTokens } from '#/domain/tokens/refresh-tokens.ts'
+import { refreshTokens } from '#/domain/tokens/refresh-tokens.ts'
+import { graceMs } from '#/domain/tokens/use-refresh-token.ts'
 import { disableUser } from '#/domain/users/end-access.ts'
 import { openTestDatabase, type TestDatabase } from '../support/database.ts'
+import { ageFamily } from '../support/database-time.ts'
 import { addFamily, lifetimes } from '../support/grants.ts'
 import { addAdmin, addClient, addUser } from '../support/people.ts'
 
@@ -91,7 +93,8 @@ it('rotates once in fifty parallel uses, hands all others that successor, and en
     const live = { access: parallel + 1, refresh: 1 }
     expect(await liveRows(familyId)).toEqual(live)
 
-    const late = await allAtOnce(latecomers, refreshToken, new Date(now.getTime() + graceMs))
+    await ageFamily(database.db, familyId, graceMs)
+    const late = await allAtOnce(latecomers, refreshToken, now)
     expect(tally(late)).toEqual({ reuse: latecomers })
     expect(endedBy(late)).toEqual(live)
     expect(await liveRows(familyId)).toEqual({ access: 0, refresh: 0 })
@@ -132,7 +135,10 @@ it('counts each row once when a user, a client, a consent and a family end at th
     for (let n = 0; n < 4; n += 1) families.push(await addFamily(db, user, clientId))
     const used = families[0]?.refreshToken ?? ''
     const past = new Date(Date.now() - graceMs)
-    for (const { refreshToken } of families) await refresh(refreshToken, past, clientId)
+    for (const { refreshToken, familyId } of families) {
+      await refresh(refreshToken, past, clientId)
+      await ageFamily(db, familyId, graceMs)
+    }
     // Of each family: the access tokens of the code and of the refresh, and the successor.
     const live = { access: 2 * families.length, refresh: families.length }
     const [consent] = await listConsents(db, user.id)

@@ -6,15 +6,17 @@ import { tokens } from '#/database/schema/tokens.ts'
 import { systemOrigin } from '#/domain/audit/audit.ts'
 import { setClientStatus } from '#/domain/clients/clients.ts'
 import { grantConsent, listConsents, revokeConsent } from '#/domain/consents/consents.ts'
-import { graceMs, type Refreshed, refreshTokens } from '#/domain/tokens/refresh-tokens.ts'
+import { type Refreshed, refreshTokens } from '#/domain/tokens/refresh-tokens.ts'
 import { type RevokedTokens, revokeFamily } from '#/domain/tokens/revoke-tokens.ts'
 import { insertTokens } from '#/domain/tokens/tokens.ts'
+import { graceMs } from '#/domain/tokens/use-refresh-token.ts'
 import { disableUser, enableUser } from '#/domain/users/end-access.ts'
 import type { User } from '#/domain/users/users.ts'
 import { OAuthError } from '#/protocol/errors.ts'
 import { randomSecret } from '#/protocol/secrets.ts'
 import type { StoredTokenType, TokenRevocationReason } from '#/protocol/vocabulary.ts'
 import { openTestDatabase, type TestDatabase } from '../support/database.ts'
+import { ageFamily } from '../support/database-time.ts'
 import { addAdmin, addClient, addUser } from '../support/people.ts'
 
 let database: TestDatabase
@@ -48,6 +50,8 @@ interface Family {
   readonly expiresAt: number
   /** Each the successor of the one before; its text is unknown while the answer with it is lost. */
   readonly chain: (Row & { text: string | undefined })[]
+  /** When the latest was handed out first, by the database's clock, from which those of the processes differ. */
+  rotatedAt: number
   readonly access: Row[]
 }
 
@@ -140,17 +144,20 @@ function expectRefresh(world: World, family: Family, step: Refresh) {
     token.ended = { at: now, reason: 'rotation' }
     const expiresAt = Math.min(now + lifetimes.refreshMs, family.expiresAt)
     family.chain.push({ type: 'refresh', expiresAt, ended: undefined, text: undefined })
+    family.rotatedAt = world.now
     return { result: 'success' as const, rotated: true, successor: index + 1 }
   }
   if (!token.ended) return { result: 'expired' as const }
   if (token.ended.reason !== 'rotation' || !isEntitled(world, family))
     return { result: 'revoked' as const }
-  if (now - token.ended.at < graceMs && next && isLive(next, now)) {
+  if (world.now - family.rotatedAt < graceMs && next && isLive(next, now)) {
     const refusal = issue()
     return refusal
       ? { result: refusal }
       : { result: 'grace' as const, rotated: false, successor: index + 1 }
   }
+  const ended = family.chain.at(-1)?.ended?.reason ?? 'reuse'
+  if (ended !== 'reuse') return { result: 'revoked' as const }
   return { result: 'reuse' as const, revoked: endAll(rowsOf(family), now, 'reuse') }
 }
 
@@ -168,6 +175,7 @@ async function refresh(world: World, step: Refresh) {
   if (!family) return
   const { index, now, rotate } = circumstances(world, family, step)
   const token = family.chain[index]?.text ?? ''
+  await ageFamily(database.db, family.id, world.now - family.rotatedAt)
   const actual = await attempt({
     token,
     clientId: world.clients[family.client]?.id ?? '',
@@ -248,6 +256,7 @@ async function start(world: World, client: 0 | 1) {
     client,
     expiresAt,
     chain: [{ type: 'refresh', ...refreshRow, text }],
+    rotatedAt: world.now,
     access: [{ type: 'access', expiresAt: world.now + lifetimes.accessMs, ended: undefined }],
   })
 }

@@ -9,16 +9,14 @@ import { deleteClientBy } from '#/domain/clients/change-client.ts'
 import { setClientStatus } from '#/domain/clients/clients.ts'
 import { listConsents, revokeConsent } from '#/domain/consents/consents.ts'
 import { countTokens } from '#/domain/population/population.ts'
-import {
-  graceMs,
-  type PresentedRefreshToken,
-  refreshTokens,
-} from '#/domain/tokens/refresh-tokens.ts'
+import { type PresentedRefreshToken, refreshTokens } from '#/domain/tokens/refresh-tokens.ts'
 import { deleteDeadTokens, findLiveAccessToken } from '#/domain/tokens/tokens.ts'
+import { graceMs } from '#/domain/tokens/use-refresh-token.ts'
 import { changePassword, disableUser } from '#/domain/users/end-access.ts'
 import type { User } from '#/domain/users/users.ts'
 import { sha256 } from '#/protocol/secrets.ts'
 import { openTestDatabase, type TestDatabase } from '../support/database.ts'
+import { ageFamily } from '../support/database-time.ts'
 import {
   addCode,
   addFamily,
@@ -175,10 +173,10 @@ describe('refreshing', () => {
 
   it('takes a retry after the grace period for theft', async () => {
     const { db, user, clientId } = await setUp()
-    const { refreshToken } = await addFamily(db, user, clientId)
-    const now = new Date()
-    await refresh(refreshToken, clientId, { now })
-    const late = await refresh(refreshToken, clientId, { now: new Date(now.getTime() + graceMs) })
+    const { refreshToken, familyId } = await addFamily(db, user, clientId)
+    await refresh(refreshToken, clientId)
+    await ageFamily(db, familyId, graceMs)
+    const late = await refresh(refreshToken, clientId)
     expect(late).toMatchObject({ result: 'reuse', revoked: { access: 2, refresh: 1 } })
   })
 

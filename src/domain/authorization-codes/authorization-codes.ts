@@ -2,6 +2,7 @@
 import { and, eq, gt, inArray, isNull, lt, sql, type WithSubquery } from 'drizzle-orm'
 import type { Database } from '#/database/client.ts'
 import { deleteBatch } from '#/database/delete-batch.ts'
+import { inTime } from '#/database/in-time.ts'
 import { insertForEach, valuesFor } from '#/database/insert-for-each.ts'
 import { prepared, type Slots } from '#/database/prepared.ts'
 import {
@@ -177,14 +178,29 @@ const selectUnused = prepared((db, key: Slots<KeyOfCode>) =>
 export const consumeCode = (
   db: Database,
   holder: WithSubquery,
-  { codeHash, clientId, now }: Slots<KeyOfCode & { now: Date }>,
+  { codeHash, clientId, now, deadline }: Slots<KeyOfCode & { now: Date; deadline: Date }>,
 ) =>
   db
     .update(authorizationCodes)
     .set({ consumedAt: sql`${now}` })
     .from(holder)
-    .where(unused({ codeHash, clientId }))
+    .where(and(unused({ codeHash, clientId }), inTime(deadline)))
     .returning({ codeHash: authorizationCodes.codeHash })
+
+/** Makes a code unused again that was consumed at that very moment; answers whether it was. */
+export async function restoreCode(
+  tx: Database,
+  { codeHash, usedAt }: { codeHash: string; usedAt: Date },
+): Promise<boolean> {
+  const restored = await tx
+    .update(authorizationCodes)
+    .set({ consumedAt: null })
+    .where(
+      and(eq(authorizationCodes.codeHash, codeHash), eq(authorizationCodes.consumedAt, usedAt)),
+    )
+    .returning({ codeHash: authorizationCodes.codeHash })
+  return restored.length > 0
+}
 
 export async function findAuthorizationCode(
   tx: Database,

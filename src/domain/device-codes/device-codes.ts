@@ -6,6 +6,7 @@
 import { and, eq, gt, inArray, lt, lte, notInArray, type SQL, sql } from 'drizzle-orm'
 import type { Database } from '#/database/client.ts'
 import { deleteBatch } from '#/database/delete-batch.ts'
+import { inTime } from '#/database/in-time.ts'
 import { type Client, clients } from '#/database/schema/clients.ts'
 import { type DeviceCode, deviceCodes } from '#/database/schema/device-codes.ts'
 import { type AuditOrigin, writeAudit } from '#/domain/audit/audit.ts'
@@ -152,33 +153,25 @@ export const ofDevice = ({ deviceCode, clientId }: PresentedDeviceCode): SQL | u
 
 /**
  * A poll of a code that its user has not answered; undefined for all others. One statement judges whether it came too
- * early and remembers that it came, so that parallel polls and replicas agree.
+ * early and remembers that it came, so that parallel polls and replicas agree, whatever their clocks say.
  */
 export async function pollPendingDeviceCode(
   db: Database,
   presented: PresentedDeviceCode,
 ): Promise<'pending' | 'slow_down' | undefined> {
   const { lastPolledAt, intervalSeconds } = deviceCodes
-  const now = sql`${presented.now.toISOString()}::timestamptz`
-  const tooEarly = sql`coalesce(${lastPolledAt} + make_interval(secs => ${intervalSeconds} - ${toleranceSeconds}::int) > ${now}, false)`
+  const tooEarly = sql`coalesce(${lastPolledAt} + make_interval(secs => ${intervalSeconds} - ${toleranceSeconds}::int) > clock_timestamp(), false)`
   const [polled] = await db
     .update(deviceCodes)
     .set({
       lastPolledTooEarly: tooEarly,
       intervalSeconds: sql`${intervalSeconds} + case when ${tooEarly} then ${slowDownSeconds}::int else 0 end`,
-      lastPolledAt: presented.now,
+      lastPolledAt: sql`clock_timestamp()`,
     })
-    .where(and(ofDevice(presented), isPending(presented.now)))
+    .where(and(ofDevice(presented), isPending(presented.now), inTime()))
     .returning({ tooEarly: deviceCodes.lastPolledTooEarly })
   if (!polled) return undefined
   return polled.tooEarly ? 'slow_down' : 'pending'
-}
-
-export async function findDeviceCode(
-  db: Database,
-  presented: PresentedDeviceCode,
-): Promise<DeviceCode | undefined> {
-  return (await db.select().from(deviceCodes).where(ofDevice(presented)))[0]
 }
 
 /** Turns approvals that were not redeemed yet into denials: of a user, or of what a user approved for one client. Answers how many. */

@@ -1,22 +1,21 @@
 /** A device asks for its tokens (RFC 8628 §3.4): it is told to wait, or the code is used up and its tokens are stored, at once. */
-import { and, eq, gt, isNull } from 'drizzle-orm'
+import { and, eq, gt, type WithSubquery } from 'drizzle-orm'
 import type { Database } from '#/database/client.ts'
-import { clients } from '#/database/schema/clients.ts'
-import { consents } from '#/database/schema/consents.ts'
+import { statementDeadline } from '#/database/deadline.ts'
+import { inTime, TooLateError } from '#/database/in-time.ts'
+import { prepared, type Slots } from '#/database/prepared.ts'
 import { type DeviceCode, deviceCodes } from '#/database/schema/device-codes.ts'
 import { type User, users } from '#/database/schema/users.ts'
-import { type AuditOrigin, writeAudit } from '#/domain/audit/audit.ts'
+import { attempting, settleAttempts } from '#/domain/attempts/attempts.ts'
+import { type AuditOrigin, auditedAs, auditWith } from '#/domain/audit/audit.ts'
+import { entitled, type Holder, isEntitled } from '#/domain/tokens/entitled.ts'
 import { earnsRefreshToken, narrowResources } from '#/domain/tokens/narrow.ts'
-import { insertTokens, type Token, type TokenLifetimes } from '#/domain/tokens/tokens.ts'
+import { type Token, type TokenLifetimes, tokensAs, tokensWith } from '#/domain/tokens/tokens.ts'
+import { type UnheardTokens, undoTokens } from '#/domain/tokens/undo-tokens.ts'
 import { randomSecret } from '#/protocol/secrets.ts'
 import type { DevicePollResult } from '#/protocol/vocabulary.ts'
 import { span } from '#/telemetry/tracing.ts'
-import {
-  findDeviceCode,
-  ofDevice,
-  type PresentedDeviceCode,
-  pollPendingDeviceCode,
-} from './device-codes.ts'
+import { ofDevice, type PresentedDeviceCode, pollPendingDeviceCode } from './device-codes.ts'
 
 export interface DevicePoll extends PresentedDeviceCode {
   /** Key of the DPoP proof that came along. */
@@ -39,7 +38,7 @@ export type DeviceRedemption =
     }
   | { readonly result: Exclude<DevicePollResult, 'success'> }
 
-/** Throws `invalid_target`, which rolls back and leaves the code unused. */
+/** Throws `invalid_target`, which leaves the code unused. */
 export function redeemDeviceCode(
   db: Database,
   poll: DevicePoll,
@@ -48,31 +47,44 @@ export function redeemDeviceCode(
   return span('device_codes.redeem', async () => {
     const waiting = await pollPendingDeviceCode(db, poll)
     if (waiting) return { result: waiting }
-    const before = await standing(db, poll)
-    if (before !== 'approved') return { result: before }
-    const redeemed = await db.transaction((tx) => redeemApproved(tx, poll, origin))
-    if (redeemed) return redeemed
-    const after = await standing(db, poll)
-    // Still approved, but the user, the client or the consent is gone.
-    return { result: after === 'approved' ? 'denied' : after }
+    const { code, user } = (await find(db, poll)) ?? {}
+    if (code && user && standing(code, poll) === 'approved') {
+      const redeemed = await redeem(db, { code, user, poll, origin })
+      if (redeemed) return redeemed
+    } else if (code?.status !== 'redeemed') return { result: refused(code, poll) }
+    if (code && (await settleAttempts(db, keyOf(code)))) return redeemDeviceCode(db, poll, origin)
+    return { result: await judgeUnredeemed(db, poll) }
   })
 }
 
-async function redeemApproved(
-  tx: Database,
-  poll: DevicePoll,
-  origin: AuditOrigin,
+const find = async (db: Database, poll: DevicePoll) =>
+  (
+    await db
+      .select({ code: deviceCodes, user: users })
+      .from(deviceCodes)
+      .leftJoin(users, eq(users.id, deviceCodes.userId))
+      .where(ofDevice(poll))
+  )[0]
+
+interface Redeemable {
+  readonly code: DeviceCode
+  readonly user: User
+  readonly poll: DevicePoll
+  readonly origin: AuditOrigin
+}
+
+/** Undefined when the code was used meanwhile, or its user may not have tokens any more. */
+async function redeem(
+  db: Database,
+  { code, user, poll, origin }: Redeemable,
 ): Promise<DeviceRedemption | undefined> {
-  const user = await entitle(tx, poll)
-  const code = user && (await consume(tx, poll))
-  if (!code) return undefined
   const { dpopJkt, lifetimes, now } = poll
-  const refreshToken =
-    poll.refreshTokens && earnsRefreshToken(code.scope) ? randomSecret() : undefined
-  const access = await insertTokens(tx, {
+  const { id, clientId, familyId, scope } = code
+  const refreshToken = poll.refreshTokens && earnsRefreshToken(scope) ? randomSecret() : undefined
+  const { access, refresh, values } = tokensAs({
     // The device is not the browser that approved: it stays signed in when that one signs out.
     grant: { ...code, sessionId: null },
-    scope: code.scope,
+    scope,
     resources: narrowResources(code.resources, poll.resources),
     dpopJkt,
     refresh:
@@ -80,63 +92,103 @@ async function redeemApproved(
         ? undefined
         : {
             token: refreshToken,
-            scope: code.scope,
+            scope,
             familyExpiresAt: undefined,
             dpopJkt: poll.bindRefresh ? dpopJkt : null,
           },
     lifetimes,
     now,
   })
-  await writeAudit(tx, origin, {
+  const audited = auditedAs(origin, {
     type: 'DEVICE_CODE_EXCHANGED',
     at: now,
     actor: user,
-    clientId: code.clientId,
-    resource: { type: 'token_family', id: code.familyId },
-    details: { scope: code.scope, offline: refreshToken !== undefined },
+    clientId,
+    resource: { type: 'token_family', id: familyId },
+    details: { scope, offline: refreshToken !== undefined },
   })
-  return { result: 'success', access, user, refreshToken }
+  const deadline = statementDeadline()
+  const unheard: UnheardTokens = {
+    familyId,
+    clientId,
+    userId: user.id,
+    ids: refresh ? [access.id, refresh.id] : [access.id],
+    deadline,
+    event: 'DEVICE_CODE_EXCHANGED',
+    restore: (tx) => restore(tx, id),
+  }
+  const attempt = { key: keyOf(code), undo: (tx: Database) => undoTokens(tx, unheard) }
+  const used = await attempting(db, attempt, () =>
+    exchange(db, { id, clientId, userId: user.id, now, deadline, ...values, ...audited }),
+  )
+  return used.length > 0 ? { result: 'success', access, user, refreshToken } : undefined
 }
 
-/** The user who approved, as `entitleCode` finds the one behind an authorization code. */
-async function entitle(tx: Database, poll: DevicePoll): Promise<User | undefined> {
-  const rows = await tx
-    .select({ user: users })
-    .from(deviceCodes)
-    .innerJoin(users, and(eq(users.id, deviceCodes.userId), eq(users.isActive, true)))
-    .innerJoin(
-      clients,
-      and(eq(clients.clientId, deviceCodes.clientId), eq(clients.status, 'active')),
-    )
-    .innerJoin(
-      consents,
-      and(
-        eq(consents.userId, users.id),
-        eq(consents.clientId, clients.clientId),
-        isNull(consents.revokedAt),
-      ),
-    )
-    .where(ofDevice(poll))
-    .for('key share', { of: [users, clients] })
-  return rows[0]?.user
-}
+/** Under which attempts at a code are kept in mind. */
+const keyOf = ({ id }: DeviceCode) => `device code ${id}`
 
-async function consume(tx: Database, poll: DevicePoll): Promise<DeviceCode | undefined> {
-  const rows = await tx
+type Exchange = Holder & { readonly id: string; readonly now: Date; readonly deadline: Date }
+
+/** One statement, like that of an authorization code. */
+const exchange = prepared((db, slots: Slots<Exchange>) => {
+  const { userId, clientId, id, now, deadline } = slots
+  const holder = db.$with('holder').as(entitled(db, { userId, clientId }))
+  const used = db.$with('used').as(consume(db, holder, { id, now, deadline }))
+  return db
+    .with(holder, used, ...tokensWith(db, used), auditWith(db, used))
+    .select()
+    .from(used)
+})
+
+const consume = (
+  db: Database,
+  holder: WithSubquery,
+  { id, now, deadline }: Pick<Slots<Exchange>, 'id' | 'now' | 'deadline'>,
+) =>
+  db
     .update(deviceCodes)
     .set({ status: 'redeemed' })
+    .from(holder)
     .where(
-      and(ofDevice(poll), eq(deviceCodes.status, 'approved'), gt(deviceCodes.expiresAt, poll.now)),
+      and(
+        eq(deviceCodes.id, id),
+        eq(deviceCodes.status, 'approved'),
+        gt(deviceCodes.expiresAt, now),
+        inTime(deadline),
+      ),
     )
-    .returning()
-  return rows[0]
+    .returning({ id: deviceCodes.id })
+
+/** A redeemed code whose tokens are being taken back: nobody else can have redeemed it. */
+async function restore(tx: Database, id: string): Promise<boolean> {
+  const restored = await tx
+    .update(deviceCodes)
+    .set({ status: 'approved' })
+    .where(and(eq(deviceCodes.id, id), eq(deviceCodes.status, 'redeemed')))
+    .returning({ id: deviceCodes.id })
+  return restored.length > 0
+}
+
+/** Still approved: the user, the client or the consent is gone, or the database got to our statement too late. */
+async function judgeUnredeemed(db: Database, poll: DevicePoll) {
+  const { code } = (await find(db, poll)) ?? {}
+  if (code?.userId == null || standing(code, poll) !== 'approved') return refused(code, poll)
+  if (await isEntitled(db, { userId: code.userId, clientId: code.clientId }))
+    throw new TooLateError()
+  return 'denied'
+}
+
+/** What a device is told that gets no tokens. One that still waits was not noticed in time. */
+function refused(code: DeviceCode | undefined, poll: DevicePoll) {
+  const status = standing(code, poll)
+  if (status === 'pending') throw new TooLateError()
+  return status === 'approved' ? 'denied' : status
 }
 
 /** What a code is to its sender, to whom one that is unknown, used, or of another client is one and the same. */
-async function standing(db: Database, poll: DevicePoll) {
-  const code = await findDeviceCode(db, poll)
+function standing(code: DeviceCode | undefined, { now }: DevicePoll) {
   if (!code || code.status === 'redeemed') return 'invalid'
   if (code.status === 'denied') return 'denied'
-  if (code.status === 'expired' || code.expiresAt <= poll.now) return 'expired'
+  if (code.status === 'expired' || code.expiresAt <= now) return 'expired'
   return code.status
 }

@@ -4,6 +4,7 @@
  */
 import { sql } from 'drizzle-orm'
 import type { Database } from '#/database/client.ts'
+import { statementDeadline } from '#/database/deadline.ts'
 import { prepared, type Slots } from '#/database/prepared.ts'
 import type { Client } from '#/database/schema/clients.ts'
 import type { Actor } from '#/database/schema/tokens.ts'
@@ -74,7 +75,8 @@ export function exchangeToken(
     })
     const originClientId = subject.originClientId ?? subject.clientId
     const who = { userId: user.id, clientId, originClientId }
-    const used = await exchange(db, { ...who, id: subject.id, now, ...values, ...audited })
+    const which = { id: subject.id, now, deadline: statementDeadline() }
+    const used = await exchange(db, { ...who, ...which, ...values, ...audited })
     return used.length > 0 ? { result: 'success', access, user } : { result: 'invalid' }
   })
 }
@@ -88,19 +90,25 @@ async function findSubject(
   return verified.result === 'valid' ? findLiveAccessToken(db, verified.id, now) : undefined
 }
 
-type Use = Holder & { readonly originClientId: string; readonly id: string; readonly now: Date }
+type Use = Holder & {
+  readonly originClientId: string
+  readonly id: string
+  readonly now: Date
+  readonly deadline: Date
+}
 
 /**
  * One statement: the token is stored if the subject token is still live, its user consents to the client that it began
  * with, and the client that asks is active.
  */
-const exchange = prepared((db, { userId, clientId, originClientId, id, now }: Slots<Use>) => {
+const exchange = prepared((db, slots: Slots<Use>) => {
+  const { userId, clientId, originClientId, id, now, deadline } = slots
   const consenting = db.$with('consenting').as(entitled(db, { userId, clientId: originClientId }))
   const client = db.$with('client').as(activeClient(db, clientId))
   const holder = db
     .$with('holder')
     .as(db.select({ userId: consenting.userId }).from(consenting).innerJoin(client, sql`true`))
-  const used = db.$with('used').as(held(db, holder, { id, now }))
+  const used = db.$with('used').as(held(db, holder, { id, now, deadline }))
   return db
     .with(consenting, client, holder, used, ...tokensWith(db, used), auditWith(db, used))
     .select()

@@ -1,22 +1,27 @@
 /** Redeeming an authorization code (RFC 6749 §4.1.3): consume it, check it, and store its tokens, in one transaction. */
 import type { Database } from '#/database/client.ts'
+import { statementDeadline } from '#/database/deadline.ts'
+import { TooLateError } from '#/database/in-time.ts'
 import { prepared, type Slots } from '#/database/prepared.ts'
 import type { User } from '#/database/schema/users.ts'
+import { attempting, settleAttempts } from '#/domain/attempts/attempts.ts'
 import { type AuditOrigin, auditedAs, auditWith } from '#/domain/audit/audit.ts'
 import {
   type AuthorizationCode,
   consumeCode,
   findAuthorizationCode,
   findUnusedCode,
+  restoreCode,
 } from '#/domain/authorization-codes/authorization-codes.ts'
 import { OAuthError } from '#/protocol/errors.ts'
 import { matchesChallenge } from '#/protocol/pkce.ts'
-import { randomSecret } from '#/protocol/secrets.ts'
+import { randomSecret, sha256 } from '#/protocol/secrets.ts'
 import { span } from '#/telemetry/tracing.ts'
-import { entitled, type Holder } from './entitled.ts'
+import { entitled, type Holder, isEntitled } from './entitled.ts'
 import { earnsRefreshToken, narrowResources } from './narrow.ts'
 import { endStolenFamily, type RevokedTokens } from './revoke-tokens.ts'
 import { type Token, type TokenLifetimes, tokensAs, tokensWith } from './tokens.ts'
+import { type UnheardTokens, undoTokens } from './undo-tokens.ts'
 
 export interface PresentedCode {
   readonly code: string
@@ -58,7 +63,10 @@ export function redeemCode(
   return span('tokens.redeem_code', async () => {
     const found = await findUnusedCode(db, presented)
     const redeemed = found && (await redeem(db, { ...found, presented, origin }))
-    return redeemed ?? db.transaction((tx) => noticeReplay(tx, presented, origin))
+    if (redeemed) return redeemed
+    if (await settleAttempts(db, keyOf(sha256(presented.code))))
+      return redeemCode(db, presented, origin)
+    return db.transaction((tx) => noticeReplay(tx, presented, origin))
   })
 }
 
@@ -79,7 +87,7 @@ async function redeem(
   const { codeHash, clientId, familyId, userId, scope } = code
   const refreshToken =
     presented.refreshTokens && earnsRefreshToken(scope) ? randomSecret() : undefined
-  const { access, values } = tokensAs({
+  const { access, refresh, values } = tokensAs({
     grant: code,
     scope,
     resources: narrowResources(code.resources, presented.resources),
@@ -104,16 +112,38 @@ async function redeem(
     resource: { type: 'token_family', id: familyId },
     details: { scope, offline: refreshToken !== undefined },
   })
-  const used = await exchange(db, { codeHash, clientId, userId, now, ...values, ...audited })
+  const deadline = statementDeadline()
+  const unheard: UnheardTokens = {
+    familyId,
+    clientId,
+    userId,
+    ids: refresh ? [access.id, refresh.id] : [access.id],
+    deadline,
+    event: 'AUTHORIZATION_CODE_EXCHANGED',
+    restore: (tx) => restoreCode(tx, { codeHash, usedAt: now }),
+  }
+  const attempt = { key: keyOf(codeHash), undo: (tx: Database) => undoTokens(tx, unheard) }
+  const which = { codeHash, clientId, userId, now, deadline }
+  const used = await attempting(db, attempt, () =>
+    exchange(db, { ...which, ...values, ...audited }),
+  )
   return used.length > 0 ? { result: 'redeemed', code, access, user, refreshToken } : undefined
 }
 
-type Exchange = Holder & { readonly codeHash: string; readonly now: Date }
+/** Under which attempts at a code are kept in mind. */
+const keyOf = (codeHash: string) => `authorization code ${codeHash}`
+
+type Exchange = Holder & {
+  readonly codeHash: string
+  readonly now: Date
+  readonly deadline: Date
+}
 
 /** One statement: the code is used up, the tokens stored and the audit log told, or none of it. */
-const exchange = prepared((db, { userId, clientId, codeHash, now }: Slots<Exchange>) => {
+const exchange = prepared((db, slots: Slots<Exchange>) => {
+  const { userId, clientId, codeHash, now, deadline } = slots
   const holder = db.$with('holder').as(entitled(db, { userId, clientId }))
-  const used = db.$with('used').as(consumeCode(db, holder, { codeHash, clientId, now }))
+  const used = db.$with('used').as(consumeCode(db, holder, { codeHash, clientId, now, deadline }))
   return db
     .with(holder, used, ...tokensWith(db, used), auditWith(db, used))
     .select()
@@ -146,9 +176,14 @@ async function noticeReplay(
   presented: PresentedCode,
   origin: AuditOrigin,
 ): Promise<Redemption> {
-  const used = await findAuthorizationCode(tx, presented)
-  if (!used?.consumedAt) return { result: 'invalid' }
-  const { familyId, userId, clientId } = used
+  const code = await findAuthorizationCode(tx, presented)
+  if (!code) return { result: 'invalid' }
+  const { familyId, userId, clientId } = code
+  if (!code.consumedAt) {
+    // Nobody has used it, and nothing stands against it: the database got to our statement too late.
+    if (await isEntitled(tx, { userId, clientId })) throw new TooLateError()
+    return { result: 'invalid' }
+  }
   const theft = { familyId, userId, clientId, reason: 'code_replay', now: presented.now } as const
   return { result: 'replayed', revoked: await endStolenFamily(tx, theft, origin) }
 }

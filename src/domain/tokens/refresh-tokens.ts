@@ -4,10 +4,13 @@
  * successor is unused. Everything else that presents a used token is reuse, and ends the family.
  */
 import type { Database } from '#/database/client.ts'
+import { statementDeadline } from '#/database/deadline.ts'
+import { TooLateError } from '#/database/in-time.ts'
 import type { User } from '#/database/schema/users.ts'
+import { attempting, settleAttempts } from '#/domain/attempts/attempts.ts'
 import { type AuditOrigin, auditedAs } from '#/domain/audit/audit.ts'
 import { OAuthError } from '#/protocol/errors.ts'
-import { deriveKey, hmac } from '#/protocol/secrets.ts'
+import { deriveKey, hmac, sha256 } from '#/protocol/secrets.ts'
 import { span } from '#/telemetry/tracing.ts'
 import { isEntitled } from './entitled.ts'
 import { narrowResources, narrowScope } from './narrow.ts'
@@ -19,16 +22,17 @@ import {
   type TokenLifetimes,
   tokensAs,
 } from './tokens.ts'
+import { type UnheardTokens, undoTokens } from './undo-tokens.ts'
 import {
+  findLatest,
   findRefreshToken,
   findUsableToken,
   hold,
-  holdRefreshToken,
+  holdSuccessor,
+  noteRetry,
+  restoreRefreshToken,
   rotate,
 } from './use-refresh-token.ts'
-
-/** How long a retry of a used refresh token is answered with its successor. */
-export const graceMs = 10_000
 
 export interface PresentedRefreshToken {
   readonly token: string
@@ -65,7 +69,11 @@ export function refreshTokens(
   return span('tokens.refresh', async () => {
     const found = await findUsableToken(db, presented)
     const refreshed = found && (await refresh(db, { ...found, presented, origin }))
-    const judged = refreshed ?? (await db.transaction((tx) => judgeUnusable(tx, presented)))
+    if (refreshed) return refreshed
+    if (await settleAttempts(db, keyOf(presented))) return refreshTokens(db, presented, origin)
+    // Who saw it unused cannot have been told of its successor by then.
+    const tooEarlyToKnow = found !== undefined
+    const judged = await db.transaction((tx) => judgeUnusable(tx, presented, tooEarlyToKnow))
     if (!('theft' in judged)) return judged
     // In a transaction of its own, which holds nothing that others wait for who end the same family.
     const revoked = await db.transaction((tx) => endStolenFamily(tx, judged.theft, origin))
@@ -88,7 +96,11 @@ async function refresh(
   const { now, rotate: rotated } = presented
   const { id, clientId, familyId } = token
   const [successor = ''] = rotated ? successors(presented) : [presented.token]
-  const { access, values } = tokensAs({
+  const {
+    access,
+    refresh: next,
+    values,
+  } = tokensAs({
     ...accessFrom(token, presented),
     refresh: rotated ? { ...token, token: successor } : undefined,
   })
@@ -101,7 +113,20 @@ async function refresh(
     details: { scope: access.scope, rotated },
   })
   const use = rotated ? rotate : hold
-  const used = await use(db, { id, userId: user.id, clientId, now, ...values, ...audited })
+  const deadline = statementDeadline()
+  const which = { id, userId: user.id, clientId, now, deadline }
+  const run = () => use(db, { ...which, ...values, ...audited })
+  const unheard: UnheardTokens = {
+    familyId,
+    clientId,
+    userId: user.id,
+    ids: next ? [access.id, next.id] : [access.id],
+    deadline,
+    event: 'TOKEN_REFRESHED',
+    restore: (tx) => restoreRefreshToken(tx, { id, usedAt: now }),
+  }
+  const undo = (tx: Database) => undoTokens(tx, unheard)
+  const used = rotated ? await attempting(db, { key: keyOf(presented), undo }, run) : await run()
   return used.length > 0
     ? { result: 'success', access, user, refreshToken: successor, rotated }
     : undefined
@@ -111,34 +136,48 @@ async function refresh(
 async function judgeUnusable(
   tx: Database,
   presented: PresentedRefreshToken,
+  tooEarlyToKnow: boolean,
 ): Promise<Refreshed | { readonly theft: Theft }> {
   const found = await findRefreshToken(tx, presented.token)
   if (!found) return { result: 'invalid' }
   const { token: row, user } = found
   if (row.clientId !== presented.clientId) return { result: 'client_mismatch' }
   if (!row.revokedAt && row.expiresAt <= presented.now) return { result: 'expired' }
-  if (!row.revokedAt || row.revocationReason !== 'rotation') return { result: 'revoked' }
+  if (row.revokedAt && row.revocationReason !== 'rotation') return { result: 'revoked' }
   if (!(await isEntitled(tx, { userId: user.id, clientId: row.clientId })))
     return { result: 'revoked' }
-  const age = presented.now.getTime() - row.revokedAt.getTime()
-  const successor = age < graceMs ? await findUnusedSuccessor(tx, presented) : undefined
-  if (!successor) {
-    const { familyId, userId, clientId } = row
-    return { theft: { familyId, userId, clientId, reason: 'reuse', now: presented.now } }
-  }
+  if (!row.revokedAt) throw new TooLateError()
+  const successor = await findUnusedSuccessor(tx, { ...presented, always: tooEarlyToKnow })
+  if (!successor) return judgeReuse(tx, row, presented.now)
+  if (!(await noteRetry(tx, row.id))) throw new TooLateError()
   const access = await insertTokens(tx, accessFrom(row, presented))
   return { result: 'grace', access, user, refreshToken: successor, rotated: false }
 }
 
+/** A family that has ended otherwise has nothing left to steal, and its client may just not have heard of it. */
+async function judgeReuse(
+  tx: Database,
+  { familyId, userId, clientId }: Token,
+  now: Date,
+): Promise<Refreshed | { readonly theft: Theft }> {
+  const latest = await findLatest(tx, familyId)
+  const reason = latest?.revocationReason ?? 'reuse'
+  if (reason !== 'reuse' && reason !== 'code_replay') return { result: 'revoked' }
+  return { theft: { familyId, userId, clientId, reason: 'reuse', now } }
+}
+
 async function findUnusedSuccessor(
   tx: Database,
-  presented: PresentedRefreshToken,
+  presented: PresentedRefreshToken & { readonly always: boolean },
 ): Promise<string | undefined> {
   for (const token of successors(presented)) {
-    if (await holdRefreshToken(tx, { ...presented, token })) return token
+    if (await holdSuccessor(tx, { ...presented, token })) return token
   }
   return undefined
 }
+
+/** Under which attempts at a token are kept in mind. */
+const keyOf = ({ token }: PresentedRefreshToken) => `refresh token ${sha256(token)}`
 
 const successors = ({ secrets, token }: PresentedRefreshToken): string[] =>
   secrets.map((secret) => hmac(deriveKey(secret, 'refresh token successor'), token))

@@ -74,12 +74,17 @@ export async function insertTokens(tx: Database, issue: NewTokens): Promise<Toke
 
 const insertToken = rowInserter(tokens)
 
-/** The same as parts of a prepared statement, which stores them for each row of `source`. */
+/**
+ * The same as parts of a prepared statement, which stores them for each row of `source`. A refresh token is dated by the
+ * database, when all that the statement waited for is over: nobody can have known it before.
+ */
 export const tokensWith = (db: Database, source: SQLWrapper) => [
   db.$with('access', {}).as(insertForEach(source, tokens, 'access')),
-  db
-    .$with('refresh', {})
-    .as(insertForEach(sql`${source} where ${sql.placeholder('offline')}`, tokens, 'refresh')),
+  db.$with('refresh', {}).as(
+    insertForEach(sql`${source} where ${sql.placeholder('offline')}`, tokens, 'refresh', {
+      createdAt: sql`clock_timestamp()`,
+    }),
+  ),
 ]
 
 /** What that statement then stores. */
@@ -88,6 +93,7 @@ export function tokensAs(issue: NewTokens) {
   const offline = refresh !== undefined
   return {
     access,
+    refresh,
     values: { offline, ...valuesFor('access', access), ...valuesFor('refresh', refresh ?? {}) },
   }
 }

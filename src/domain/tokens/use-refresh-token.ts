@@ -1,6 +1,7 @@
 /** A refresh token is looked at first, since its client may ask for what it does not grant; then one statement uses it. */
-import { and, eq, gt, isNull, sql } from 'drizzle-orm'
+import { and, eq, gt, isNull, ne, or, sql } from 'drizzle-orm'
 import type { Database } from '#/database/client.ts'
+import { inTime } from '#/database/in-time.ts'
 import { prepared, type Slots } from '#/database/prepared.ts'
 import { type Token, tokens } from '#/database/schema/tokens.ts'
 import { type User, users } from '#/database/schema/users.ts'
@@ -44,20 +45,21 @@ const select = prepared((db, { hash }: Slots<{ hash: string }>) =>
     .where(eq(tokens.secretHash, hash)),
 )
 
-type Use = Holder & { readonly id: string; readonly now: Date }
+type Use = Holder & { readonly id: string; readonly now: Date; readonly deadline: Date }
+type Which = Pick<Slots<Use>, 'id' | 'now' | 'deadline'>
 
-const usable = ({ id, now }: Pick<Slots<Use>, 'id' | 'now'>) =>
-  and(eq(tokens.id, id), isNull(tokens.revokedAt), gt(tokens.expiresAt, now))
+const usable = ({ id, now, deadline }: Which) =>
+  and(eq(tokens.id, id), isNull(tokens.revokedAt), gt(tokens.expiresAt, now), inTime(deadline))
 
 /** Revokes the token for its successor, and stores what follows from it, if this is the first to use it. */
-export const rotate = prepared((db, { userId, clientId, id, now }: Slots<Use>) => {
+export const rotate = prepared((db, { userId, clientId, id, now, deadline }: Slots<Use>) => {
   const holder = holderOf(db, { userId, clientId })
   const used = db.$with('used').as(
     db
       .update(tokens)
       .set({ revokedAt: sql`${now}`, revocationReason: 'rotation' })
       .from(holder)
-      .where(usable({ id, now }))
+      .where(usable({ id, now, deadline }))
       .returning({ id: tokens.id }),
   )
   return db
@@ -67,9 +69,9 @@ export const rotate = prepared((db, { userId, clientId, id, now }: Slots<Use>) =
 })
 
 /** Stores what follows from a token that stays what it is, provided that nobody ends its family meanwhile. */
-export const hold = prepared((db, { userId, clientId, id, now }: Slots<Use>) => {
+export const hold = prepared((db, { userId, clientId, id, now, deadline }: Slots<Use>) => {
   const holder = holderOf(db, { userId, clientId })
-  const used = db.$with('used').as(held(db, holder, { id, now }))
+  const used = db.$with('used').as(held(db, holder, { id, now, deadline }))
   return db
     .with(holder, used, ...tokensWith(db, used), auditWith(db, used))
     .select()
@@ -80,11 +82,7 @@ const holderOf = (db: Database, holder: Slots<Holder>) =>
   db.$with('holder').as(entitled(db, holder))
 
 /** The part of a statement that finds a usable token of its user, and holds it until the transaction ends. */
-export const held = (
-  db: Database,
-  holder: ReturnType<typeof holderOf>,
-  which: Pick<Slots<Use>, 'id' | 'now'>,
-) =>
+export const held = (db: Database, holder: ReturnType<typeof holderOf>, which: Which) =>
   db
     .select({ id: tokens.id })
     .from(tokens)
@@ -92,24 +90,80 @@ export const held = (
     .where(usable(which))
     .for('share', { of: tokens })
 
-/** Whether a token may be used; it is held until the transaction ends, so that nobody ends its family meanwhile. */
-export const holdRefreshToken = async (
-  tx: Database,
-  { token, clientId, now }: Presented,
-): Promise<boolean> => (await lock(tx, { hash: sha256(token), clientId, now })).length > 0
+/** How long a retry of a used refresh token is answered with its successor. */
+export const graceMs = 10_000
 
-const lock = prepared(
-  (db, { hash, clientId, now }: Slots<{ hash: string; clientId: string; now: Date }>) =>
-    db
-      .select({ id: tokens.id })
-      .from(tokens)
-      .where(
-        and(
-          eq(tokens.secretHash, hash),
-          eq(tokens.clientId, clientId),
-          isNull(tokens.revokedAt),
-          gt(tokens.expiresAt, now),
+/**
+ * Whether a retry may still be given this successor: unused, and stored a moment ago. How long ago is told by the
+ * database's clock alone, whichever replicas are involved; `always` for a retry that came before there was one. It is held
+ * until the transaction ends, so that nobody ends its family meanwhile.
+ */
+export const holdSuccessor = async (
+  tx: Database,
+  { token, clientId, now, always }: Presented & { readonly always: boolean },
+): Promise<boolean> => (await lock(tx, { hash: sha256(token), clientId, now, always })).length > 0
+
+type Successor = Pick<Presented, 'clientId' | 'now'> & { readonly hash: string; always: boolean }
+
+const lock = prepared((db, { hash, clientId, now, always }: Slots<Successor>) =>
+  db
+    .select({ id: tokens.id })
+    .from(tokens)
+    .where(
+      and(
+        eq(tokens.secretHash, hash),
+        eq(tokens.clientId, clientId),
+        isNull(tokens.revokedAt),
+        gt(tokens.expiresAt, now),
+        or(
+          sql`${always}::boolean`,
+          sql`${tokens.createdAt} > clock_timestamp() - make_interval(secs => ${sql.raw(String(graceMs / 1000))})`,
         ),
-      )
-      .for('share'),
+      ),
+    )
+    .for('share'),
 )
+
+/**
+ * Notes that the successor of a used token is handed out once more, so that nobody takes it for one that nobody knows;
+ * false when the token is not used any more.
+ */
+export async function noteRetry(tx: Database, id: string): Promise<boolean> {
+  const noted = await tx
+    .update(tokens)
+    .set({ revokedAt: sql`clock_timestamp()` })
+    .where(and(eq(tokens.id, id), eq(tokens.revocationReason, 'rotation')))
+    .returning({ id: tokens.id })
+  return noted.length > 0
+}
+
+/** Gives a token back to its client: the one that was used at that very moment, and not since. */
+export async function restoreRefreshToken(
+  tx: Database,
+  { id, usedAt }: { id: string; usedAt: Date },
+): Promise<boolean> {
+  const restored = await tx
+    .update(tokens)
+    .set({ revokedAt: null, revocationReason: null })
+    .where(
+      and(eq(tokens.id, id), eq(tokens.revocationReason, 'rotation'), eq(tokens.revokedAt, usedAt)),
+    )
+    .returning({ id: tokens.id })
+  return restored.length > 0
+}
+
+/** The latest refresh token of a family: all before it have been rotated. */
+export async function findLatest(tx: Database, familyId: string): Promise<Token | undefined> {
+  const rows = await tx
+    .select()
+    .from(tokens)
+    .where(
+      and(
+        eq(tokens.familyId, familyId),
+        eq(tokens.type, 'refresh'),
+        or(isNull(tokens.revocationReason), ne(tokens.revocationReason, 'rotation')),
+      ),
+    )
+    .limit(1)
+  return rows[0]
+}

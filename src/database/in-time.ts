@@ -1,0 +1,21 @@
+/**
+ * What a frozen or overloaded database gets to long after we gave up must not use anything up: each statement that does
+ * so once only carries its deadline. The clock is the database's, and it is read as the statement runs: Postgres
+ * evaluates a volatile condition without columns after the joins, hence behind the locks that they wait for.
+ */
+import { type Placeholder, type SQL, sql } from 'drizzle-orm'
+import { statementDeadline } from './deadline.ts'
+
+/** The condition that somebody still waits for this statement. */
+export const inTime = (deadline: Placeholder | Date = statementDeadline()): SQL =>
+  sql`clock_timestamp() < ${deadline instanceof Date ? deadline.toISOString() : deadline}::timestamptz`
+
+/** A statement that changed nothing, since it ran after its deadline. Class 08: to whoever asked, the database was away. */
+export class TooLateError extends Error {
+  override readonly name = 'TooLateError'
+  readonly code = '08006'
+
+  constructor() {
+    super('the database got to a statement after its deadline')
+  }
+}

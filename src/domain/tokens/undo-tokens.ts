@@ -1,0 +1,62 @@
+import { and, asc, eq, inArray, isNull, sql } from 'drizzle-orm'
+import type { Database } from '#/database/client.ts'
+import { inTime } from '#/database/in-time.ts'
+import { tokens } from '#/database/schema/tokens.ts'
+import { users } from '#/database/schema/users.ts'
+import type { Undone } from '#/domain/attempts/attempts.ts'
+import { type AuditEventType, systemOrigin, writeAudit } from '#/domain/audit/audit.ts'
+import { lockUser } from '#/domain/users/lock-user.ts'
+
+/** Tokens of which nobody can have heard. */
+export interface UnheardTokens {
+  readonly familyId: string
+  readonly clientId: string
+  /** Whose row the statement that stores them locks before anything else. */
+  readonly userId: string
+  readonly ids: readonly string[]
+  /** After which that statement stores nothing, by the database's clock. */
+  readonly deadline: Date
+  /** What the audit log says of their being stored. */
+  readonly event: AuditEventType
+  /** Gives back what was used up for them, unless somebody else has had to do with it since. */
+  restore(tx: Database): Promise<boolean>
+}
+
+/**
+ * Deletes the tokens if they were stored and nothing has happened to them. The user's lock is waited for first: a statement
+ * that is still running holds it since before its deadline was compared, so past the deadline this lock means there is none.
+ */
+export async function undoTokens(tx: Database, unheard: UnheardTokens): Promise<Undone> {
+  await lockUser(tx, unheard.userId)
+  const over = await isOver(tx, unheard)
+  const which = inArray(tokens.id, [...unheard.ids])
+  const stored = await tx
+    .select({ id: tokens.id })
+    .from(tokens)
+    .where(and(which, isNull(tokens.revokedAt)))
+    .orderBy(asc(tokens.id))
+    .for('update')
+  if (stored.length < unheard.ids.length || !(await unheard.restore(tx)))
+    return { restored: false, over }
+  await tx.delete(tokens).where(which)
+  await writeAudit(tx, systemOrigin, eventOf(unheard))
+  return { restored: true, over }
+}
+
+async function isOver(tx: Database, { userId, deadline }: UnheardTokens): Promise<boolean> {
+  const [row] = await tx
+    .select({ over: sql<boolean>`not ${inTime(deadline)}` })
+    .from(users)
+    .where(eq(users.id, userId))
+  return row?.over !== false
+}
+
+const eventOf = ({ event, clientId, userId, familyId }: UnheardTokens) => ({
+  type: event,
+  at: new Date(),
+  success: false,
+  actor: { id: userId },
+  clientId,
+  resource: { type: 'token_family', id: familyId } as const,
+  details: { reason: 'answer_lost' },
+})

@@ -1,0 +1,15 @@
+/** The database's clock cannot be turned in tests, so what it dates is made older instead. */
+import { eq, sql } from 'drizzle-orm'
+import type { Database } from '#/database/client.ts'
+import { deviceCodes } from '#/database/schema/device-codes.ts'
+import { tokens } from '#/database/schema/tokens.ts'
+
+const ago = (ms: number) => sql`clock_timestamp() - ${ms / 1000} * interval '1 second'`
+
+/** As if the refresh tokens of a family had been handed out so long ago. */
+export const ageFamily = async (db: Database, familyId: string, ms: number): Promise<void> =>
+  void (await db.update(tokens).set({ createdAt: ago(ms) }).where(eq(tokens.familyId, familyId)))
+
+/** As if a device had last asked so long ago. */
+export const agePoll = async (db: Database, id: string, ms: number): Promise<void> =>
+  void (await db.update(deviceCodes).set({ lastPolledAt: ago(ms) }).where(eq(deviceCodes.id, id)))
