@@ -43,6 +43,7 @@ import { createCsrf } from '#/web/csrf.ts'
 import { createSessionAccess } from '#/web/current-user.ts'
 import type { DpopOptions } from '#/web/dpop.ts'
 import { createErrorHandler, notFound } from '#/web/error-handler.ts'
+import { giveBackProofs } from '#/web/give-back-proofs.ts'
 import { createKnownBrowsers } from '#/web/known-browsers.ts'
 import { limitBody } from '#/web/limit-body.ts'
 import { methodNotAllowed } from '#/web/method-not-allowed.ts'
@@ -100,6 +101,8 @@ export function createApp(parts: AppParts): Hono<AppEnv> {
     origins: config.CORS_ALLOWED_ORIGINS,
     maxAgeMs: config.CORS_MAX_AGE,
   })
+  app.use('/oauth/*', giveBackProofs(parts.db))
+  app.use('/auth/callback/*', giveBackProofs(parts.db))
   mountEndpoints(app, parts, path)
   app.route('/', assetRoutes())
   app.route('/', healthRoutes({ databaseAnswers: ready, draining }))

@@ -4,11 +4,20 @@
  * evaluates a volatile condition without columns after the joins, hence behind the locks that they wait for.
  */
 import { type Placeholder, type SQL, sql } from 'drizzle-orm'
+import type { Database } from './client.ts'
 import { statementDeadline } from './deadline.ts'
 
 /** The condition that somebody still waits for this statement. */
 export const inTime = (deadline: Placeholder | Date = statementDeadline()): SQL =>
   sql`clock_timestamp() < ${deadline instanceof Date ? deadline.toISOString() : deadline}::timestamptz`
+
+/** Whether nothing that carries this deadline can begin any more. */
+export async function isPast(db: Database, deadline: Date): Promise<boolean> {
+  const [moment] = await db
+    .select({ past: sql<boolean>`not ${inTime(deadline)}` })
+    .from(sql`(select) as moment`)
+  return moment?.past === true
+}
 
 /** A statement that changed nothing, since it ran after its deadline. Class 08: to whoever asked, the database was away. */
 export class TooLateError extends Error {

@@ -8,8 +8,14 @@ const ago = (ms: number) => sql`clock_timestamp() - ${ms / 1000} * interval '1 s
 
 /** As if the refresh tokens of a family had been handed out so long ago. */
 export const ageFamily = async (db: Database, familyId: string, ms: number): Promise<void> =>
-  void (await db.update(tokens).set({ createdAt: ago(ms) }).where(eq(tokens.familyId, familyId)))
+  void (await db
+    .update(tokens)
+    .set({ createdAt: ago(ms) })
+    .where(eq(tokens.familyId, familyId)))
 
 /** As if a device had last asked so long ago. */
 export const agePoll = async (db: Database, id: string, ms: number): Promise<void> =>
-  void (await db.update(deviceCodes).set({ lastPolledAt: ago(ms) }).where(eq(deviceCodes.id, id)))
+  void (await db
+    .update(deviceCodes)
+    .set({ lastPolledAt: ago(ms) })
+    .where(eq(deviceCodes.id, id)))

@@ -2,6 +2,7 @@
 import { and, eq, gt, isNotNull, isNull, lte, sql } from 'drizzle-orm'
 import type { Database } from '#/database/client.ts'
 import { deleteBatch } from '#/database/delete-batch.ts'
+import { inTime, TooLateError } from '#/database/in-time.ts'
 import {
   type Answer,
   type AuthorizationRequest,
@@ -77,10 +78,12 @@ export async function visitPushedRequest(
   const [visited] = await db
     .update(authorizationRequests)
     .set({ pushed: false, createdAt: now, expiresAt: later(now, lifetimeMs) })
-    .where(and(live(id, now, true), eq(authorizationRequests.clientId, clientId)))
+    .where(and(live(id, now, true), eq(authorizationRequests.clientId, clientId), inTime()))
     .returning()
   if (visited) return { request: visited, isFirst: true }
   const known = await findAuthorizationRequest(db, id, now)
+  if (!known && (await db.$count(authorizationRequests, live(id, now, true))) > 0)
+    throw new TooLateError()
   return known?.clientId === clientId ? { request: known, isFirst: false } : undefined
 }
 
@@ -104,8 +107,9 @@ export async function consumeAuthorizationRequest(
   const rows = await db
     .update(authorizationRequests)
     .set({ interaction: { ...interaction, answer }, expiresAt: now })
-    .where(live(id, now))
+    .where(and(live(id, now), inTime()))
     .returning()
+  if (rows.length === 0 && (await findAuthorizationRequest(db, id, now))) throw new TooLateError()
   return rows[0]
 }
 

@@ -1,8 +1,7 @@
-import { and, asc, eq, inArray, isNull, sql } from 'drizzle-orm'
+import { and, asc, inArray, isNull } from 'drizzle-orm'
 import type { Database } from '#/database/client.ts'
-import { inTime } from '#/database/in-time.ts'
+import { isPast } from '#/database/in-time.ts'
 import { tokens } from '#/database/schema/tokens.ts'
-import { users } from '#/database/schema/users.ts'
 import type { Undone } from '#/domain/attempts/attempts.ts'
 import { type AuditEventType, systemOrigin, writeAudit } from '#/domain/audit/audit.ts'
 import { lockUser } from '#/domain/users/lock-user.ts'
@@ -28,7 +27,7 @@ export interface UnheardTokens {
  */
 export async function undoTokens(tx: Database, unheard: UnheardTokens): Promise<Undone> {
   await lockUser(tx, unheard.userId)
-  const over = await isOver(tx, unheard)
+  const over = await isPast(tx, unheard.deadline)
   const which = inArray(tokens.id, [...unheard.ids])
   const stored = await tx
     .select({ id: tokens.id })
@@ -41,14 +40,6 @@ export async function undoTokens(tx: Database, unheard: UnheardTokens): Promise<
   await tx.delete(tokens).where(which)
   await writeAudit(tx, systemOrigin, eventOf(unheard))
   return { restored: true, over }
-}
-
-async function isOver(tx: Database, { userId, deadline }: UnheardTokens): Promise<boolean> {
-  const [row] = await tx
-    .select({ over: sql<boolean>`not ${inTime(deadline)}` })
-    .from(users)
-    .where(eq(users.id, userId))
-  return row?.over !== false
 }
 
 const eventOf = ({ event, clientId, userId, familyId }: UnheardTokens) => ({

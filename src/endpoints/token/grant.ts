@@ -16,7 +16,8 @@ export interface GrantContext {
   readonly origin: AuditOrigin
   readonly now: Date
   readonly issuer: string
-  readonly keys: () => Promise<KeySet>
+  /** Fetched before anything is used up: once it is, nothing may fail any more. */
+  readonly keys: KeySet
   /** Those of this client's profile. */
   readonly lifetimes: TokenLifetimes
   /** How long a client that acts for itself may do so with one token. */

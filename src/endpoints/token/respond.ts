@@ -23,8 +23,7 @@ export interface Issued {
 
 export async function respond(context: GrantContext, issued: Issued): Promise<TokenResponse> {
   const { access, user, refreshToken, grantType } = issued
-  const { recorder, issuer, client, extraClaims: extra } = context
-  const keys = await context.keys()
+  const { recorder, issuer, client, keys, extraClaims: extra } = context
   const timed = async (signing: Promise<string>) => {
     const start = performance.now()
     const token = await signing

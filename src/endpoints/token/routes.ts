@@ -62,6 +62,7 @@ async function postToken(c: AppContext, options: TokenOptions) {
   const { recorder, origin, now } = c.var
   const context = {
     ...options,
+    keys: await options.keys(),
     client,
     recorder,
     origin,

@@ -25,16 +25,22 @@ export async function getCallback(c: AppContext, options: UpstreamOptions) {
   const pending = await findPending(c, options, provider)
   const visit = { options, provider, pending, seconds }
   try {
-    if (!pending || !(await isFirstUse(options, provider, pending)))
-      return await refuse(c, visit, { result: 'bad_state' })
-    const profile = await identify(c, provider, pending)
-    if (typeof profile === 'string') return await refuse(c, visit, { result: profile })
-    if (pending.linkFor !== undefined) return await link(c, visit, profile)
-    return await enter(c, visit, profile)
+    return await complete(c, visit)
   } catch (error) {
     record(c, visit, 'error')
     throw error
   }
+}
+
+async function complete(c: AppContext, visit: Visit): Promise<Response> {
+  const { options, provider, pending } = visit
+  const isFirst = pending !== undefined && (await isFirstUse(options, provider, pending))
+  // Until here a browser whose request failed for our reasons may repeat it.
+  if (pending) options.pending.forget(c, pending.state)
+  if (!isFirst) return refuse(c, visit, { result: 'bad_state' })
+  const profile = await identify(c, provider, pending)
+  if (typeof profile === 'string') return refuse(c, visit, { result: profile })
+  return pending.linkFor === undefined ? enter(c, visit, profile) : link(c, visit, profile)
 }
 
 interface Visit {
@@ -54,10 +60,11 @@ async function findPending(
   const pending = more.length === 0 ? await signIns.find(c, state) : undefined
   // RFC 9700 §4.4.2.2: an answer at the address of another provider than the one that was asked is an attack.
   if (pending?.provider !== source) return undefined
-  signIns.forget(c, state)
   // A link is for the very session that asked for it, as long as it lives.
   const { linkFor } = pending
-  return linkFor === undefined || linkFor === c.var.signedIn?.session.id ? pending : undefined
+  if (linkFor === undefined || linkFor === c.var.signedIn?.session.id) return pending
+  signIns.forget(c, state)
+  return undefined
 }
 
 /** The state is used up before the provider is asked anything. */

@@ -65,7 +65,7 @@ async function tryToExchange(
       issuer,
       now,
     }
-    return await exchangeToken(db, await context.keys(), { presented, origin })
+    return await exchangeToken(db, context.keys, { presented, origin })
   } catch (error) {
     if (error instanceof OAuthError) context.recorder.tokenExchanged('refused')
     throw error
