@@ -12,6 +12,7 @@ import { endSession } from '#/domain/sessions/sessions.ts'
 import { changePassword, deleteUser, disableUser } from '#/domain/users/end-access.ts'
 import { sha256 } from '#/protocol/secrets.ts'
 import { openTestDatabase, type TestDatabase } from '../support/database.ts'
+import { agePoll } from '../support/database-time.ts'
 import {
   addApproved,
   addDeviceClient,
@@ -206,17 +207,21 @@ describe('polling a device code', () => {
     const { db, clientId } = await setUp()
     const start = new Date()
     const { deviceCode } = await askForCodes(db, clientId, { now: start })
-    const at = async (seconds: number) =>
-      (await poll(db, deviceCode, clientId, { now: inSeconds(start, seconds) })).result
+    let last = 0
+    const at = async (seconds: number) => {
+      await agePoll(db, deviceCode, (seconds - last) * 1000)
+      last = seconds
+      return (await poll(db, deviceCode, clientId, { now: inSeconds(start, seconds) })).result
+    }
     expect(await at(0)).toBe('pending')
     expect(await at(5)).toBe('pending')
     // A second of jitter is forgiven.
     expect(await at(9)).toBe('pending')
-    expect(await at(12.9)).toBe('slow_down')
+    expect(await at(12)).toBe('slow_down')
     // Ten seconds from here on.
     expect(await at(18)).toBe('slow_down')
     // Fifteen.
-    expect(await at(31.9)).toBe('slow_down')
+    expect(await at(31)).toBe('slow_down')
     expect(await at(51)).toBe('pending')
     expect(await at(71)).toBe('pending')
     expect((await rowOf(deviceCode))?.intervalSeconds).toBe(20)

@@ -6,6 +6,7 @@ import { eq, inArray } from 'drizzle-orm'
 import fc from 'fast-check'
 import { afterAll, beforeAll, expect, it, vi } from 'vitest'
 import type { Database } from '#/database/client.ts'
+import { keepDatabaseTime } from '#/database/deadline.ts'
 import { consents } from '#/database/schema/consents.ts'
 import { deviceCodes } from '#/database/schema/device-codes.ts'
 import { expireDeviceCodes } from '#/domain/device-codes/device-codes.ts'
@@ -18,6 +19,7 @@ import {
 } from '#/protocol/vocabulary.ts'
 import { startTestApp, type TestApp } from '../support/app.ts'
 import { type Browser, csrfTokenOf, hiddenField, openBrowser } from '../support/browser.ts'
+import { agePoll } from '../support/database-time.ts'
 import { addDeviceClient, approve, poll } from '../support/devices.ts'
 import { postToken } from '../support/flow.ts'
 import { addSession } from '../support/grants.ts'
@@ -37,6 +39,8 @@ let admin: Browser
 beforeAll(async () => {
   // Only the model moves the clock, so that what is early is not a matter of luck.
   vi.useFakeTimers({ toFake: ['Date'] })
+  // The database's clock goes on.
+  keepDatabaseTime(performance.timeOrigin, 0)
   const first = await startTestApp()
   replicas = [first, await startTestApp({ replicaOf: first })]
   clientId = (await addDeviceClient(first.database.db)).client.clientId
@@ -310,6 +314,7 @@ const errors: Readonly<Record<string, string>> = {
 
 async function pollCode(world: World, step: Of<'poll'>) {
   const code = chosen(world, step)
+  if (code.polledAt !== undefined) await agePoll(db(), code.deviceCode, now() - code.polledAt)
   const presented = { deviceCode: code.deviceCode, now: new Date(now()) }
   if (step.crash === 'before commit') {
     await rolledBack((tx) => poll(tx, presented.deviceCode, clientId, { now: presented.now }))
@@ -498,11 +503,11 @@ async function check(world: World) {
           )
   const seen = rows.map(({ id, status, userId, intervalSeconds, lastPolledAt }) => [
     id,
-    { status, userId, intervalSeconds, polledAt: lastPolledAt?.getTime() },
+    { status, userId, intervalSeconds, polled: lastPolledAt !== null },
   ])
   const expected = world.codes.map(({ id, status, userId, intervalSeconds, polledAt }) => [
     id,
-    { status, userId, intervalSeconds, polledAt },
+    { status, userId, intervalSeconds, polled: polledAt !== undefined },
   ])
   expect(Object.fromEntries(seen)).toEqual(Object.fromEntries(expected))
 

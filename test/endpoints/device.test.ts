@@ -8,6 +8,7 @@ import { deviceCodeGrantType } from '#/protocol/grant-types.ts'
 import { sha256 } from '#/protocol/secrets.ts'
 import { startTestApp, type TestApp } from '../support/app.ts'
 import { type Browser, csrfTokenOf, hiddenField, openBrowser } from '../support/browser.ts'
+import { agePoll } from '../support/database-time.ts'
 import { addDeviceClient } from '../support/devices.ts'
 import { postToken } from '../support/flow.ts'
 import { addUser } from '../support/people.ts'
@@ -786,7 +787,7 @@ describe('POST /oauth/token with a device code', () => {
     const { result, moved } = await observe(app, () => poll(device_code))
     await expectError(result, 400, 'slow_down')
     expect(moved).toEqual({ ...polled('slow_down'), ...tokenError('slow_down'), ...publicOk })
-    app.advance(9500)
+    await agePoll(app.database.db, device_code, 9500)
     await expectError(await poll(device_code), 400, 'authorization_pending')
   })
 

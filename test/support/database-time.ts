@@ -1,8 +1,9 @@
 /** The database's clock cannot be turned in tests, so what it dates is made older instead. */
-import { eq, sql } from 'drizzle-orm'
+import { and, eq, isNotNull, sql } from 'drizzle-orm'
 import type { Database } from '#/database/client.ts'
 import { deviceCodes } from '#/database/schema/device-codes.ts'
 import { tokens } from '#/database/schema/tokens.ts'
+import { sha256 } from '#/protocol/secrets.ts'
 
 const ago = (ms: number) => sql`clock_timestamp() - ${ms / 1000} * interval '1 second'`
 
@@ -13,9 +14,11 @@ export const ageFamily = async (db: Database, familyId: string, ms: number): Pro
     .set({ createdAt: ago(ms) })
     .where(eq(tokens.familyId, familyId)))
 
-/** As if a device had last asked so long ago. */
-export const agePoll = async (db: Database, id: string, ms: number): Promise<void> =>
+/** As if a device that has asked had last done so so long ago. */
+export const agePoll = async (db: Database, deviceCode: string, ms: number): Promise<void> =>
   void (await db
     .update(deviceCodes)
     .set({ lastPolledAt: ago(ms) })
-    .where(eq(deviceCodes.id, id)))
+    .where(
+      and(eq(deviceCodes.deviceCodeHash, sha256(deviceCode)), isNotNull(deviceCodes.lastPolledAt)),
+    ))
