@@ -12,9 +12,12 @@ const lateIndexes = {
   audit_events_ip: 'audit_events (ip, at) where ip is not null',
   audit_events_notable: "audit_events (severity, at) where severity <> 'info'",
   audit_events_resource: 'audit_events (resource_id, at) where resource_id is not null',
+  clients_forgotten:
+    "clients (updated_at) where status = 'pending' and registration_token_hash is not null",
   clients_name: 'clients (lower(name) collate "C", client_id)',
   clients_status_name: 'clients (status, lower(name) collate "C", client_id)',
   consents_of_client: 'consents (client_id, granted_at, id) where revoked_at is null',
+  consents_withdrawn: 'consents (revoked_at) where revoked_at is not null',
   tokens_client: 'tokens (client_id)',
   tokens_origin: 'tokens (origin_client_id) where origin_client_id is not null',
   users_by_email: 'users (lower(email) collate "C")',

@@ -115,6 +115,9 @@ export const clients = pgTable(
     index('clients_not_active').on(t.clientId).where(sql`${t.status} <> 'active'`),
     index('clients_owner').on(t.ownerId),
     // Built after the migrations: see late-indexes.ts.
+    index('clients_forgotten')
+      .on(t.updatedAt)
+      .where(sql`${t.status} = 'pending' and ${t.registrationTokenHash} is not null`),
     index('clients_name').on(sql`lower(${t.name}) collate "C"`, t.clientId),
     index('clients_status_name').on(t.status, sql`lower(${t.name}) collate "C"`, t.clientId),
     check('clients_type', oneOf(t.type, clientTypes)),

@@ -3,7 +3,7 @@ import { index, pgTable, text, timestamp, uniqueIndex, uuid } from 'drizzle-orm/
 import { clients } from './clients.ts'
 import { users } from './users.ts'
 
-/** What a user approved for a client. At most one in force per pair; revoked ones stay as history. */
+/** What a user approved for a client. At most one in force per pair; revoked ones stay as history for a while. */
 export const consents = pgTable(
   'consents',
   {
@@ -26,5 +26,6 @@ export const consents = pgTable(
     index('consents_of_client')
       .on(t.clientId, t.grantedAt, t.id)
       .where(sql`${t.revokedAt} is null`),
+    index('consents_withdrawn').on(t.revokedAt).where(sql`${t.revokedAt} is not null`),
   ],
 )

@@ -1,0 +1,2 @@
+-- Both indexes are built after the migrations, without holding up writes: see src/database/late-indexes.ts.
+SELECT 1;
