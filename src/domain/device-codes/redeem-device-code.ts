@@ -48,12 +48,15 @@ export function redeemDeviceCode(
     const waiting = await pollPendingDeviceCode(db, poll)
     if (waiting) return { result: waiting }
     const { code, user } = (await find(db, poll)) ?? {}
-    if (code && user && standing(code, poll) === 'approved') {
-      const redeemed = await redeem(db, { code, user, poll, origin })
-      if (redeemed) return redeemed
-    } else if (code?.status !== 'redeemed') return { result: refused(code, poll) }
+    const isApproved = standing(code, poll) === 'approved'
+    const redeemed = isApproved && code && user && (await redeem(db, { code, user, poll, origin }))
+    if (redeemed) return redeemed
     if (code && (await settleAttempts(db, keyOf(code)))) return redeemDeviceCode(db, poll, origin)
-    return { result: await judgeUnredeemed(db, poll) }
+    const result = await judge(db, poll)
+    if (result !== 'usable') return { result }
+    if (isApproved) throw new TooLateError()
+    // Given back, or approved, since it was looked at.
+    return redeemDeviceCode(db, poll, origin)
   })
 }
 
@@ -169,20 +172,14 @@ async function restore(tx: Database, id: string): Promise<boolean> {
   return restored.length > 0
 }
 
-/** Still approved: the user, the client or the consent is gone, or the database got to our statement too late. */
-async function judgeUnredeemed(db: Database, poll: DevicePoll) {
+/** Why a device gets no tokens; `usable` if nothing stands against it. One that still waits was not noticed in time. */
+async function judge(db: Database, poll: DevicePoll) {
   const { code } = (await find(db, poll)) ?? {}
-  if (code?.userId == null || standing(code, poll) !== 'approved') return refused(code, poll)
-  if (await isEntitled(db, { userId: code.userId, clientId: code.clientId }))
-    throw new TooLateError()
-  return 'denied'
-}
-
-/** What a device is told that gets no tokens. One that still waits was not noticed in time. */
-function refused(code: DeviceCode | undefined, poll: DevicePoll) {
   const status = standing(code, poll)
   if (status === 'pending') throw new TooLateError()
-  return status === 'approved' ? 'denied' : status
+  if (status !== 'approved') return status
+  const { userId = null, clientId = '' } = code ?? {}
+  return userId !== null && (await isEntitled(db, { userId, clientId })) ? 'usable' : 'denied'
 }
 
 /** What a code is to its sender, to whom one that is unknown, used, or of another client is one and the same. */

@@ -70,8 +70,10 @@ async function insert(db: Database, { key, expiresAt, deadline }: Use): Promise<
 async function insertAfter(db: Database, use: Use): Promise<boolean> {
   if (await settleAttempts(db, keyOf(use))) return insert(db, use)
   const used = await db.$count(usedProofs, eq(usedProofs.key, use.key))
-  if (used === 0) throw new TooLateError()
-  return false
+  if (used > 0) return false
+  if (await isPast(db, use.deadline)) throw new TooLateError()
+  // Given back since it was found.
+  return insert(db, use)
 }
 
 /** Under which failed uses are kept in mind. */

@@ -66,7 +66,11 @@ export function redeemCode(
     if (redeemed) return redeemed
     if (await settleAttempts(db, keyOf(sha256(presented.code))))
       return redeemCode(db, presented, origin)
-    return db.transaction((tx) => noticeReplay(tx, presented, origin))
+    const judged = await db.transaction((tx) => noticeReplay(tx, presented, origin))
+    if (judged !== 'usable') return judged
+    if (found) throw new TooLateError()
+    // Given back since it was looked at.
+    return redeemCode(db, presented, origin)
   })
 }
 
@@ -175,15 +179,12 @@ async function noticeReplay(
   tx: Database,
   presented: PresentedCode,
   origin: AuditOrigin,
-): Promise<Redemption> {
+): Promise<Redemption | 'usable'> {
   const code = await findAuthorizationCode(tx, presented)
   if (!code) return { result: 'invalid' }
   const { familyId, userId, clientId } = code
-  if (!code.consumedAt) {
-    // Nobody has used it, and nothing stands against it: the database got to our statement too late.
-    if (await isEntitled(tx, { userId, clientId })) throw new TooLateError()
-    return { result: 'invalid' }
-  }
+  if (!code.consumedAt)
+    return (await isEntitled(tx, { userId, clientId })) ? 'usable' : { result: 'invalid' }
   const theft = { familyId, userId, clientId, reason: 'code_replay', now: presented.now } as const
   return { result: 'replayed', revoked: await endStolenFamily(tx, theft, origin) }
 }

@@ -74,6 +74,11 @@ export function refreshTokens(
     // Who saw it unused cannot have been told of its successor by then.
     const tooEarlyToKnow = found !== undefined
     const judged = await db.transaction((tx) => judgeUnusable(tx, presented, tooEarlyToKnow))
+    if (judged === 'usable') {
+      if (found) throw new TooLateError()
+      // Given back since it was looked at.
+      return refreshTokens(db, presented, origin)
+    }
     if (!('theft' in judged)) return judged
     // In a transaction of its own, which holds nothing that others wait for who end the same family.
     const revoked = await db.transaction((tx) => endStolenFamily(tx, judged.theft, origin))
@@ -137,7 +142,7 @@ async function judgeUnusable(
   tx: Database,
   presented: PresentedRefreshToken,
   tooEarlyToKnow: boolean,
-): Promise<Refreshed | { readonly theft: Theft }> {
+): Promise<Refreshed | { readonly theft: Theft } | 'usable'> {
   const found = await findRefreshToken(tx, presented.token)
   if (!found) return { result: 'invalid' }
   const { token: row, user } = found
@@ -146,10 +151,10 @@ async function judgeUnusable(
   if (row.revokedAt && row.revocationReason !== 'rotation') return { result: 'revoked' }
   if (!(await isEntitled(tx, { userId: user.id, clientId: row.clientId })))
     return { result: 'revoked' }
-  if (!row.revokedAt) throw new TooLateError()
+  if (!row.revokedAt) return 'usable'
   const successor = await findUnusedSuccessor(tx, { ...presented, always: tooEarlyToKnow })
   if (!successor) return judgeReuse(tx, row, presented.now)
-  if (!(await noteRetry(tx, row.id))) throw new TooLateError()
+  if (!(await noteRetry(tx, row.id))) return 'usable'
   const access = await insertTokens(tx, accessFrom(row, presented))
   return { result: 'grace', access, user, refreshToken: successor, rotated: false }
 }
