@@ -21,6 +21,7 @@ import { createFirstAccounts, type FirstCredentials } from './first-start.ts'
 import { keyRotation } from './key-rotation.ts'
 import { listen } from './listen.ts'
 import { connectRedis } from './redis.ts'
+import { retentionOf } from './retention.ts'
 import { startTelemetry, type Telemetry } from './telemetry.ts'
 
 export interface RunningServer {
@@ -76,7 +77,7 @@ export async function startServer(
   const stopSweeper = startSweeper(db, {
     recorder,
     origin: { enabled: config.ENABLE_AUDIT_LOGGING },
-    retention: { sessionsMs: config.SESSION_RETENTION, auditMs: config.AUDIT_LOG_RETENTION },
+    retention: retentionOf(config),
     keyRotation: rotation,
     intervalMs: config.SESSION_SWEEP_INTERVAL,
     clock,

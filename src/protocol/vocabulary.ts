@@ -275,6 +275,8 @@ export const sweeperTasks = [
   'signing_keys',
   'device_codes_expired',
   'device_codes',
+  'consents',
+  'registrations',
 ] as const
 export type SweeperTask = (typeof sweeperTasks)[number]
 

@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto'
 import { createApp } from '#/app.ts'
 import { type Caches, createCaches } from '#/boot/caches.ts'
 import { keyRotation } from '#/boot/key-rotation.ts'
+import { retentionOf } from '#/boot/retention.ts'
 import { type Config, parseConfig } from '#/config.ts'
 import { systemOrigin } from '#/domain/audit/audit.ts'
 import { observeKeys } from '#/domain/keys/observe-keys.ts'
@@ -115,7 +116,7 @@ export async function startTestApp({
       sweep(database.db, {
         recorder,
         origin: systemOrigin,
-        retention: { sessionsMs: 1e12, auditMs: 1e12 },
+        retention: { ...retentionOf(config), sessionsMs: 1e12, auditMs: 1e12 },
         keyRotation: rotation,
         clock,
       }),

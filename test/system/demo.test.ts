@@ -123,6 +123,10 @@ const unmoved: readonly (readonly [why: string, pattern: RegExp])[] = [
   ['keys sign for months', /^authgate_sweeper_rows_total\{task="signing_keys"\}/],
   ['the secret stays the same', /^authgate_signing_keys_events_total\{event="resealed"\}/],
   ['dead tokens are kept for thirty days', /^authgate_sweeper_rows_total\{task="tokens"\}/],
+  [
+    'what was taken back or never approved is kept for weeks',
+    /^authgate_sweeper_rows_total\{task="(consents|registrations)"\}/,
+  ],
   ['used proofs are kept for minutes', /^authgate_sweeper_rows_total\{task="used_proofs"\}/],
   [
     'the demo is a closed network, whose addresses are asked',

@@ -1,6 +1,7 @@
 /** Consents: what a user approved for a client, at most one in force for each pair. */
-import { and, desc, eq, isNull, max, type Placeholder, sql } from 'drizzle-orm'
+import { and, desc, eq, isNotNull, isNull, lt, max, type Placeholder, sql } from 'drizzle-orm'
 import type { Database } from '#/database/client.ts'
+import { deleteBatch } from '#/database/delete-batch.ts'
 import { prepared, type Slots } from '#/database/prepared.ts'
 import { clients } from '#/database/schema/clients.ts'
 import { consents } from '#/database/schema/consents.ts'
@@ -163,6 +164,18 @@ export async function revokeConsentsOfClient(
     .returning({ id: consents.id })
   return revoked.length
 }
+
+/** Deletes up to `limit` consents that were taken back before the given moment; the audit log keeps what it says of them. */
+export const deleteWithdrawnConsents = (
+  db: Database,
+  before: Date,
+  limit: number,
+): Promise<number> =>
+  deleteBatch(db, consents, {
+    key: consents.id,
+    where: and(isNotNull(consents.revokedAt), lt(consents.revokedAt, before)),
+    limit,
+  })
 
 /** When the client was last given a token for the user, as far as tokens are kept. */
 const lastUse = (db: Database) =>

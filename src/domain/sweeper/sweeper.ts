@@ -7,6 +7,8 @@ import type { AuditOrigin } from '#/domain/audit/audit.ts'
 import { deleteOldAuditEvents } from '#/domain/audit/delete-old.ts'
 import { deleteExpiredCodes } from '#/domain/authorization-codes/authorization-codes.ts'
 import { deleteExpiredRequests } from '#/domain/authorization-requests/authorization-requests.ts'
+import { deleteForgottenRegistrations } from '#/domain/clients/forgotten-registrations.ts'
+import { deleteWithdrawnConsents } from '#/domain/consents/consents.ts'
 import { deleteOldDeviceCodes, expireDeviceCodes } from '#/domain/device-codes/device-codes.ts'
 import {
   deleteExpiredKeys,
@@ -29,9 +31,12 @@ import type { Recorder } from '#/telemetry/recorder.ts'
 const batch = 500
 const hours = 60 * 60 * 1000
 
-interface Retention {
+/** How long what has ended is kept; everything else by the rules below. */
+export interface Retention {
   readonly sessionsMs: number
   readonly auditMs: number
+  readonly consentsMs: number
+  readonly registrationsMs: number
 }
 
 /** Used codes are remembered for a day: to end the family of a replayed one, and to tell a late device what became of its own. */
@@ -61,6 +66,12 @@ const tasksFor = (retention: Retention): Record<SweeperTask, Task> => ({
   signing_keys: turnKeys,
   device_codes_expired: expireCodes,
   device_codes: (db, { now }) => deleteOldDeviceCodes(db, earlier(now, codeMemoryMs), batch),
+  consents: (db, { now }) => deleteWithdrawnConsents(db, earlier(now, retention.consentsMs), batch),
+  registrations: (db, { now, origin }) =>
+    deleteForgottenRegistrations(db, earlier(now, retention.registrationsMs), {
+      limit: batch,
+      by: { origin, now },
+    }),
   used_proofs: (db, { now }) => deleteUsedProofs(db, earlier(now, proofMemoryMs), batch),
 })
 
