@@ -167,7 +167,9 @@ function mountPages(app: Hono<AppEnv>, parts: AppParts, house: House) {
     endpoint: '/apps',
     perMinute: config.APP_RATE_LIMIT,
   })
-  app.route('/', appRoutes({ ...house, fetchDocument, loopbackHttp, limiter: appLimiter }))
+  const privateUseSchemes = config.PRIVATE_USE_SCHEMES
+  const ownApps = { fetchDocument, loopbackHttp, privateUseSchemes, limiter: appLimiter }
+  app.route('/', appRoutes({ ...house, ...ownApps }))
   app.route('/', adminRoutes({ ...house, population, fetchDocument, loopbackHttp }))
 }
 
@@ -351,6 +353,7 @@ const backChannelLimits = (
 
 const registrationPolicy = (config: Config, limits: RateLimits) => ({
   loopbackHttp: config.OUTBOUND_PRIVATE_ADDRESSES,
+  privateUseSchemes: config.PRIVATE_USE_SCHEMES,
   enabled: config.ENABLE_DYNAMIC_CLIENT_REGISTRATION,
   initialToken: config.DYNAMIC_CLIENT_REGISTRATION_TOKEN,
   status: config.DYNAMIC_CLIENT_REGISTRATION_STATUS,

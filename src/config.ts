@@ -6,6 +6,7 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { BlockList, isIP } from 'node:net'
 import { join } from 'node:path'
 import { z } from 'zod'
+import { isPrivateUseScheme } from '#/protocol/redirect-uri.ts'
 import { randomSecret } from '#/protocol/secrets.ts'
 import { signingAlgorithms } from '#/protocol/vocabulary.ts'
 
@@ -39,6 +40,14 @@ const list = z.string().transform((text) =>
     .map((item) => item.trim())
     .filter((item) => item !== ''),
 )
+
+/** `cursor`, or `cursor:` as people copy it. */
+const schemes = list.transform((items, context) => {
+  const named = items.map((item) => item.replace(/:(\/\/)?$/, '').toLowerCase())
+  return named.every(isPrivateUseScheme)
+    ? named
+    : problem(context, 'write schemes of apps, such as cursor, and none that browsers know')
+})
 
 const httpUrl = z.string().transform((text, context) => {
   const url = URL.canParse(text) ? new URL(text) : undefined
@@ -491,6 +500,16 @@ export const settings = {
     'Initial access token that a client has to show to register. Unset: everybody may.',
     { secret: true },
   ),
+  DYNAMIC_CLIENT_REGISTRATION_RETENTION: registration(
+    positiveDuration,
+    '720h',
+    'How long clients that registered themselves wait for approval, from their last change, before they are deleted; those that somebody has allowed stay.',
+  ),
+  PRIVATE_USE_SCHEMES: registration(
+    schemes,
+    '',
+    'Schemes without a dot, separated by commas, that apps may redirect to although nobody owns them, as in `cursor, vscode` (RFC 8252 §7.1). Reverse domain names are always allowed, and administrators may register any.',
+  ),
   DYNAMIC_CLIENT_REGISTRATION_STATUS: registration(
     z.enum(['pending', 'active'], 'write pending or active'),
     'pending',
@@ -782,6 +801,11 @@ export const settings = {
   ),
   ENABLE_AUDIT_LOGGING: logs(flag, 'true', 'Write audit events.'),
   AUDIT_LOG_RETENTION: logs(positiveDuration, '2160h', 'How long audit events are kept.'),
+  CONSENT_RETENTION: logs(
+    positiveDuration,
+    '2160h',
+    'How long it is kept what people had allowed an app, once they have taken it back.',
+  ),
 } satisfies Record<string, Setting>
 
 type Settings = typeof settings

@@ -6,7 +6,12 @@ import { z } from 'zod'
 import { publicKeySet } from './client-jwks.ts'
 import { OAuthError } from './errors.ts'
 import { type GrantType, tokenExchangeGrantType } from './grant-types.ts'
-import { isLoopback, isRegistrableRedirectUri, isUri } from './redirect-uri.ts'
+import {
+  isLoopback,
+  isRegistrableRedirectUri,
+  isUri,
+  type PrivateUseSchemes,
+} from './redirect-uri.ts'
 import { isScopeWithin, parseScope } from './scopes.ts'
 import {
   applicationTypes,
@@ -23,6 +28,8 @@ export interface MetadataRules {
   readonly scopes: readonly string[] | undefined
   /** Whether this server asks plain http addresses of its own machine. */
   readonly loopbackHttp: boolean
+  /** Those without a dot that native clients may redirect to. */
+  readonly privateUseSchemes: PrivateUseSchemes
 }
 
 export type ClientMetadata = z.output<ReturnType<typeof metadataSchema>>
@@ -71,10 +78,11 @@ const uri = (accepts: (uri: URL) => boolean, problem: string) =>
   text(longest).refine((value) => isUri(value) && accepts(new URL(value)), problem)
 const isHttps = ({ protocol }: URL) => protocol === 'https:'
 const webPage = uri(({ protocol }) => /^https?:$/.test(protocol), 'must be an http or https URL')
-const redirectUri = text(longest).refine(
-  isRegistrableRedirectUri,
-  'must be https, http on the loopback interface, or of a private-use scheme, without fragment',
-)
+const redirectUri = ({ privateUseSchemes }: Pick<MetadataRules, 'privateUseSchemes'>) =>
+  text(longest).refine(
+    (value) => isRegistrableRedirectUri(value, privateUseSchemes),
+    'must be https, http on the loopback interface, or of a private-use scheme, without fragment',
+  )
 
 /** An address that this server itself will ask. */
 const askedUri = ({ loopbackHttp }: MetadataRules, { fragment = false } = {}) =>
@@ -113,8 +121,8 @@ const descriptionFields = {
   contacts: listOf(text(320)).default([]),
 }
 
-const grantFields = ({ grantTypes, scopes }: MetadataRules) => ({
-  redirect_uris: listOf(redirectUri).default([]),
+const grantFields = ({ grantTypes, scopes, ...rules }: MetadataRules) => ({
+  redirect_uris: listOf(redirectUri(rules)).default([]),
   application_type: orNull(choice(applicationTypes)),
   grant_types: listOf(z.preprocess(longName, choice(grantTypes)))
     .min(1, 'must name at least one')
@@ -163,7 +171,7 @@ const loginFields = (rules: MetadataRules) => ({
   require_auth_time: flag,
   default_acr_values: listOf(text(200)).default([]),
   initiate_login_uri: orNull(uri(isHttps, 'must be an https URL')),
-  post_logout_redirect_uris: listOf(redirectUri).default([]),
+  post_logout_redirect_uris: listOf(redirectUri(rules)).default([]),
   backchannel_logout_uri: orNull(askedUri(rules)),
   backchannel_logout_session_required: flag,
 })

@@ -2,15 +2,37 @@
 
 const loopbackHosts = new Set(['127.0.0.1', '[::1]', 'localhost'])
 
+/** The private-use schemes without a dot that a client may register: those named, or any. */
+export type PrivateUseSchemes = readonly string[] | 'any'
+
 /** Whether a client may register it: https; http on the loopback interface; a private-use scheme (RFC 8252 §7). */
-export function isRegistrableRedirectUri(value: string): boolean {
+export function isRegistrableRedirectUri(value: string, schemes: PrivateUseSchemes = []): boolean {
   const uri = parse(value)
   if (!uri || !isUri(value) || value.includes('#')) return false
   if (uri.protocol === 'https:') return true
   if (uri.protocol === 'http:') return isLoopback(uri)
   // RFC 8252 §7.1: a reversed domain name, which also keeps `javascript:` and `data:` out.
-  return /^[a-z][a-z0-9+-]*(\.[a-z0-9+-]+)+:$/.test(uri.protocol)
+  if (/^[a-z][a-z0-9+-]*(\.[a-z0-9+-]+)+:$/.test(uri.protocol)) return true
+  const scheme = uri.protocol.slice(0, -1)
+  return isPrivateUseScheme(scheme) && (schemes === 'any' || schemes.includes(scheme))
 }
+
+/**
+ * What browsers and systems know themselves: they would run it, show it, or send the code on to somewhere else than to an
+ * app (RFC 9700 §4.1.1; OAuth 2.0 for Native Apps has no use for any of them).
+ */
+const takenSchemes = new Set(
+  (
+    'about blob cid content data dns fax feed file filesystem ftp ftps geo git gopher http https im imap intent ' +
+    'irc jar javascript ldap ldaps livescript magnet mailto mid mms mocha ms-appx ms-help ms-its news nfs nntp ' +
+    'opaquelocktoken pop resource rtsp sftp shttp sip sips smb sms smsto snews ssh svn tel telnet tftp tv urn ' +
+    'vbscript view-source wais webcal ws wss wyciwyg xmpp'
+  ).split(' '),
+)
+
+/** Whether an app can have made this scheme its own: one that is not in use for anything else. */
+export const isPrivateUseScheme = (scheme: string): boolean =>
+  /^[a-z][a-z0-9+-]+$/.test(scheme) && !takenSchemes.has(scheme)
 
 /** Whether it is plain http on this machine. */
 export const isLoopback = ({ protocol, hostname }: URL): boolean =>

@@ -2,7 +2,7 @@
 import type { Client } from '#/domain/clients/clients.ts'
 import { metadataOf } from '#/domain/clients/metadata.ts'
 import type { AppContent } from '#/domain/clients/own-apps.ts'
-import { createMetadataParser } from '#/protocol/client-metadata.ts'
+import { createMetadataParser, type MetadataRules } from '#/protocol/client-metadata.ts'
 import { type GrantType, grantTypes } from '#/protocol/grant-types.ts'
 import { isStandardScope, scopeWords } from '#/protocol/scopes.ts'
 import { FormError } from '#/web/form-error.ts'
@@ -41,8 +41,16 @@ const kinds: ReadonlyMap<string, Kind> = new Map<string, Kind>([
 /** Reads the form, over what the app is already; throws what `asFormError` understands. */
 export type ParseApp = (fields: URLSearchParams, current?: Client) => AppContent
 
-export function createAppParser({ loopbackHttp }: { loopbackHttp: boolean }): ParseApp {
-  const parse = createMetadataParser({ grantTypes, scopes: undefined, loopbackHttp })
+export function createAppParser(
+  rules: Pick<MetadataRules, 'loopbackHttp' | 'privateUseSchemes'>,
+): ParseApp {
+  const { loopbackHttp, privateUseSchemes } = rules
+  const parse = createMetadataParser({
+    grantTypes,
+    scopes: undefined,
+    loopbackHttp,
+    privateUseSchemes,
+  })
   return (fields, current) => {
     const description = descriptionIn(fields)
     const metadata = parse({

@@ -29,6 +29,7 @@ export interface AppsOptions {
   readonly clients: ReadCache<Client>
   readonly fetchDocument: FetchDocument
   readonly loopbackHttp: boolean
+  readonly privateUseSchemes: readonly string[]
   /** For new apps, by user. */
   readonly limiter: Limiter | undefined
 }

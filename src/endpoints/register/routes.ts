@@ -38,6 +38,8 @@ export interface RegisterOptions {
   readonly limiter: Limiter | undefined
   /** Whether addresses of clients may be plain http on this machine. */
   readonly loopbackHttp: boolean
+  /** Those without a dot that clients may redirect to. */
+  readonly privateUseSchemes: readonly string[]
 }
 
 interface Context extends RegisterOptions {
@@ -54,8 +56,9 @@ export function registerRoutes(options: RegisterOptions): Hono<AppEnv> {
 }
 
 /** Token exchange and scopes of resources are for an operator to give. */
-const rulesOf = ({ loopbackHttp }: RegisterOptions) => ({
+const rulesOf = ({ loopbackHttp, privateUseSchemes }: RegisterOptions) => ({
   loopbackHttp,
+  privateUseSchemes,
   scopes: standardScopes,
   grantTypes: [
     'authorization_code',

@@ -9,6 +9,7 @@ const rules = {
   grantTypes: grantTypes.filter((name) => !name.endsWith('token-exchange')),
   scopes: standardScopes,
   loopbackHttp: false,
+  privateUseSchemes: ['cursor'],
 }
 const parse = createMetadataParser(rules)
 const redirect_uris = ['https://app.example.test/cb']
@@ -166,7 +167,12 @@ describe('client metadata', () => {
   })
 
   it('lets operators give what nobody can take', () => {
-    const operator = createMetadataParser({ grantTypes, scopes: undefined, loopbackHttp: true })
+    const operator = createMetadataParser({
+      grantTypes,
+      scopes: undefined,
+      loopbackHttp: true,
+      privateUseSchemes: 'any',
+    })
     const given = {
       grant_types: ['urn:ietf:params:oauth:grant-type:token-exchange'],
       scope: 'reports:read',

@@ -46,6 +46,37 @@ describe('isRegistrableRedirectUri', () => {
     'myapp:/oauth',
     'com.:/x',
   ])('refuses %j', (uri) => expect(isRegistrableRedirectUri(uri)).toBe(false))
+
+  it('takes schemes without a dot that are named, or any that are nobody else’s (RFC 8252 §7.1)', () => {
+    const uris = ['cursor://anysphere.cursor/cb', 'vscode:/cb', 'my-app+1:/cb']
+    for (const uri of uris) expect(isRegistrableRedirectUri(uri, 'any'), uri).toBe(true)
+    expect(isRegistrableRedirectUri('cursor:/cb', ['cursor'])).toBe(true)
+    expect(isRegistrableRedirectUri('Cursor:/cb', ['cursor'])).toBe(true)
+    for (const uri of ['vscode:/cb', 'cursor2:/cb', 'cursor:/cb#here', 'cursor'])
+      expect(isRegistrableRedirectUri(uri, ['cursor']), uri).toBe(false)
+  })
+
+  it.each([
+    'javascript:alert(1)',
+    'data:text/html,x',
+    'vbscript:x',
+    'file:///etc/passwd',
+    'filesystem:https://x/y',
+    'blob:https://x/y',
+    'about:blank',
+    'view-source:https://x',
+    'http://app.example.test/cb',
+    'ws://app.example.test/',
+    'wss://app.example.test/',
+    'ftp://app.example.test/',
+    'intent://x/#Intent;end',
+    'mailto:a@example.test',
+    'x:/cb',
+  ])('never takes %j, whoever registers and whatever is allowed', (uri) => {
+    const scheme = uri.slice(0, uri.indexOf(':'))
+    expect(isRegistrableRedirectUri(uri, 'any')).toBe(false)
+    expect(isRegistrableRedirectUri(uri, [scheme])).toBe(false)
+  })
 })
 
 describe('matchesRedirectUri', () => {

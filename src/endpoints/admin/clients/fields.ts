@@ -19,7 +19,12 @@ interface ParsedClient {
 export type ParseClient = (fields: URLSearchParams, current?: Client) => ParsedClient
 
 export function createClientParser({ loopbackHttp }: { loopbackHttp: boolean }): ParseClient {
-  const parse = createMetadataParser({ grantTypes, scopes: undefined, loopbackHttp })
+  const parse = createMetadataParser({
+    grantTypes,
+    scopes: undefined,
+    loopbackHttp,
+    privateUseSchemes: 'any',
+  })
   return (fields, current) => {
     const metadata = parse({ ...(current && metadataOf(current)), ...metadataIn(fields) })
     const operator = operatorFields.safeParse(Object.fromEntries(fields))
