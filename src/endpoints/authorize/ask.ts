@@ -57,4 +57,8 @@ async function prepare(c: AppContext, pending: Pending, { db, csrf }: AuthorizeO
   }
 }
 
-const hostOf = (uri: string) => new URL(uri).host || new URL(uri).protocol.slice(0, -1)
+/** What stands for the host in an address of a private-use scheme is chosen freely, and may look like somebody else's. */
+function hostOf(uri: string): string {
+  const { protocol, host } = new URL(uri)
+  return /^https?:$/.test(protocol) ? host : protocol.slice(0, -1)
+}
