@@ -22,8 +22,25 @@ export interface Undone {
   readonly over: boolean
 }
 
+interface Kept {
+  readonly attempt: Attempt
+  /** On the clock of `performance.now()`. */
+  readonly until: number
+}
+
+interface Unsettled {
+  readonly all: Set<Kept>
+  isAtWork: boolean
+}
+
 /** A replica is itself, and never knows what another one has tried. */
-const unsettled = new WeakMap<Database, Map<string, Set<Attempt>>>()
+const unsettled = new WeakMap<Database, Unsettled>()
+
+const betweenTriesMs = 500
+/** What a client still tries again later than that is a refresh token, and rare. */
+const keptMs = 60 * 60 * 1000
+/** An outage that fails more than this is not to cost the memory, too. */
+const mostKept = 10_000
 
 /** Runs an attempt, and keeps it in mind if nobody can say what became of it. */
 export async function attempting<T>(
@@ -41,48 +58,49 @@ export async function attempting<T>(
 
 /** Undoes an attempt as soon as the database allows it. */
 export function undoInTime(db: Database, attempt: Attempt): void {
-  const attempts = unsettled.get(db) ?? new Map<string, Set<Attempt>>()
-  const same = attempts.get(attempt.key) ?? new Set()
-  unsettled.set(db, attempts.set(attempt.key, same.add(attempt)))
+  const mine = unsettled.get(db) ?? { all: new Set(), isAtWork: false }
+  unsettled.set(db, mine)
+  if (mine.all.size >= mostKept) return
+  mine.all.add({ attempt, until: performance.now() + keptMs })
+  if (mine.isAtWork) return
+  mine.isAtWork = true
   // The request that began it is over, and its deadline with it.
-  void withDeadline({ at: Number.POSITIVE_INFINITY }, () => keepTrying(db, attempt))
+  void withDeadline({ at: Number.POSITIVE_INFINITY }, () => settleAll(db, mine))
 }
 
 /** Undoes what is known to have been attempted with this key; answers whether anything was given back. */
 export async function settleAttempts(db: Database, key: string): Promise<boolean> {
+  const mine = unsettled.get(db)
   let restored = false
-  for (const attempt of unsettled.get(db)?.get(key) ?? [])
-    restored = (await settle(db, attempt)) || restored
+  for (const kept of mine?.all ?? [])
+    if (mine && kept.attempt.key === key) restored = (await settle(db, mine, kept)) || restored
   return restored
 }
 
-const betweenTriesMs = 500
-/** Longer than anything that works once, and is not a refresh token, lives; the memory of a long outage must end, too. */
-const longestMs = 60 * 60 * 1000
-
-async function keepTrying(db: Database, attempt: Attempt) {
-  const end = performance.now() + longestMs
-  while (isUnsettled(db, attempt) && performance.now() < end) {
-    await settle(db, attempt).catch(() => false)
+async function settleAll(db: Database, mine: Unsettled) {
+  while (mine.all.size > 0) {
+    await settleEach(db, mine)
     await sleep(betweenTriesMs, undefined, { ref: false })
+    for (const kept of mine.all) if (kept.until < performance.now()) mine.all.delete(kept)
   }
-  forget(db, attempt)
+  mine.isAtWork = false
 }
 
-const isUnsettled = (db: Database, attempt: Attempt) =>
-  unsettled.get(db)?.get(attempt.key)?.has(attempt) === true
-
-function forget(db: Database, attempt: Attempt) {
-  const attempts = unsettled.get(db)
-  const same = attempts?.get(attempt.key)
-  same?.delete(attempt)
-  if (same?.size === 0) attempts?.delete(attempt.key)
+/** One after the other, until one finds the database still away. */
+async function settleEach(db: Database, mine: Unsettled) {
+  for (const kept of mine.all) {
+    const problem = await settle(db, mine, kept).then(
+      () => undefined,
+      (error: unknown) => error,
+    )
+    if (isOutage(problem)) return
+  }
 }
 
-function settle(db: Database, attempt: Attempt): Promise<boolean> {
+function settle(db: Database, mine: Unsettled, kept: Kept): Promise<boolean> {
   return span('attempts.settle', async () => {
-    const { restored, over } = await db.transaction((tx) => attempt.undo(tx))
-    if (restored || over) forget(db, attempt)
+    const { restored, over } = await db.transaction((tx) => kept.attempt.undo(tx))
+    if (restored || over) mine.all.delete(kept)
     return restored
   })
 }

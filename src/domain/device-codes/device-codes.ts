@@ -14,8 +14,6 @@ import { deviceCodeGrantType } from '#/protocol/grant-types.ts'
 import { deriveKey, hmac, randomSecret, sha256 } from '#/protocol/secrets.ts'
 import { span } from '#/telemetry/tracing.ts'
 
-export type { DeviceCode } from '#/database/schema/device-codes.ts'
-
 /** RFC 8628 §3.5: what an early poll adds to the interval. */
 const slowDownSeconds = 5
 /** A poll may come this much too early: clocks and networks are not exact. */

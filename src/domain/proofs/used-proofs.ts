@@ -48,7 +48,7 @@ export function useProof(
 ): Promise<boolean> {
   const use: Use = {
     key: sha256(JSON.stringify([kind, owner, jti])),
-    expiresAt: `${expiresAt.toISOString().slice(0, 19)}.${String(randomInt(1e6)).padStart(6, '0')}Z`,
+    expiresAt: withRandomFraction(new Date(expiresAt.getTime() + 1000)),
     deadline: statementDeadline(),
   }
   return span('proofs.use', async () => {
@@ -56,6 +56,9 @@ export function useProof(
     return (await insert(db, use)) || (await insertAfter(db, use))
   })
 }
+
+const withRandomFraction = (moment: Date) =>
+  moment.toISOString().replace(/\d{3}Z$/, `${String(randomInt(1e6)).padStart(6, '0')}Z`)
 
 async function insert(db: Database, { key, expiresAt, deadline }: Use): Promise<boolean> {
   const rows = await db
