@@ -132,9 +132,13 @@ describe('too late', () => {
       interaction: {},
     } as const
     const id = await storeAuthorizationRequest(db, { ...request, resources: [] }, now)
-    await tooLate(() => consumeAuthorizationRequest(db, id, now))
-    expect(await consumeAuthorizationRequest(db, id, now)).toMatchObject({ id })
-    expect(await consumeAuthorizationRequest(db, id, now)).toBeUndefined()
+    const consume = () => {
+      const answer = { sessionId: 'this session', approved: false } as const
+      return consumeAuthorizationRequest(db, { id, interaction: {} }, { answer, now })
+    }
+    await tooLate(consume)
+    expect(await consume()).toMatchObject({ id })
+    expect(await consume()).toBeUndefined()
 
     const pushed = { lifetimeMs: 60_000, now }
     const which = {

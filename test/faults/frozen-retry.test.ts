@@ -40,6 +40,8 @@ const open = (url: string) =>
     dataDir: '',
     poolSize: 10,
     countTimeoutMs: 5000,
+    timeoutMs: 60_000,
+    onAvailability: () => {},
     record: undefined,
     prepare: async () => {},
   })
