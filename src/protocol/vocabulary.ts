@@ -280,6 +280,14 @@ export const sweeperTasks = [
 ] as const
 export type SweeperTask = (typeof sweeperTasks)[number]
 
+/** How an error came up that nobody caught. */
+export const uncaughtKinds = ['exception', 'rejection'] as const
+export type UncaughtKind = (typeof uncaughtKinds)[number]
+
+/** Whose connections were too many: those of one address, or all together. */
+export const connectionLimits = ['address', 'server'] as const
+export type ConnectionLimit = (typeof connectionLimits)[number]
+
 /** What is accepted once: the `jti` of signed proofs, and the state with which somebody went to a provider. */
 export type ProofKind = 'client_assertion' | 'dpop' | 'request_object' | 'upstream_state'
 

@@ -12,6 +12,13 @@ export type Log = Pick<BaseLogger, 'trace' | 'debug' | 'info' | 'warn' | 'error'
 
 export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'silent'
 
+/** A line that cannot be written, as on a full disk, is lost; the server is not. */
+function standardOutput(): DestinationStream {
+  const stream = pino.destination({ dest: 1, sync: true })
+  stream.on('error', () => {})
+  return stream
+}
+
 /** Makes the log; `destination` is for tests. */
 export function createLog({
   level,
@@ -36,5 +43,5 @@ export function createLog({
       return traceId === undefined ? {} : { trace_id: traceId }
     },
   }
-  return destination ? pino(options, destination) : pino(options)
+  return pino(options, destination ?? standardOutput())
 }

@@ -19,6 +19,7 @@ import { errorType } from './log-errors.ts'
 import { oneAtATime } from './one-at-a-time.ts'
 import { toPrometheusText } from './prometheus-text.ts'
 import { createResource, type ServiceIdentity } from './resource.ts'
+import { withinTime } from './within-time.ts'
 
 interface OtlpMetricsOptions {
   /** The full address, such as `http://collector:4318/v1/metrics`. */
@@ -41,6 +42,8 @@ export interface Metrics {
   readonly meter: Meter
   /** Everything, as Prometheus text, read after it was asked for. */
   collect(): Promise<string>
+  /** Pushes what there is now. Never rejects; who wants to know whether it arrived asks the watch. */
+  flush(): Promise<void>
   /** Pushes once more, within a bound, and stops. Never rejects. */
   shutdown(timeoutMs?: number): Promise<void>
 }
@@ -55,6 +58,7 @@ export function startMetrics(options: MetricsOptions): Metrics {
     return {
       meter: createNoopMeter(),
       collect: () => Promise.resolve(''),
+      flush: () => Promise.resolve(),
       shutdown: () => Promise.resolve(),
     }
   }
@@ -68,9 +72,11 @@ export function startMetrics(options: MetricsOptions): Metrics {
       reportErrors(errors)
       return toPrometheusText(resourceMetrics)
     },
+    flush: () => provider.forceFlush().catch(() => undefined),
     async shutdown(timeoutMs = shutdownTimeoutMs) {
       try {
-        await provider.shutdown({ timeoutMillis: timeoutMs })
+        // The exporter retries for longer than the SDK's own bound.
+        await withinTime(provider.shutdown({ timeoutMillis: timeoutMs }), timeoutMs)
       } catch (error) {
         options.log.warn({ error: errorType(error) }, 'the last push of metrics did not arrive')
       }

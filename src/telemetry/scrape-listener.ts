@@ -1,12 +1,13 @@
 /** The exporter port: a server of its own for `/metrics`, so that the public port can never show it. */
 import { createHash, timingSafeEqual } from 'node:crypto'
-import type { AddressInfo } from 'node:net'
+import type { AddressInfo, Server } from 'node:net'
 import { promisify } from 'node:util'
 import { gzip as gzipCallback } from 'node:zlib'
 import { createAdaptorServer } from '@hono/node-server'
 import { type Context, Hono, type MiddlewareHandler } from 'hono'
 import type { Log } from './log.ts'
 import { errorType } from './log-errors.ts'
+import { logListenerErrors } from './log-listener-errors.ts'
 import { prometheusContentType } from './prometheus-text.ts'
 import { withinTime } from './within-time.ts'
 
@@ -40,6 +41,7 @@ export async function startScrapeListener(options: ScrapeOptions): Promise<Scrap
     server.once('error', reject)
     server.listen(options.port, options.host, () => {
       server.off('error', reject)
+      if (options.log) logListenerErrors(server as Server, options.log)
       resolve()
     })
   })

@@ -2,11 +2,13 @@
 import {
   cacheNames,
   clientStatuses,
+  connectionLimits,
   outboundPurposes,
   outboundResults,
   populationGroups,
   rateLimitedEndpoints,
   sweeperTasks,
+  uncaughtKinds,
   userAuthSources,
 } from '#/protocol/vocabulary.ts'
 import { databaseBuckets, requestBuckets } from '../buckets.ts'
@@ -115,6 +117,18 @@ export const housekeeping = {
     unit: '{export}',
     description: 'OTLP exports that failed after their retries.',
     labels: { signal: ['metrics', 'traces'] },
+  }),
+  uncaughtErrors: counter('authgate.uncaught_errors', {
+    unit: '{error}',
+    description:
+      'Errors that no code has caught: a bug each. After an exception that may have left something half done the process drains and ends with code 1.',
+    labels: { kind: uncaughtKinds },
+  }),
+  connectionsRefused: counter('authgate.connections.refused', {
+    unit: '{connection}',
+    description:
+      'Connections to the public port that were closed at once, because their address or the whole server had too many that were busy.',
+    labels: { limit: connectionLimits },
   }),
   buildInfo: gauge('authgate.build.info', {
     description: 'Always 1; the labels say which build this is.',

@@ -1,12 +1,14 @@
 /** What the server does for its own good. */
 import type {
   CacheName,
+  ConnectionLimit,
   OutboundPurpose,
   OutboundResult,
   PopulationGroup,
   RateLimitedEndpoint,
   SigningKeyEvent,
   SweeperTask,
+  UncaughtKind,
 } from '#/protocol/vocabulary.ts'
 import { catalogue } from '../catalogue.ts'
 import { createCounter, createHistogram, type Instruments } from '../instruments.ts'
@@ -45,6 +47,8 @@ export function housekeeping(instruments: Instruments) {
   const errors = createCounter(instruments, catalogue.sweeperErrors)
   const turns = createHistogram(instruments, catalogue.sweeperDuration)
   const exports = createCounter(instruments, catalogue.exportFailures)
+  const uncaught = createCounter(instruments, catalogue.uncaughtErrors)
+  const refused = createCounter(instruments, catalogue.connectionsRefused)
   const keys = createCounter(instruments, catalogue.signingKeyEvents)
   const outbound = createCounter(instruments, catalogue.outboundRequests)
   const outboundTimes = createHistogram(instruments, catalogue.outboundRequestDuration)
@@ -73,6 +77,14 @@ export function housekeeping(instruments: Instruments) {
     /** So many signing keys went through this: rows really changed. */
     signingKeys(event: SigningKeyEvent, count: number): void {
       keys({ event }, count)
+    },
+    /** An error came up that nobody caught. */
+    uncaughtError(kind: UncaughtKind): void {
+      uncaught({ kind })
+    },
+    /** A connection was closed at once, since there were too many. */
+    connectionRefused(limit: ConnectionLimit): void {
+      refused({ limit })
     },
     /** An OTLP export failed after its retries. */
     exportFailed(signal: 'metrics' | 'traces'): void {
