@@ -1,9 +1,12 @@
 /**
  * Indexes that came to tables which may be large by then. A migration would lock out writing while it builds one, so these
- * are built CONCURRENTLY, after the migrations and outside of their transaction; the schema declares them like all others.
+ * are built CONCURRENTLY while the server serves already, by one replica; the schema declares them like all others.
  */
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { PGlite } from '@electric-sql/pglite'
-import type postgres from 'postgres'
+import postgres from 'postgres'
+import type { Log } from '#/telemetry/log.ts'
+import { logChanges } from '#/telemetry/log-changes.ts'
 
 /** Name -> what it is on. Dropping one by hand rolls it back until the next start. */
 const lateIndexes = {
@@ -25,14 +28,98 @@ const lateIndexes = {
   users_by_username: 'users (username collate "C")',
 } as const
 
+/** Any number but that of the migrations, the same for every version of this server. */
+const buildLock = 7_264_002
+
+/** Another replica may take hours over it. */
+const busyPauseMs = 5000
+const failedPauseMs = 60_000
+
+export interface LateIndexes {
+  /** Settles when all are there, or building was stopped. */
+  readonly built: Promise<void>
+  /** Breaks off what is being built; the next start builds it again. */
+  stop(): Promise<void>
+}
+
+/** Builds what is missing in the background, for as long as it takes, and tries again after a failure. */
+export function startLateIndexes(url: string, log: Pick<Log, 'info' | 'error'>): LateIndexes {
+  const client = postgres(url, { max: 1, onnotice: () => {} })
+  const stopping = new AbortController()
+  const { signal } = stopping
+  const built = buildUntilDone(client, { signal, log }).finally(() => client.end({ timeout: 0 }))
+  return {
+    built,
+    async stop() {
+      stopping.abort()
+      await built
+    },
+  }
+}
+
+async function buildUntilDone(
+  client: postgres.Sql,
+  { signal, log }: { signal: AbortSignal; log: Pick<Log, 'info' | 'error'> },
+): Promise<void> {
+  const watch = logChanges(log, 'the building of indexes')
+  while (!signal.aborted) {
+    try {
+      if (await buildLateIndexes(client, signal)) return watch.worked()
+      await pause(busyPauseMs, signal)
+    } catch (error) {
+      if (signal.aborted) return
+      watch.failed(error)
+      await pause(failedPauseMs, signal)
+    }
+  }
+}
+
+const pause = (ms: number, signal: AbortSignal) =>
+  sleep(ms, undefined, { signal }).catch(() => undefined)
+
+/** Whether all are there now; false while another replica builds. */
+export async function buildLateIndexes(
+  client: postgres.Sql,
+  signal = new AbortController().signal,
+): Promise<boolean> {
+  if ((await missingIndexes(client)).length === 0) return true
+  const [lock] = await client<{ taken: boolean }[]>`
+    select pg_try_advisory_lock(${buildLock}) as taken`
+  if (!lock?.taken) return false
+  try {
+    // A large table takes its time, whatever limit the role or the database has.
+    await client`set statement_timeout = 0`
+    for (const { name, on, brokenOff } of await missingIndexes(client)) {
+      if (brokenOff) await untilStopped(client.unsafe(`drop index concurrently "${name}"`), signal)
+      await untilStopped(client.unsafe(`create index concurrently "${name}" on ${on}`), signal)
+    }
+    return true
+  } finally {
+    // A connection that has broken has given it up already.
+    await client`select pg_advisory_unlock(${buildLock})`.catch(() => undefined)
+  }
+}
+
 /** A build that was broken off leaves an index that is kept up to date but never used: it is dropped, and built again. */
-export async function buildLateIndexes(client: postgres.Sql): Promise<void> {
-  for (const [name, on] of Object.entries(lateIndexes)) {
-    const [index] = await client<{ valid: boolean }[]>`
-      select indisvalid as valid from pg_index where indexrelid = to_regclass(${name})`
-    if (index?.valid) continue
-    if (index) await client.unsafe(`drop index concurrently "${name}"`)
-    await client.unsafe(`create index concurrently "${name}" on ${on}`)
+async function missingIndexes(client: postgres.Sql) {
+  const rows = await client<{ name: string; valid: boolean }[]>`
+    select c.relname as name, i.indisvalid as valid from pg_index i join pg_class c on c.oid = i.indexrelid
+    where c.oid in (select to_regclass(name) from unnest(${Object.keys(lateIndexes)}::text[]) as name)`
+  const validity = new Map(rows.map(({ name, valid }) => [name, valid]))
+  return Object.entries(lateIndexes)
+    .filter(([name]) => validity.get(name) !== true)
+    .map(([name, on]) => ({ name, on, brokenOff: validity.has(name) }))
+}
+
+/** Postgres goes on with a statement whose client has gone, so it is told. */
+async function untilStopped(query: postgres.PendingQuery<postgres.Row[]>, signal: AbortSignal) {
+  signal.throwIfAborted()
+  const cancel = () => query.cancel()
+  signal.addEventListener('abort', cancel)
+  try {
+    await query
+  } finally {
+    signal.removeEventListener('abort', cancel)
   }
 }
 

@@ -8,7 +8,7 @@ import { drizzle } from 'drizzle-orm/postgres-js'
 import { migrate as runPostgres } from 'drizzle-orm/postgres-js/migrator'
 import postgres from 'postgres'
 import type { Database } from './client.ts'
-import { buildLateIndexes, buildLateIndexesEmbedded } from './late-indexes.ts'
+import { buildLateIndexesEmbedded } from './late-indexes.ts'
 import { schema } from './schema.ts'
 
 /** What must happen on a migrated database before anybody uses it, by one replica at a time. */
@@ -33,14 +33,13 @@ export async function migratePostgres(
     await takeLock(client)
     const db = drizzle(client, { schema })
     await runPostgres(db, { migrationsFolder })
-    await buildLateIndexes(client)
     await prepare(db)
   } finally {
     await client.end({ timeout: 5 })
   }
 }
 
-/** Asked for again and again: a statement that waited for it would itself be waited for by an index that is being built. */
+/** Asked for again and again: a statement that waited for it would itself be waited for by an index that another replica builds. */
 async function takeLock(client: postgres.Sql) {
   for (;;) {
     const [answer] = await client<{ taken: boolean }[]>`

@@ -2,10 +2,11 @@
 import { sql } from 'drizzle-orm'
 import postgres from 'postgres'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { migratePostgres } from '#/database/migrate.ts'
+import { startLateIndexes } from '#/database/late-indexes.ts'
 import { onPostgres, openTestDatabase, type TestDatabase } from '../support/database.ts'
 
 let database: TestDatabase
+const log = { info: () => {}, error: (...words: unknown[]) => console.error(...words) }
 beforeAll(async () => {
   database = await openTestDatabase()
 })
@@ -34,10 +35,37 @@ describe('indexes that came later', () => {
       // What a build that was broken off leaves behind.
       await client`update pg_index set indisvalid = false where indexrelid in (to_regclass('tokens_client'), to_regclass('tokens_origin'))`
       expect(await validity()).toEqual([false, false])
-      const migrate = () => migratePostgres(url, { onnotice: () => {} }, async () => {})
-      await Promise.all([migrate(), migrate(), migrate()])
+      const build = () => startLateIndexes(url, log).built
+      await Promise.all([build(), build(), build()])
       expect(await validity()).toEqual([true, true])
       await client.end()
+    },
+  )
+
+  it.skipIf(!onPostgres)(
+    'are built beyond any statement timeout, and given up at once when the server stops',
+    async () => {
+      const url = database.url ?? ''
+      const client = postgres(url, { max: 1 })
+      await client`do $$ begin execute format('alter database %I set statement_timeout = 500', current_database()); end $$`
+      await client`drop index tokens_client`
+      // A build waits for every transaction that began before it.
+      const other = postgres(url, { max: 1 })
+      const held = await other.reserve()
+      await held`begin`
+      await held`lock table tokens in row exclusive mode`
+      const indexes = startLateIndexes(url, log)
+      const building = () => client`
+        select 1 from pg_stat_activity where query like 'create index concurrently%' and state = 'active'
+        and now() - query_start > interval '1 second' and datname = current_database()`
+      await expect.poll(async () => (await building()).length, { timeout: 20_000 }).toBe(1)
+      await indexes.stop()
+      await expect.poll(async () => (await building()).length, { timeout: 5000 }).toBe(0)
+      await held`rollback`
+      held.release()
+      await startLateIndexes(url, log).built
+      expect(await validity()).toEqual([true, true])
+      await Promise.all([client.end(), other.end()])
     },
   )
 })

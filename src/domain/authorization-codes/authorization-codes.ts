@@ -1,7 +1,7 @@
 /** Authorization codes: issued once, consumed once by one atomic statement, remembered for a while to notice replays. */
 import { and, eq, gt, inArray, isNull, lt, sql, type WithSubquery } from 'drizzle-orm'
+import { deleteBatch } from '#/database/batch.ts'
 import type { Database } from '#/database/client.ts'
-import { deleteBatch } from '#/database/delete-batch.ts'
 import { inTime } from '#/database/in-time.ts'
 import { insertForEach, valuesFor } from '#/database/insert-for-each.ts'
 import { prepared, type Slots } from '#/database/prepared.ts'
@@ -233,6 +233,7 @@ export const deleteExpiredCodes = (db: Database, before: Date, limit: number): P
   deleteBatch(db, authorizationCodes, {
     key: authorizationCodes.codeHash,
     where: lt(authorizationCodes.expiresAt, before),
+    order: authorizationCodes.expiresAt,
     limit,
   })
 

@@ -1,7 +1,7 @@
 /** Validated authorization requests that wait while their user signs in or consents. They expire by themselves. */
 import { and, eq, gt, isNotNull, isNull, lte, sql } from 'drizzle-orm'
+import { deleteBatch } from '#/database/batch.ts'
 import type { Database } from '#/database/client.ts'
-import { deleteBatch } from '#/database/delete-batch.ts'
 import { inTime, TooLateError } from '#/database/in-time.ts'
 import {
   type Answer,
@@ -182,5 +182,6 @@ export const deleteExpiredRequests = (db: Database, now: Date, limit: number): P
   deleteBatch(db, authorizationRequests, {
     key: authorizationRequests.id,
     where: lte(authorizationRequests.expiresAt, earlier(now)),
+    order: authorizationRequests.expiresAt,
     limit,
   })

@@ -4,8 +4,8 @@
  * tries at the same moment.
  */
 import { and, eq, gt, inArray, lt, lte, notInArray, type SQL, sql } from 'drizzle-orm'
+import { boundBatch, deleteBatch, inBatch } from '#/database/batch.ts'
 import type { Database } from '#/database/client.ts'
-import { deleteBatch } from '#/database/delete-batch.ts'
 import { inTime } from '#/database/in-time.ts'
 import { type Client, clients } from '#/database/schema/clients.ts'
 import { type DeviceCode, deviceCodes } from '#/database/schema/device-codes.ts'
@@ -209,19 +209,22 @@ export async function denyDeviceCodesOfClient(
 }
 
 /** Ends up to `limit` codes that nobody redeemed in time; answers how many. Replicas skip each other's rows. */
-export async function expireDeviceCodes(db: Database, now: Date, limit: number): Promise<number> {
-  const overdue = db
-    .select({ id: deviceCodes.id })
-    .from(deviceCodes)
-    .where(and(hasOpenStatus, lte(deviceCodes.expiresAt, now)))
-    .limit(limit)
-    .for('update', { skipLocked: true })
-  const expired = await db
-    .update(deviceCodes)
-    .set({ status: 'expired' })
-    .where(and(inArray(deviceCodes.id, overdue), hasOpenStatus))
-    .returning({ id: deviceCodes.id })
-  return expired.length
+export function expireDeviceCodes(db: Database, now: Date, limit: number): Promise<number> {
+  return db.transaction(async (tx) => {
+    await boundBatch(tx)
+    const overdue = inBatch(tx, deviceCodes, {
+      key: deviceCodes.id,
+      where: and(hasOpenStatus, lte(deviceCodes.expiresAt, now)),
+      order: deviceCodes.expiresAt,
+      limit,
+    })
+    const expired = await tx
+      .update(deviceCodes)
+      .set({ status: 'expired' })
+      .where(overdue)
+      .returning({ id: deviceCodes.id })
+    return expired.length
+  })
 }
 
 /** Deletes up to `limit` codes that expired before the given moment and whose end has been counted. */
@@ -232,5 +235,6 @@ export const deleteOldDeviceCodes = (db: Database, before: Date, limit: number):
       lt(deviceCodes.expiresAt, before),
       notInArray(deviceCodes.status, ['pending', 'approved']),
     ),
+    order: deviceCodes.expiresAt,
     limit,
   })

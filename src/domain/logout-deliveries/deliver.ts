@@ -2,7 +2,8 @@
  * Delivers logout tokens (OIDC Back-Channel Logout §2.5). A claim moves the next attempt ahead, so that replicas share the
  * work and what a crashed one had claimed is tried again; the token keeps its `jti`, so a client can tell a repetition.
  */
-import { asc, eq, inArray, lte, sql } from 'drizzle-orm'
+import { eq, lte, sql } from 'drizzle-orm'
+import { inBatch } from '#/database/batch.ts'
 import type { Database } from '#/database/client.ts'
 import { type Client, clients } from '#/database/schema/clients.ts'
 import { logoutDeliveries } from '#/database/schema/logout-deliveries.ts'
@@ -36,20 +37,22 @@ type Delivery = typeof logoutDeliveries.$inferSelect
 export function deliverDueLogouts(db: Database, options: DeliveryOptions): Promise<number> {
   return span('logout_deliveries.deliver', async () => {
     const claimed = await claimDue(db, options.clock())
-    await Promise.all(claimed.map((delivery) => deliver(db, delivery, options)))
+    // All have ended before anything is told: whoever stops the worker may close the database then.
+    const ends = await Promise.allSettled(claimed.map((delivery) => deliver(db, delivery, options)))
+    const failed = ends.find((end) => end.status === 'rejected')
+    if (failed) throw failed.reason
     return claimed.length
   })
 }
 
 /** One atomic claim: of two replicas, one gets each row. */
 function claimDue(db: Database, now: Date): Promise<Delivery[]> {
-  const due = db
-    .select({ id: logoutDeliveries.id })
-    .from(logoutDeliveries)
-    .where(lte(logoutDeliveries.nextAttemptAt, now))
-    .orderBy(asc(logoutDeliveries.nextAttemptAt))
-    .limit(atOnce)
-    .for('update', { skipLocked: true })
+  const due = inBatch(db, logoutDeliveries, {
+    key: logoutDeliveries.id,
+    where: lte(logoutDeliveries.nextAttemptAt, now),
+    order: logoutDeliveries.nextAttemptAt,
+    limit: atOnce,
+  })
   const delay = sql`(array[${sql.raw(delays.join(', '))}])[least(${logoutDeliveries.attempts} + 1, ${sql.raw(String(delays.length))})]`
   return db
     .update(logoutDeliveries)
@@ -57,7 +60,7 @@ function claimDue(db: Database, now: Date): Promise<Delivery[]> {
       attempts: sql`${logoutDeliveries.attempts} + 1`,
       nextAttemptAt: sql`${now.toISOString()}::timestamptz + ${delay} * interval '1 second'`,
     })
-    .where(inArray(logoutDeliveries.id, due))
+    .where(due)
     .returning()
 }
 

@@ -5,9 +5,9 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { randomInt } from 'node:crypto'
 import { and, eq, lt, sql } from 'drizzle-orm'
+import { deleteBatch } from '#/database/batch.ts'
 import type { Database } from '#/database/client.ts'
 import { statementDeadline } from '#/database/deadline.ts'
-import { deleteBatch } from '#/database/delete-batch.ts'
 import { inTime, isPast, TooLateError } from '#/database/in-time.ts'
 import { usedProofs } from '#/database/schema/used-proofs.ts'
 import { settleAttempts, type Undone, undoInTime } from '#/domain/attempts/attempts.ts'
@@ -98,5 +98,6 @@ export const deleteUsedProofs = (db: Database, before: Date, limit: number): Pro
   deleteBatch(db, usedProofs, {
     key: usedProofs.key,
     where: lt(usedProofs.expiresAt, before),
+    order: usedProofs.expiresAt,
     limit,
   })

@@ -8,7 +8,6 @@ import {
   desc,
   eq,
   gt,
-  inArray,
   isNotNull,
   isNull,
   lt,
@@ -18,8 +17,8 @@ import {
   sql,
   type WithSubquery,
 } from 'drizzle-orm'
+import { boundBatch, deleteBatch, inBatch } from '#/database/batch.ts'
 import type { Database } from '#/database/client.ts'
-import { deleteBatch } from '#/database/delete-batch.ts'
 import { prepared, type Slots } from '#/database/prepared.ts'
 import { type Session, sessions } from '#/database/schema/sessions.ts'
 import { type User, users } from '#/database/schema/users.ts'
@@ -99,15 +98,25 @@ export function judgeSession(
  * Ends the live rows that match. A row whose deadline has already passed ended then and for that reason, whoever
  * finds it. The guard makes it happen once: only the caller that gets a row back may record its end.
  */
-async function endSessions(
+function endSessions(
+  db: Database,
+  which: SQL | undefined,
+  end: { reason: SessionEndReason; now: Date },
+): Promise<EndedSession[]> {
+  // A parallel request may have moved the idle deadline since it was found to have passed.
+  const stillLapsed =
+    end.reason === 'timeout' || end.reason === 'idle_timeout'
+      ? lte(sessions.lapsesAt, end.now)
+      : undefined
+  return endRows(db, and(which, stillLapsed, isNull(sessions.endedAt)), end)
+}
+
+async function endRows(
   db: Database,
   which: SQL | undefined,
   { reason, now }: { reason: SessionEndReason; now: Date },
 ): Promise<EndedSession[]> {
   const moment = sql`${now.toISOString()}::timestamptz`
-  // A parallel request may have moved the idle deadline since it was found to have passed.
-  const stillLapsed =
-    reason === 'timeout' || reason === 'idle_timeout' ? lte(sessions.lapsesAt, now) : undefined
   const rows = await db
     .update(sessions)
     .set({
@@ -117,7 +126,7 @@ async function endSessions(
         when ${sessions.lapsesAt} < ${sessions.expiresAt} then 'idle_timeout'
         else 'timeout' end`,
     })
-    .where(and(which, stillLapsed, isNull(sessions.endedAt)))
+    .where(which)
     .returning()
   const ended = rows.map(({ id, userId, endReason, endedAt, createdAt }) => ({
     id,
@@ -181,18 +190,19 @@ export const endOwnSession = (
 ): Promise<EndedSession[]> =>
   endSessions(db, and(eq(sessions.id, id), eq(sessions.userId, userId)), end)
 
-/** Ends up to `limit` lapsed rows, at the deadline that passed. Replicas skip each other's rows. */
+/** Ends up to `limit` lapsed rows, at the deadline that passed, in a transaction of their own. Replicas skip each other's rows. */
 export async function endLapsedSessions(
-  db: Database,
+  tx: Database,
   { now, limit }: { now: Date; limit: number },
 ): Promise<EndedSession[]> {
-  const lapsed = db
-    .select({ id: sessions.id })
-    .from(sessions)
-    .where(and(isNull(sessions.endedAt), lte(sessions.lapsesAt, now)))
-    .limit(limit)
-    .for('update', { skipLocked: true })
-  return endSessions(db, inArray(sessions.id, lapsed), { reason: 'timeout', now })
+  await boundBatch(tx)
+  const lapsed = inBatch(tx, sessions, {
+    key: sessions.id,
+    where: and(isNull(sessions.endedAt), lte(sessions.lapsesAt, now)),
+    order: sessions.lapsesAt,
+    limit,
+  })
+  return endRows(tx, lapsed, { reason: 'timeout', now })
 }
 
 /** Deletes up to `limit` rows that ended before the given moment; answers how many. */
@@ -200,6 +210,7 @@ export const deleteEndedSessions = (db: Database, before: Date, limit: number): 
   deleteBatch(db, sessions, {
     key: sessions.id,
     where: and(isNotNull(sessions.endedAt), lt(sessions.endedAt, before)),
+    order: sessions.endedAt,
     limit,
   })
 

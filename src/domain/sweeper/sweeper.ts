@@ -26,6 +26,8 @@ import {
   signingAlgorithms,
   sweeperTasks,
 } from '#/protocol/vocabulary.ts'
+import type { Log } from '#/telemetry/log.ts'
+import { type LogChanges, logChanges } from '#/telemetry/log-changes.ts'
 import type { Recorder } from '#/telemetry/recorder.ts'
 
 const batch = 500
@@ -81,12 +83,14 @@ export interface SweepOptions {
   readonly retention: Retention
   readonly keyRotation: KeyRotation
   readonly clock: () => Date
+  /** Hears of each task that fails and of its recovery. */
+  readonly watches?: Readonly<Record<SweeperTask, LogChanges>>
 }
 
 /** One turn over all tasks, each until its work is done. A task that fails is counted and waits for the next turn. */
 export async function sweep(
   db: Database,
-  { retention, clock, ...context }: SweepOptions,
+  { retention, clock, watches, ...context }: SweepOptions,
   stopped: () => boolean = () => false,
 ): Promise<void> {
   const { recorder } = context
@@ -95,8 +99,10 @@ export async function sweep(
   for (const name of sweeperTasks) {
     try {
       await drain(name)
-    } catch {
+      watches?.[name].worked()
+    } catch (error) {
       recorder.sweeperFailed(name)
+      watches?.[name].failed(error)
     }
   }
   recorder.sweeperTurn((performance.now() - start) / 1000)
@@ -113,13 +119,14 @@ export async function sweep(
 /** Sweeps at once and then at every interval; the answer stops it and waits for a turn under way. */
 export function startSweeper(
   db: Database,
-  { intervalMs, ...options }: SweepOptions & { readonly intervalMs: number },
+  { intervalMs, log, ...rest }: SweepOptions & { readonly intervalMs: number; readonly log: Log },
 ): () => Promise<void> {
+  const options = { ...rest, watches: watchTasks(log) }
   let stopping = false
   let timer: NodeJS.Timeout | undefined
   let turn = Promise.resolve()
   const run = () => {
-    turn = sweep(db, options, () => stopping).then(() => {
+    turn = sweep(db, options, () => stopping).finally(() => {
       if (!stopping) timer = setTimeout(run, intervalMs)
     })
   }
@@ -130,6 +137,11 @@ export function startSweeper(
     return turn
   }
 }
+
+const watchTasks = (log: Log) =>
+  Object.fromEntries(
+    sweeperTasks.map((task) => [task, logChanges(log, `the sweeper's task ${task}`)]),
+  ) as Record<SweeperTask, LogChanges>
 
 async function endLapsed(db: Database, { recorder, origin, now }: Turn) {
   const end = (tx: Database) => endLapsedSessions(tx, { now, limit: batch })

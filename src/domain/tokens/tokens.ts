@@ -15,8 +15,8 @@ import {
   type SQLWrapper,
   sql,
 } from 'drizzle-orm'
+import { deleteBatch } from '#/database/batch.ts'
 import type { Database } from '#/database/client.ts'
-import { deleteBatch } from '#/database/delete-batch.ts'
 import { insertForEach, valuesFor } from '#/database/insert-for-each.ts'
 import { rowInserter } from '#/database/insert-row.ts'
 import { prepared, type Slots } from '#/database/prepared.ts'
@@ -216,12 +216,19 @@ const selectLiveRefresh = prepared(
  * Deletes up to `limit` tokens that expired, or were revoked, before the given moment; revoked refresh tokens are kept
  * that long to tell a replay from a made-up one.
  */
-export const deleteDeadTokens = (db: Database, before: Date, limit: number): Promise<number> =>
-  deleteBatch(db, tokens, {
+export async function deleteDeadTokens(db: Database, before: Date, limit: number): Promise<number> {
+  const expired = await deleteBatch(db, tokens, {
     key: tokens.id,
-    where: or(
-      and(isNull(tokens.revokedAt), lt(tokens.expiresAt, before)),
-      and(isNotNull(tokens.revokedAt), lt(tokens.revokedAt, before)),
-    ),
+    where: and(isNull(tokens.revokedAt), lt(tokens.expiresAt, before)),
+    order: tokens.expiresAt,
     limit,
   })
+  if (expired === limit) return expired
+  const revoked = await deleteBatch(db, tokens, {
+    key: tokens.id,
+    where: and(isNotNull(tokens.revokedAt), lt(tokens.revokedAt, before)),
+    order: tokens.revokedAt,
+    limit: limit - expired,
+  })
+  return expired + revoked
+}
