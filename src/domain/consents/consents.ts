@@ -174,6 +174,7 @@ export const deleteWithdrawnConsents = (
   deleteBatch(db, consents, {
     key: consents.id,
     where: and(isNotNull(consents.revokedAt), lt(consents.revokedAt, before)),
+    order: consents.revokedAt,
     limit,
   })
 
