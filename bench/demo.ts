@@ -6,6 +6,7 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
+import { endWithNpm } from '../src/boot/end-with-npm.ts'
 import { createWorld, demoSettings, letThemLive, settleDown } from './demo/crowd.ts'
 import { differences, printTable, scrape, startProgress } from './demo/report.ts'
 import type { World } from './demo/world.ts'
@@ -19,6 +20,7 @@ process.exitCode = await run()
 async function run(): Promise<number> {
   const options = readOptions()
   if (!options) return 2
+  endWithNpm(process.env)
   const heed = listenForSignals()
   say('Starting the server …')
   const server = await startServer({

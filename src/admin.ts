@@ -1,4 +1,5 @@
 /** `npm run admin`: the operator's way in without a password, for whoever has the shell and the configuration. */
+import { endWithNpm } from '#/boot/end-with-npm.ts'
 import { OperatorError, operate, operatorHelp } from '#/boot/operate.ts'
 import { readConfig } from '#/boot/read-config.ts'
 
@@ -16,6 +17,7 @@ if (command === '--help' || command === '-h') {
 async function run(verb: string, username: string) {
   const config = readConfig(process.env)
   if (!config) return
+  endWithNpm(process.env)
   try {
     process.stdout.write(await operate(config, verb, username))
   } catch (error) {

@@ -228,10 +228,25 @@ export const settings = {
     '10s',
     'How long a request may take until it is answered, by 503 with `Retry-After` when nothing else can be said. Of an export: until its first byte.',
   ),
+  MAX_CONNECTIONS: server(
+    whole(1),
+    '10000',
+    'Most connections at a time. Beyond it one that waits for its next request makes room; without one the new connection is closed.',
+  ),
+  MAX_CONNECTIONS_PER_ADDRESS: server(
+    whole(1),
+    '512',
+    'The same for each address (IPv6: each /64). This machine and `TRUSTED_PROXIES` are not counted.',
+  ),
+  SHUTDOWN_DELAY: server(
+    duration,
+    undefined,
+    'How long requests are still taken after SIGTERM while `/readyz` says 503, so that balancers hear of it: longer than the time between two of their checks. A second SIGTERM ends it. Default: `5s` with `DATABASE_URL` and an `https://` BASE_URL, else `0s`.',
+  ),
   SERVER_SHUTDOWN_TIMEOUT: server(
     positiveDuration,
     '10s',
-    'How long requests under way may take to finish after SIGTERM.',
+    'How long requests under way may take to finish after SIGTERM and `SHUTDOWN_DELAY`.',
   ),
 
   DATA_DIR: data(
@@ -873,6 +888,9 @@ export function parseConfig(environment: Readonly<Record<string, string | undefi
     ...v,
     BASE_URL: baseUrl,
     secure: baseUrl.startsWith('https:'),
+    // Only there can another replica take over, and something stand in front that sends people to it.
+    shutdownDelayMs:
+      v.SHUTDOWN_DELAY ?? (v.DATABASE_URL && baseUrl.startsWith('https:') ? 5000 : 0),
     metricsEnabled:
       v.METRICS_ENABLED && !v.OTEL_SDK_DISABLED && !v.OTEL_METRICS_EXPORTER.includes('none'),
     tracesUrl:

@@ -1,6 +1,7 @@
 /** The process: configuration, database, app, listeners; and a way out that loses nothing. */
 import { readBuildInfo } from '#/boot/build-info.ts'
 import { helpText } from '#/boot/help.ts'
+import { failToStart, watchProcess } from '#/boot/process.ts'
 import { readConfig } from '#/boot/read-config.ts'
 import { startServer } from '#/boot/server.ts'
 import { sessionSecrets } from './config.ts'
@@ -22,18 +23,10 @@ if (argument === '--help' || argument === '-h') {
 async function run() {
   const config = readConfig(process.env)
   if (!config) return
+  const watched = watchProcess(process.env)
   try {
-    const server = await startServer(config, sessionSecrets(config))
-    for (const signal of ['SIGTERM', 'SIGINT'] as const) {
-      process.once(signal, () => {
-        // A second signal finds no handler and ends the process at once.
-        void server.stop().then(() => process.exit(0))
-      })
-    }
+    watched.serve(await startServer(config, sessionSecrets(config)))
   } catch (error) {
-    process.stderr.write(
-      `AuthGate could not start: ${error instanceof Error ? error.message : String(error)}\n`,
-    )
-    process.exit(1)
+    failToStart(error)
   }
 }

@@ -1,5 +1,12 @@
-import { serve } from '@hono/node-server'
+import type { Server as HttpServer } from 'node:http'
+import { Server } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { createAdaptorServer } from '@hono/node-server'
 import type { Config } from '#/config.ts'
+import type { Log } from '#/telemetry/log.ts'
+import { logListenerErrors } from '#/telemetry/log-listener-errors.ts'
+import type { Recorder } from '#/telemetry/recorder.ts'
+import { type Connections, watchConnections } from './connections.ts'
 
 /** Names the setting that an operator can change. */
 export function explainListenError(error: unknown, setting: string, port: number): unknown {
@@ -11,35 +18,62 @@ export function explainListenError(error: unknown, setting: string, port: number
   return error
 }
 
-/** Listens on the public port; closing lets requests under way finish, for so long. */
-export async function listen(fetch: Parameters<typeof serve>[0]['fetch'], { HOST, PORT }: Config) {
-  const server = serve({
-    fetch,
-    hostname: HOST,
-    port: PORT,
-    serverOptions: { headersTimeout: 10_000, requestTimeout: 30_000, keepAliveTimeout: 75_000 },
-  })
-  await new Promise<void>((resolve, reject) => {
-    server.once('listening', resolve)
-    server.once('error', (error) => reject(explainListenError(error, 'PORT', PORT)))
-  })
-  return {
-    async close(timeoutMs: number) {
-      const closed = new Promise<void>((resolve) => {
-        server.close(() => resolve())
-      })
-      // A connection is kept alive after its last answer, so idle ones turn up for as long as there are answers.
-      const idle = setInterval(
-        () => 'closeIdleConnections' in server && server.closeIdleConnections(),
-        50,
-      )
-      const timer = setTimeout(
-        () => 'closeAllConnections' in server && server.closeAllConnections(),
-        timeoutMs,
-      )
-      await closed
-      clearInterval(idle)
-      clearTimeout(timer)
-    },
+/** Headers and body: whoever takes longer to send a request is answered 408 and holds no connection any more. */
+const requestTimeouts = {
+  headersTimeout: 10_000,
+  requestTimeout: 20_000,
+  connectionsCheckingInterval: 1000,
+  keepAliveTimeout: 75_000,
+}
+
+/** A proxy that has not heard of the drain yet sends its next request on a connection it keeps, and hears of it. */
+const farewellMs = 250
+
+export interface Listener {
+  /** Lets requests under way finish, for so long. */
+  close(timeoutMs: number): Promise<void>
+}
+
+interface Surroundings {
+  readonly config: Config
+  readonly log: Log
+  readonly recorder: Recorder
+}
+
+/** Listens on the public port. */
+export async function listen(
+  fetch: Parameters<typeof createAdaptorServer>[0]['fetch'],
+  { config, log, recorder }: Surroundings,
+): Promise<Listener> {
+  const { HOST, PORT } = config
+  const server = createAdaptorServer({ fetch, serverOptions: requestTimeouts }) as HttpServer
+  const limits = {
+    total: config.MAX_CONNECTIONS,
+    perAddress: config.MAX_CONNECTIONS_PER_ADDRESS,
+    trustedProxies: config.TRUSTED_PROXIES,
   }
+  const connections = watchConnections(server, limits, recorder)
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', (error) => reject(explainListenError(error, 'PORT', PORT)))
+    server.listen(PORT, HOST, resolve)
+  })
+  logListenerErrors(server, log)
+  return { close: (timeoutMs) => close(server, connections, timeoutMs) }
+}
+
+async function close(server: HttpServer, connections: Connections, timeoutMs: number) {
+  connections.sayFarewell()
+  const start = performance.now()
+  while (connections.count() > 0 && performance.now() - start < farewellMs) await sleep(10)
+  const closed = new Promise<void>((resolve) => {
+    // That of HTTP would cut idle connections off at once.
+    Server.prototype.close.call(server, () => resolve())
+  })
+  connections.closeIdle()
+  // A connection may become idle without an answer, such as one that was opened and never used.
+  const idle = setInterval(() => connections.closeIdle(), 50)
+  const timer = setTimeout(() => server.closeAllConnections(), timeoutMs)
+  await closed
+  clearInterval(idle)
+  clearTimeout(timer)
 }

@@ -1,41 +1,37 @@
 /** Starts everything in the order of its dependencies, and stops it in the reverse one. */
-import type { Redis } from 'ioredis'
 import { createApp } from '#/app.ts'
 import type { Config } from '#/config.ts'
 import { type OpenDatabase, openDatabase } from '#/database/client.ts'
+import { startLateIndexes } from '#/database/late-indexes.ts'
 import { observePools } from '#/database/observe-pools.ts'
 import { observeKeys } from '#/domain/keys/observe-keys.ts'
 import { prepareKeys } from '#/domain/keys/prepare-keys.ts'
+import type { KeyRotation } from '#/domain/keys/rotate-keys.ts'
 import { logoutChannel } from '#/domain/logout-deliveries/announce.ts'
 import type { DeliveryOptions } from '#/domain/logout-deliveries/deliver.ts'
 import { startLogoutWorker } from '#/domain/logout-deliveries/worker.ts'
-import { createFetchDocument } from '#/domain/outbound/fetch-document.ts'
+import { createFetchDocument, type FetchDocument } from '#/domain/outbound/fetch-document.ts'
 import { createPopulation } from '#/domain/population/caches.ts'
 import { observePopulation } from '#/domain/population/observe.ts'
 import { startSweeper } from '#/domain/sweeper/sweeper.ts'
 import { createLog, type Log } from '#/telemetry/log.ts'
+import type { Recorder } from '#/telemetry/recorder.ts'
 import { printBanner } from './banner.ts'
 import { readBuildInfo } from './build-info.ts'
-import { createCaches } from './caches.ts'
+import { type Caches, createCaches } from './caches.ts'
+import { createDrain } from './drain.ts'
 import { createFirstAccounts, type FirstCredentials } from './first-start.ts'
 import { keyRotation } from './key-rotation.ts'
 import { listen } from './listen.ts'
+import type { Stoppable } from './process.ts'
 import { connectRedis } from './redis.ts'
 import { retentionOf } from './retention.ts'
 import { startTelemetry, type Telemetry } from './telemetry.ts'
 
-export interface RunningServer {
-  /** Drains within the configured bound, flushes, closes. Never rejects. */
-  stop(): Promise<void>
-}
-
 const countTimeoutMs = 5000
 const clock = () => new Date()
 
-export async function startServer(
-  config: Config,
-  secrets: readonly string[],
-): Promise<RunningServer> {
+export async function startServer(config: Config, secrets: readonly string[]): Promise<Stoppable> {
   const build = readBuildInfo(config.AUTHGATE_COMMIT)
   const log = createLog({ level: config.LOG_LEVEL })
   const telemetry = startTelemetry(config, build, log)
@@ -72,15 +68,61 @@ export async function startServer(
     ready: database.ready,
     draining: () => draining,
   })
-  const listener = await listen(app.fetch, config)
+  const listener = await listen(app.fetch, { config, log, recorder })
   const scrape = await telemetry.listen()
-  const stopSweeper = startSweeper(db, {
+  const stopBackground = await startBackground(database, {
+    config,
+    recorder,
+    log,
+    rotation,
+    caches,
+    fetchDocument,
+  })
+  printBanner({ config, build, first, embedded: database.embedded })
+  log.info({ ...build, address: `${config.HOST}:${config.PORT}` }, 'started')
+  return {
+    reportUncaught(kind, error) {
+      recorder.uncaughtError(kind)
+      log.error({ err: error, kind }, 'an error that nobody caught')
+    },
+    ...createDrain({
+      delayMs: config.shutdownDelayMs,
+      timeoutMs: config.SERVER_SHUTDOWN_TIMEOUT,
+      begin() {
+        draining = true
+      },
+      ends: (timeoutMs) => [listener.close(timeoutMs), ...stopBackground()],
+      scrape,
+      telemetry,
+      redis,
+      database,
+      log,
+    }),
+  }
+}
+
+interface Background {
+  readonly config: Config
+  readonly recorder: Recorder
+  readonly log: Log
+  readonly rotation: KeyRotation
+  readonly caches: Caches
+  readonly fetchDocument: FetchDocument
+}
+
+/** What works without being asked; the answer stops all of it. */
+async function startBackground(
+  database: OpenDatabase,
+  { config, recorder, log, rotation, caches, fetchDocument }: Background,
+) {
+  const stopSweeper = startSweeper(database.db, {
     recorder,
     origin: { enabled: config.ENABLE_AUDIT_LOGGING },
     retention: retentionOf(config),
     keyRotation: rotation,
     intervalMs: config.SESSION_SWEEP_INTERVAL,
     clock,
+    log,
   })
   const logouts = await startLogouts(database, {
     recorder,
@@ -88,25 +130,18 @@ export async function startServer(
     keys: caches.keys,
     fetchDocument,
     clock,
+    log,
   })
-  printBanner({ config, build, first, embedded: database.embedded })
-  log.info({ ...build, address: `${config.HOST}:${config.PORT}` }, 'started')
-  return {
-    async stop() {
-      draining = true
-      log.info('draining')
-      await listener.close(config.SERVER_SHUTDOWN_TIMEOUT)
-      await stopSweeper()
-      await logouts.stop()
-      await scrape?.close()
-      await release({ telemetry, redis, database, log })
-      log.info('stopped')
-    },
-  }
+  const indexes =
+    config.DATABASE_URL === undefined ? undefined : startLateIndexes(config.DATABASE_URL, log)
+  return () => [stopSweeper(), logouts.stop(), indexes?.stop()]
 }
 
 /** Delivers logout tokens: what is due at the start, and whatever any replica announces. */
-async function startLogouts({ db, listen: hear }: OpenDatabase, options: DeliveryOptions) {
+async function startLogouts(
+  { db, listen: hear }: OpenDatabase,
+  options: DeliveryOptions & { log: Log },
+) {
   const worker = startLogoutWorker(db, options)
   await hear(logoutChannel, worker.wake, worker.wake)
   return worker
@@ -149,20 +184,4 @@ async function prepareDatabase(
 const logAvailability = (log: Log) => (isUp: boolean, error: unknown) => {
   if (isUp) log.info('the database is back')
   else log.error({ err: error }, 'the database is out of reach; requests are refused')
-}
-
-interface Held {
-  readonly telemetry: Telemetry
-  readonly redis: Redis | undefined
-  readonly database: OpenDatabase
-  readonly log: Log
-}
-
-/** The last push goes first: its gauges still need the database. */
-async function release({ telemetry, redis, database, log }: Held) {
-  await telemetry.stop()
-  redis?.disconnect()
-  await database
-    .close()
-    .catch((error: unknown) => log.error({ err: error }, 'the database did not close'))
 }

@@ -14,13 +14,19 @@ export type Telemetry = ReturnType<typeof startTelemetry>
 
 export function startTelemetry(config: Config, build: BuildInfo, log: Log) {
   let recorder: Recorder | undefined
+  let collectorAnswers = false
+  let failures = 0
   const watch = { build, log }
+  const onExportFailure = (signal: 'metrics' | 'traces') => {
+    failures += 1
+    recorder?.exportFailed(signal)
+  }
   const metrics: Metrics = startMetrics(
-    metricsOptions(config, { ...watch, onExportFailure: () => recorder?.exportFailed('metrics') }),
+    metricsOptions(config, { ...watch, onExportFailure: () => onExportFailure('metrics') }),
   )
   recorder = createRecorder(metrics.meter, log)
   const tracing = startTracing(
-    tracingOptions(config, { ...watch, onExportFailure: () => recorder?.exportFailed('traces') }),
+    tracingOptions(config, { ...watch, onExportFailure: () => onExportFailure('traces') }),
   )
   const stopRuntime = config.metricsEnabled ? startRuntimeMetrics(metrics.meter) : undefined
   if (config.metricsEnabled) observeBuild(metrics.meter, build)
@@ -28,12 +34,23 @@ export function startTelemetry(config: Config, build: BuildInfo, log: Log) {
     recorder,
     metrics,
     listen: () => openExporterPort(config, metrics, log),
+    /** Pushes while requests are drained, and learns whether anybody takes it. */
+    async flush() {
+      const before = failures
+      await metrics.flush()
+      collectorAnswers = failures === before
+    },
+    /** The last push. A collector that has not taken the one before is not waited for as long. */
     async stop() {
-      await Promise.all([metrics.shutdown(), tracing.shutdown()])
+      const boundMs = collectorAnswers ? lastPushMs : lastPushToSilenceMs
+      await Promise.all([metrics.shutdown(boundMs), tracing.shutdown(boundMs)])
       stopRuntime?.()
     },
   }
 }
+
+export const lastPushMs = 5000
+const lastPushToSilenceMs = 1000
 
 /** The exporter port, where it is wanted. */
 async function openExporterPort(config: Config, { collect }: Metrics, log: Log) {

@@ -79,6 +79,8 @@ const unmoved: readonly (readonly [why: string, pattern: RegExp])[] = [
   ['needs a failing database', /^cache_errors_total/],
   ['needs a failing database', /^authgate_sweeper_errors_total/],
   ['needs a failing database', /^audit_events_dropped_total/],
+  ['needs a bug', /^authgate_uncaught_errors_total/],
+  ['needs hundreds of busy connections', /^authgate_connections_refused_total/],
   [
     'needs a failing database',
     /^authgate_oauth_errors_total\{.*error="(server_error|temporarily_unavailable)"/,

@@ -1,0 +1,82 @@
+/**
+ * The way out: readiness turns false, balancers get time to hear of it, requests under way are finished, the last numbers
+ * are pushed, and everything is closed. Each step has a bound.
+ */
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Redis } from 'ioredis'
+import type { OpenDatabase } from '#/database/client.ts'
+import type { Log } from '#/telemetry/log.ts'
+import type { ScrapeListener } from '#/telemetry/scrape-listener.ts'
+import { withinTime } from '#/telemetry/within-time.ts'
+import type { Stoppable } from './process.ts'
+import { lastPushMs, type Telemetry } from './telemetry.ts'
+
+/** For what cannot be cut off: the sweeper and deliveries that are on their way. */
+const closingMs = 1000
+const scrapeCloseMs = 1000
+const databaseCloseMs = 3000
+const reserveMs = 2000
+
+interface Held {
+  readonly telemetry: Telemetry
+  readonly redis: Redis | undefined
+  readonly database: OpenDatabase
+  readonly log: Log
+}
+
+interface Drainable extends Held {
+  readonly delayMs: number
+  readonly timeoutMs: number
+  /** Readiness turns false. */
+  readonly begin: () => void
+  /** Ends everything that uses the database. */
+  readonly ends: (timeoutMs: number) => readonly (Promise<unknown> | undefined)[]
+  readonly scrape: ScrapeListener | undefined
+}
+
+export function createDrain({
+  delayMs,
+  timeoutMs,
+  begin,
+  ends,
+  scrape,
+  ...held
+}: Drainable): Pick<Stoppable, 'stopBoundMs' | 'skipDelay' | 'stop'> {
+  const { telemetry, log } = held
+  const delay = new AbortController()
+  let delayed = false
+  return {
+    stopBoundMs:
+      delayMs + timeoutMs + closingMs + scrapeCloseMs + lastPushMs + databaseCloseMs + reserveMs,
+    skipDelay() {
+      const skipped = delayed
+      delay.abort()
+      return skipped
+    },
+    async stop({ delay: wanted }) {
+      begin()
+      log.info('draining')
+      // Never rejects; the last push does not wait for it.
+      void telemetry.flush()
+      delayed = wanted && delayMs > 0
+      if (delayed) await sleep(delayMs, undefined, { signal: delay.signal }).catch(() => undefined)
+      delayed = false
+      // What is still under way after that is cut off.
+      await withinTime(Promise.allSettled(ends(timeoutMs)), timeoutMs + closingMs).catch(() =>
+        log.warn('not everything has ended in time'),
+      )
+      await scrape?.close()
+      await release(held)
+      log.info('stopped')
+    },
+  }
+}
+
+/** The last push goes first: its gauges still need the database. */
+async function release({ telemetry, redis, database, log }: Held) {
+  await telemetry.stop()
+  redis?.disconnect()
+  await withinTime(database.close(), databaseCloseMs).catch((error: unknown) =>
+    log.error({ err: error }, 'the database did not close'),
+  )
+}
