@@ -78,7 +78,7 @@ const pause = (ms: number, signal: AbortSignal) =>
   sleep(ms, undefined, { signal }).catch(() => undefined)
 
 /** Whether all are there now; false while another replica builds. */
-export async function buildLateIndexes(
+async function buildLateIndexes(
   client: postgres.Sql,
   signal = new AbortController().signal,
 ): Promise<boolean> {
