@@ -151,7 +151,7 @@ async function startLogouts(
 async function prepareDatabase(
   config: Config,
   secrets: readonly string[],
-  { telemetry, log }: Pick<Held, 'telemetry' | 'log'>,
+  { telemetry, log }: { readonly telemetry: Telemetry; readonly log: Log },
 ) {
   const { recorder, metrics } = telemetry
   let first: FirstCredentials | undefined

@@ -48,7 +48,8 @@ async function openClone(server: string, template: string): Promise<TestDatabase
     url,
     dataDir: '',
     poolSize: 10,
-    timeoutMs: 5000,
+    // A busy machine is no outage.
+    timeoutMs: 30_000,
     countTimeoutMs: 5000,
     onAvailability: () => {},
     record: () => {},

@@ -106,25 +106,30 @@ export async function startPgBouncer(
   server: Service,
   {
     poolMode = 'transaction',
+    users = ['postgres'],
     settings = {},
-  }: { poolMode?: 'session' | 'transaction'; settings?: Readonly<Record<string, string>> } = {},
+  }: {
+    poolMode?: 'session' | 'transaction'
+    users?: readonly string[]
+    settings?: Readonly<Record<string, string>>
+  } = {},
 ): Promise<Service> {
   const directory = createDirectory('pgbouncer')
   const port = await freePort()
-  const users = join(directory, 'users.txt')
+  const userFile = join(directory, 'users.txt')
   const configuration = {
     listen_addr: '127.0.0.1',
     listen_port: String(port),
     unix_socket_dir: '',
     auth_type: 'trust',
-    auth_file: users,
+    auth_file: userFile,
     pool_mode: poolMode,
     max_client_conn: '500',
     default_pool_size: '20',
     ...settings,
   }
   const file = join(directory, 'pgbouncer.ini')
-  writeFileSync(users, '"postgres" ""\n')
+  writeFileSync(userFile, users.map((user) => `"${user}" ""\n`).join(''))
   writeFileSync(
     file,
     [

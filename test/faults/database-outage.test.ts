@@ -1,0 +1,212 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import postgres from 'postgres'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { createHome, type Home, type ServerProcess } from '../support/process.ts'
+import {
+  canMount,
+  type Postgres,
+  type PostgresSettings,
+  startPostgres,
+} from '../support/services.ts'
+
+const secret = 'fault test secret of at least 32 characters'
+const fromMemory = ['/livez', '/.well-known/openid-configuration', '/.well-known/jwks.json']
+
+let database: Postgres
+let home: Home
+let server: ServerProcess
+
+async function startWith(
+  options: PostgresSettings = {},
+  settings: Readonly<Record<string, string>> = {},
+) {
+  database = await startPostgres(options)
+  server = await home.start({
+    DATABASE_URL: database.url,
+    SESSION_SECRET: secret,
+    DB_TIMEOUT: '2s',
+    REQUEST_TIMEOUT: '4s',
+    ...settings,
+  })
+}
+
+beforeEach(async () => {
+  home = await createHome()
+})
+
+afterEach(async () => {
+  await database?.thaw()
+  await home?.remove()
+  await database?.remove()
+})
+
+interface Answer {
+  readonly at: number
+  readonly ms: number
+  readonly status: number
+  readonly retryAfter: string | null
+}
+
+let clients = 0
+
+async function ask(path: string): Promise<Answer> {
+  const at = performance.now()
+  const response = await server.request(path, { headers: { accept: 'application/json' } })
+  await response.text()
+  const ms = performance.now() - at
+  return { at, ms, status: response.status, retryAfter: response.headers.get('retry-after') }
+}
+
+/** Asks the database each time: no cache knows that client. */
+const askDatabase = () =>
+  ask(`/oauth/authorize?response_type=code&client_id=nobody-${process.pid}-${clients++}`)
+
+async function untilServed(): Promise<number> {
+  const start = performance.now()
+  while ((await askDatabase()).status === 503) await sleep(20)
+  return performance.now() - start
+}
+
+async function untilRefused() {
+  for (const deadline = performance.now() + 15_000; performance.now() < deadline; await sleep(50))
+    if ((await askDatabase()).status === 503) return
+  throw new Error('nobody was refused')
+}
+
+/** Requests at a steady rate, however long each takes. */
+async function load(perSecond: number, ms: number): Promise<Answer[]> {
+  const answers: Promise<Answer>[] = []
+  for (const end = performance.now() + ms; performance.now() < end; await sleep(1000 / perSecond))
+    answers.push(askDatabase())
+  return Promise.all(answers)
+}
+
+describe('a frozen database', () => {
+  it('leaves no request without an answer, is known to be down, and serves again at once', async () => {
+    await startWith()
+    expect((await askDatabase()).status).toBe(400)
+    await database.freeze()
+    const frozenAt = performance.now()
+    const underway = load(40, 12_000)
+    await sleep(6000)
+    for (const path of fromMemory) expect(await ask(path), path).toMatchObject({ status: 200 })
+    expect(await ask('/readyz')).toMatchObject({ status: 503 })
+    const answers = await underway
+    expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([503]))
+    expect(answers.every(({ retryAfter }) => retryAfter !== null)).toBe(true)
+    expect(Math.max(...answers.map(({ ms }) => ms))).toBeLessThan(4500)
+    const known = answers.filter(({ at }) => at - frozenAt > 4500).map(({ ms }) => ms)
+    expect(known.length).toBeGreaterThan(100)
+    expect(median(known)).toBeLessThan(50)
+    await database.thaw()
+    expect(await untilServed()).toBeLessThan(1500)
+    expect(await ask('/readyz')).toMatchObject({ status: 200 })
+    expect(server.output().match(/the database is out of reach/g)).toHaveLength(1)
+    expect(server.output().match(/the database is back/g)).toHaveLength(1)
+  })
+})
+
+const median = (values: readonly number[]) =>
+  values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? 0
+
+describe('a stopped database', () => {
+  it('is answered for from memory meanwhile, and used again as soon as it is back', async () => {
+    await startWith({}, { CLIENT_CACHE_TTL: '100ms' })
+    await database.stop()
+    await untilRefused()
+    await sleep(3000)
+    for (const path of fromMemory) {
+      const { status, ms } = await ask(path)
+      expect([path, status]).toEqual([path, 200])
+      expect(ms).toBeLessThan(500)
+    }
+    expect(await ask('/readyz')).toMatchObject({ status: 503 })
+    await database.start()
+    expect(await untilServed()).toBeLessThan(1500)
+  })
+})
+
+describe('a database without a connection for us (53300)', () => {
+  it('is answered by 503 with Retry-After until there is one', async () => {
+    await startWith({ maxConnections: 14 }, { DB_MAX_OPEN_CONNS: '2' })
+    await database.stop('SIGINT')
+    await untilRefused()
+    await database.start()
+    const others = await fill(database)
+    const refused = await askDatabase()
+    expect(refused).toMatchObject({ status: 503 })
+    expect(refused.retryAfter).not.toBeNull()
+    expect(await ask('/readyz')).toMatchObject({ status: 503 })
+    await Promise.all(others.map((client) => client.end({ timeout: 1 })))
+    expect(await untilServed()).toBeLessThan(1500)
+  })
+})
+
+/** Takes what connections there are, those of the superuser too, until none is left. */
+async function fill({ url }: Postgres) {
+  const clients: postgres.Sql[] = []
+  for (let tries = 60; tries > 0; tries--) {
+    const client = postgres(url, { max: 1, onnotice: () => {} })
+    const got = await client`select 1`.then(
+      () => true,
+      () => false,
+    )
+    if (got) clients.push(client)
+    else {
+      await client.end({ timeout: 1 })
+      if (tries < 40) return clients
+      await sleep(30)
+    }
+  }
+  return clients
+}
+
+describe('a database that takes nothing new', () => {
+  it.runIf(canMount())(
+    'is not ready while its disk is full (53100), and ready again after',
+    async () => {
+      await startWith({ diskMegabytes: 150 })
+      expect(await ask('/readyz')).toMatchObject({ status: 200 })
+      database.fillDisk()
+      const statuses = new Set<number>()
+      for (let n = 0; n < 400 && !statuses.has(503); n++) statuses.add((await pushRequest()).status)
+      expect([...statuses].filter((status) => status >= 500)).toEqual([503])
+      expect(await ask('/readyz')).toMatchObject({ status: 503 })
+      database.freeDisk()
+      await expect.poll(async () => (await ask('/readyz')).status, { timeout: 5000 }).toBe(200)
+      expect((await pushRequest()).status).toBe(303)
+    },
+  )
+
+  it('is not ready while it only reads', async () => {
+    await startWith()
+    const admin = postgres(database.url, { max: 1, onnotice: () => {} })
+    await admin`alter system set default_transaction_read_only = on`
+    await admin`select pg_reload_conf()`
+    await expect.poll(async () => (await ask('/readyz')).status, { timeout: 5000 }).toBe(503)
+    expect((await pushRequest()).status).toBe(503)
+    await admin`set default_transaction_read_only = off`
+    await admin`alter system reset default_transaction_read_only`
+    await admin`select pg_reload_conf()`
+    await admin.end()
+    await expect.poll(async () => (await ask('/readyz')).status, { timeout: 5000 }).toBe(200)
+  })
+})
+
+/** Stores an authorization request of some kilobytes. */
+async function pushRequest(): Promise<Answer> {
+  const { clientId } = home.credentials()
+  const at = performance.now()
+  const query = new URLSearchParams({
+    response_type: 'code',
+    client_id: clientId,
+    redirect_uri: 'http://localhost:3000/callback',
+    scope: 'openid',
+    state: crypto.randomUUID().repeat(100),
+    code_challenge: 'E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM',
+    code_challenge_method: 'S256',
+  })
+  const response = await server.request(`/oauth/authorize?${query}`, { redirect: 'manual' })
+  const retryAfter = response.headers.get('retry-after')
+  return { at, ms: performance.now() - at, status: response.status, retryAfter }
+}
