@@ -72,7 +72,8 @@ export function createAvailability(options: AvailabilityOptions): Availability {
 
   async function ask() {
     suspecting = true
-    if (!(await answers(suspicionMs))) failed(error)
+    // The one that asks may itself be ended by what was suspected.
+    if (!((await answers(suspicionMs)) || (await answers(suspicionMs)))) failed(error)
     suspecting = false
   }
 

@@ -167,6 +167,8 @@ function connect({ url, options, types }: Driver, boundMs: number, hooks: Hooks)
     // A pool decides how long a connection lives: the driver might end it in the middle of a transaction.
     max_lifetime: null,
     connect_timeout: boundMs / 1000,
+    // Drizzle reads and writes arrays itself; and nobody catches the driver's question when its connection dies.
+    fetch_types: false,
     onclose: hooks.onClose,
     // Not among the driver's types.
     ...({ socket: hooks.openSocket } as object),

@@ -200,7 +200,7 @@ async function pushRequest(): Promise<Answer> {
   const query = new URLSearchParams({
     response_type: 'code',
     client_id: clientId,
-    redirect_uri: 'http://localhost:3000/callback',
+    redirect_uri: 'http://localhost/callback',
     scope: 'openid',
     state: crypto.randomUUID().repeat(100),
     code_challenge: 'E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM',

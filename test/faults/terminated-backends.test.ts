@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { sql } from 'drizzle-orm'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { type Database, type OpenDatabase, openDatabase } from '#/database/client.ts'
@@ -45,6 +46,7 @@ it('answers every statement and transaction, whole or not at all, while connecti
       } catch (error) {
         expect(isOutage(error), String(error)).toBe(true)
         counts.lost += 1
+        await sleep(5)
       }
     }
   }
