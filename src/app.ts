@@ -94,6 +94,9 @@ export function createApp(parts: AppParts): Hono<AppEnv> {
   app.use(requestContext(parts))
   app.use(securityHeaders({ secure: config.secure }))
   app.use(refuseUserInAddress)
+  // Outside of the timeout, whose answer gives them back, too.
+  app.use('/oauth/*', giveBackProofs(parts.db))
+  app.use('/auth/callback/*', giveBackProofs(parts.db))
   app.use(requestTimeout(config.REQUEST_TIMEOUT))
   app.use(limitBody({ maxSize: largestBody, onError: refuseBody }))
   allowOrigins(app, {
@@ -101,8 +104,6 @@ export function createApp(parts: AppParts): Hono<AppEnv> {
     origins: config.CORS_ALLOWED_ORIGINS,
     maxAgeMs: config.CORS_MAX_AGE,
   })
-  app.use('/oauth/*', giveBackProofs(parts.db))
-  app.use('/auth/callback/*', giveBackProofs(parts.db))
   mountEndpoints(app, parts, path)
   app.route('/', assetRoutes())
   app.route('/', healthRoutes({ databaseAnswers: ready, draining }))

@@ -6,6 +6,7 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { BlockList, isIP } from 'node:net'
 import { join } from 'node:path'
 import { z } from 'zod'
+import { ConnectionStringError, parseConnectionString } from '#/database/connection-string.ts'
 import { isPrivateUseScheme } from '#/protocol/redirect-uri.ts'
 import { randomSecret } from '#/protocol/secrets.ts'
 import { signingAlgorithms } from '#/protocol/vocabulary.ts'
@@ -100,12 +101,15 @@ const origins = list.refine(
   'write origins such as https://app.example.com, separated by commas, or *',
 )
 
-const databaseUrl = z
-  .string()
-  .refine(
-    (text) => /^postgres(ql)?:\/\//.test(text) && URL.canParse(text),
-    'write postgres://user:password@host:5432/name',
-  )
+const databaseUrl = z.string().transform((text, context) => {
+  try {
+    parseConnectionString(text, '')
+    return text
+  } catch (error) {
+    if (error instanceof ConnectionStringError) return problem(context, error.message)
+    throw error
+  }
+})
 
 const redisUrl = z
   .string()
@@ -257,8 +261,24 @@ export const settings = {
   DATABASE_URL: data(
     databaseUrl,
     undefined,
-    'A real Postgres (`postgres://…`). Unset: the embedded database in `DATA_DIR`, for one process.',
+    'A real Postgres (`postgres://…`, as libpq reads it). Unset: the embedded database in `DATA_DIR`, for one process.',
     { secret: true },
+  ),
+  DATABASE_DIRECT_URL: data(
+    databaseUrl,
+    undefined,
+    'The same database past its pooler, for migrations and LISTEN. Without it behind a pooler, changes of clients and keys reach other replicas within `CLIENT_CACHE_TTL`, 5 s at most.',
+    { secret: true },
+  ),
+  DB_PREPARE: data(
+    z.enum(['auto', 'true', 'false'], 'write auto, true or false'),
+    'auto',
+    'Let Postgres keep prepared statements. `auto`: unless a pooler answers in its place; `true` is for poolers that keep them too.',
+  ),
+  DB_START_TIMEOUT: data(
+    duration,
+    '30s',
+    'How long a start waits for a database that does not answer yet.',
   ),
   DB_MAX_OPEN_CONNS: data(
     whole(1, 1000),
@@ -285,7 +305,7 @@ export const settings = {
   CLIENT_CACHE_TTL: data(
     duration,
     '5s',
-    'How long clients and signing keys (a minute at most) are kept in memory; changes reach every replica at once through Postgres.',
+    'How long clients and signing keys (a minute at most) are kept in memory; changes reach every replica at once through Postgres (behind a pooler see `DATABASE_DIRECT_URL`).',
   ),
 
   SESSION_SECRET: sessions(
@@ -948,6 +968,8 @@ function crossProblems(
   environment: Readonly<Record<string, string | undefined>>,
 ): string[] {
   const problems: string[] = []
+  if (environment['DATABASE_DIRECT_URL'] && !environment['DATABASE_URL'])
+    problems.push('DATABASE_DIRECT_URL: needs DATABASE_URL beside it.')
   if (v.DATABASE_URL && !v.SESSION_SECRET && !environment['SESSION_SECRET']) {
     problems.push(
       'SESSION_SECRET: is required with DATABASE_URL, so that all replicas agree; write a random text of at least 32 characters (openssl rand -base64 48).',

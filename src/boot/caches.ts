@@ -22,9 +22,10 @@ interface CacheOptions {
 
 /** Clients and keys: read often, changed rarely, dropped everywhere by the NOTIFY of the transaction that changes one. */
 export async function createCaches(
-  { db, listen }: OpenDatabase,
-  { recorder, ttlMs, ...keyOptions }: CacheOptions,
+  { db, hears, listen }: Pick<OpenDatabase, 'db' | 'hears' | 'listen'>,
+  { recorder, ttlMs: wanted, ...keyOptions }: CacheOptions,
 ): Promise<Caches> {
+  const ttlMs = hears ? wanted : Math.min(wanted, longestUnheardTtlMs)
   const clients = createReadCache({
     load: (clientId) => findClient(db, clientId),
     ttlMs,
@@ -67,6 +68,9 @@ export async function createCaches(
   await listen(cacheChannel, forget, flush)
   return { clients, keys: kept.get }
 }
+
+/** Where no news come, what is kept is looked up anew after this time, however long it was meant to be kept. */
+const longestUnheardTtlMs = 5000
 
 /** A replica that misses the news of a key still sees it long before its first use, whatever the TTL of clients. */
 const longestKeyTtlMs = 60_000

@@ -7,6 +7,7 @@ import { changePassword, enableUser } from '#/domain/users/end-access.ts'
 import { createPasswords } from '#/domain/users/passwords.ts'
 import { findUserByUsername, normalizeUsername, type User } from '#/domain/users/users.ts'
 import { randomSecret } from '#/protocol/secrets.ts'
+import { databaseAddress } from './database-address.ts'
 
 /** Why nothing was done, in words for the operator. */
 export class OperatorError extends Error {
@@ -40,7 +41,7 @@ export async function operate(config: Config, command: string, name: string): Pr
       `There is no database in ${dataDir}. Set DATA_DIR or DATABASE_URL as for the server.`,
     )
   const database = await openDatabase({
-    url,
+    ...databaseAddress(config),
     dataDir,
     poolSize: 1,
     timeoutMs: config.DB_TIMEOUT,

@@ -19,6 +19,7 @@ import type { Recorder } from '#/telemetry/recorder.ts'
 import { printBanner } from './banner.ts'
 import { readBuildInfo } from './build-info.ts'
 import { type Caches, createCaches } from './caches.ts'
+import { databaseAddress } from './database-address.ts'
 import { createDrain } from './drain.ts'
 import { createFirstAccounts, type FirstCredentials } from './first-start.ts'
 import { keyRotation } from './key-rotation.ts'
@@ -133,7 +134,7 @@ async function startBackground(
     log,
   })
   const indexes =
-    config.DATABASE_URL === undefined ? undefined : startLateIndexes(config.DATABASE_URL, log)
+    database.migrator === undefined ? undefined : startLateIndexes(database.migrator, log)
   return () => [stopSweeper(), logouts.stop(), indexes?.stop()]
 }
 
@@ -156,7 +157,8 @@ async function prepareDatabase(
   const { recorder, metrics } = telemetry
   let first: FirstCredentials | undefined
   const database = await openDatabase({
-    url: config.DATABASE_URL,
+    ...databaseAddress(config),
+    warn: (message) => log.warn(message),
     dataDir: config.DATA_DIR,
     poolSize: config.DB_MAX_OPEN_CONNS,
     countTimeoutMs,

@@ -8,8 +8,10 @@ import type { PgDatabase, PgQueryResultHKT } from 'drizzle-orm/pg-core'
 import { drizzle as drizzlePglite } from 'drizzle-orm/pglite'
 import { drizzle as drizzlePostgres } from 'drizzle-orm/postgres-js'
 import postgres from 'postgres'
-import type { DriverOptions } from './connection.ts'
+import { canHear } from './announcements.ts'
+import { type ConnectionTarget, parseConnectionString } from './connection-string.ts'
 import { setStatementTimeout } from './deadline.ts'
+import { type DriverOptions, driverOptions } from './driver-options.ts'
 import {
   createPoolUse,
   instrumentPglite,
@@ -17,6 +19,7 @@ import {
   type RecordOperation,
 } from './instrument.ts'
 import { lockDirectory } from './lock-directory.ts'
+import { type Meeting, meetDatabase } from './meet-database.ts'
 import { migrateEmbedded, migratePostgres, type Prepare } from './migrate.ts'
 import { ping } from './ping.ts'
 import { createPool } from './pool.ts'
@@ -27,6 +30,8 @@ import { schema } from './schema.ts'
 export type Database = PgDatabase<PgQueryResultHKT, typeof schema>
 
 export interface OpenDatabase {
+  /** How the schema is changed: past any pooler where a way is known; undefined where nobody else can change it. */
+  readonly migrator?: DriverOptions
   readonly db: Database
   /** A handle of its own for the COUNTs behind the gauges, so that a slow count never holds up a sign-in. */
   readonly populationDb: Database
@@ -34,9 +39,11 @@ export interface OpenDatabase {
   readonly pools: readonly PoolUse[]
   /** Whether it answers and takes writes; never rejects, and tells within a second. */
   ready(): Promise<boolean>
+  /** Whether NOTIFY reaches us; behind a pooler it does not, and what has changed must be looked up. */
+  readonly hears: boolean
   /**
    * Calls `onMessage` for each NOTIFY on the channel, from any replica, and `onConnected` whenever listening
-   * (re)starts: messages sent in between were missed.
+   * (re)starts: messages sent in between were missed. Does nothing where nothing is heard.
    */
   listen(
     channel: string,
@@ -49,6 +56,14 @@ export interface OpenDatabase {
 export interface DatabaseOptions {
   /** `postgres://...`; undefined opens the embedded database. */
   readonly url: string | undefined
+  /** The way past a pooler, for migrations and LISTEN. */
+  readonly directUrl?: string | undefined
+  /** Whether statements are named and kept by the server; `auto` unless a pooler stands in between. */
+  readonly prepareStatements?: 'auto' | 'true' | 'false'
+  /** Milliseconds to wait for a database that does not answer yet. */
+  readonly startTimeoutMs?: number
+  /** Told what an operator should know of the way to the database. */
+  readonly warn?: (message: string) => void
   readonly dataDir: string
   readonly poolSize: number
   /** Milliseconds that a statement may take, its wait for a connection included. */
@@ -74,41 +89,33 @@ export async function notify(tx: Database, channel: string, payload: string): Pr
 }
 
 async function openPostgres(url: string, options: DatabaseOptions): Promise<OpenDatabase> {
-  const quiet = { onnotice: () => {}, connect_timeout: 10 }
-  await migratePostgres(url, quiet, options.prepare)
-  const { timeoutMs, countTimeoutMs, record } = options
-  setStatementTimeout(timeoutMs)
-  const refusals = { seen: false }
-  const main = openPool(url, {
-    driver: quiet,
-    use: createPoolUse('main', options.poolSize),
-    timeoutMs,
-    record,
-    onAvailability: options.onAvailability,
-    onError: (error) => noteRefusal(refusals, error),
-  })
-  const population = openPool(url, {
-    driver: quiet,
-    use: createPoolUse('population', 1),
-    timeoutMs: countTimeoutMs,
-    record,
-  })
-  // It listens on a connection of its own, and begins again soon however long that was gone.
-  const listener = postgres(url, { ...quiet, max: 1, backoff: () => 0.25 })
+  const { directUrl, warn = () => {}, startTimeoutMs = 0 } = options
+  const target = parseConnectionString(url, 'DATABASE_URL')
+  const direct =
+    directUrl === undefined ? undefined : parseConnectionString(directUrl, 'DATABASE_DIRECT_URL')
+  const patience = { timeoutMs: startTimeoutMs, onRetry: warn }
+  if (direct) await meetDatabase(direct, patience)
+  const { pooled } = await meetDatabase(target, patience)
+  const migrator = driverOptions(direct ?? target)
+  await migratePostgres(migrator, options.prepare)
+  const { main, population, readiness } = openPools(target, { ...options, pooled })
+  const listener = await openListener(target, { direct, client: main.client, pooled, warn })
   return {
+    migrator,
     db: drizzlePostgres({ client: main.client, schema }),
     populationDb: drizzlePostgres({ client: population.client, schema }),
     embedded: false,
     pools: [main.use, population.use],
-    ready: createReadiness(main.pool, refusals).ready,
+    ready: readiness.ready,
+    hears: listener !== undefined,
     async listen(channel, onMessage, onConnected) {
-      await listener.listen(channel, onMessage, onConnected)
+      await listener?.listen(channel, onMessage, onConnected)
     },
     async close() {
       await Promise.all([
         main.pool.close(closeTimeoutMs),
         population.pool.close(closeTimeoutMs),
-        listener.end({ timeout: closeTimeoutMs / 1000 }),
+        listener?.end({ timeout: closeTimeoutMs / 1000 }),
       ])
     },
   }
@@ -116,8 +123,29 @@ async function openPostgres(url: string, options: DatabaseOptions): Promise<Open
 
 const closeTimeoutMs = 5000
 
-interface PoolParts {
-  readonly driver: DriverOptions
+function openPools(
+  target: ConnectionTarget,
+  { pooled, ...options }: Omit<DatabaseOptions, 'prepare'> & Meeting,
+) {
+  const { prepareStatements = 'auto', poolSize, timeoutMs, countTimeoutMs, record } = options
+  setStatementTimeout(timeoutMs)
+  const prepare = prepareStatements === 'auto' ? !pooled : prepareStatements === 'true'
+  const driver = { ...driverOptions(target), prepare }
+  const refusals = { seen: false }
+  const main = openPool(driver, {
+    use: createPoolUse('main', poolSize),
+    timeoutMs,
+    pooled,
+    record,
+    onAvailability: options.onAvailability,
+    onError: (error) => noteRefusal(refusals, error),
+  })
+  const use = createPoolUse('population', 1)
+  const population = openPool(driver, { use, timeoutMs: countTimeoutMs, pooled, record })
+  return { main, population, readiness: createReadiness(main.pool, refusals) }
+}
+
+interface PoolParts extends Meeting {
   readonly use: PoolUse
   readonly timeoutMs: number
   readonly record: RecordOperation | undefined
@@ -126,13 +154,14 @@ interface PoolParts {
 }
 
 function openPool(
-  url: string,
-  { driver, use, timeoutMs, record, onAvailability, onError }: PoolParts,
+  driver: DriverOptions,
+  { use, timeoutMs, pooled, record, onAvailability, onError }: PoolParts,
 ) {
   const types = { parsers: {}, serializers: {} }
-  const options = { ...driver, connection: serverTimeouts(timeoutMs) }
+  const limits = pooled ? {} : serverTimeouts(timeoutMs)
+  const options = { ...driver, connection: { ...driver.connection, ...limits } }
   const pool = createPool({
-    driver: { url, options, types, ...(onError && { onError }) },
+    driver: { options, types, ...(onError && { onError }) },
     size: use.max,
     timeoutMs,
     onChange: onAvailability ?? (() => {}),
@@ -140,11 +169,41 @@ function openPool(
   return { pool, use, client: createClient(pool, { types, use, record: record ?? (() => {}) }) }
 }
 
-/** What the server ends by itself: a statement, waiting for locks included, and a transaction that nobody goes on with. */
+/**
+ * What the server ends by itself: a statement, waiting for locks included, and a transaction that nobody goes on with. A
+ * pooler refuses such parameters; behind it the pool alone gives up, and has the statement cancelled.
+ */
 const serverTimeouts = (timeoutMs: number) => ({
   statement_timeout: timeoutMs,
   idle_in_transaction_session_timeout: timeoutMs,
 })
+
+interface Listening extends Meeting {
+  readonly direct: ConnectionTarget | undefined
+  readonly client: postgres.Sql
+  warn(message: string): void
+}
+
+/** A client whose LISTEN hears what the pool sends; undefined where there is none, which is said once. */
+async function openListener(
+  target: ConnectionTarget,
+  { direct, client, pooled, warn }: Listening,
+): Promise<postgres.Sql | undefined> {
+  if (direct || !pooled) {
+    const listener = postgres({ ...driverOptions(direct ?? target), max: 1 })
+    if (await canHear(listener, client)) return listener
+    await listener.end({ timeout: 1 })
+  }
+  warn(
+    direct
+      ? `DATABASE_DIRECT_URL: LISTEN hears nothing there; it must lead to the server that DATABASE_URL leads to, past any pooler in transaction mode. ${unheard}`
+      : `DATABASE_URL leads to a pooler, where LISTEN cannot be relied on; DATABASE_DIRECT_URL names the way past it. ${unheard}`,
+  )
+  return undefined
+}
+
+const unheard =
+  'Changes of clients and keys reach the other replicas within CLIENT_CACHE_TTL, 5 s at most.'
 
 async function openEmbedded(options: DatabaseOptions): Promise<OpenDatabase> {
   const unlock = lockDirectory(options.dataDir)
@@ -163,6 +222,7 @@ async function openEmbedded(options: DatabaseOptions): Promise<OpenDatabase> {
     pools: [use],
     // It is part of this process.
     ready: () => ping(db, 800),
+    hears: true,
     async listen(channel, onMessage, onConnected) {
       await client.listen(channel, onMessage)
       onConnected()

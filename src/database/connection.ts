@@ -7,14 +7,11 @@ import type { Duplex } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
 import postgres from 'postgres'
 import { keepDatabaseTime } from './deadline.ts'
+import type { DriverOptions } from './driver-options.ts'
 import { endsConnection, lateError } from './errors.ts'
-import { openSocket } from './socket.ts'
-
-export type DriverOptions = postgres.Options<Record<string, postgres.PostgresType>>
 
 /** Where to connect to, and how. */
 export interface Driver {
-  readonly url: string
   readonly options: DriverOptions
   /** Drizzle's own, which it puts into the client it is given. */
   readonly types: Pick<postgres.ParsedOptions, 'parsers' | 'serializers'>
@@ -87,16 +84,16 @@ function createConnection(driver: Driver, boundMs: number, onLost: () => void): 
   let lost: Error | undefined
   let cancelling = false
   const client = connect(driver, boundMs, {
-    async openSocket(options) {
+    async openSocket() {
       const toCancel = cancelling
       if (lost && !toCancel) throw lost
       // The driver tries again without a pause when a server hangs up during the handshake.
       if (sockets.size > 0 && !toCancel) await sleep(retryPauseMs)
-      return openSocket(driver.options, options, (socket) => {
-        if (toCancel) destroyAfter(socket, boundMs)
-        else sockets.add(socket)
-        if (lost && !toCancel) socket.destroy()
-      })
+      const socket = await driver.options.socket()
+      if (toCancel) destroyAfter(socket, boundMs)
+      else sockets.add(socket)
+      if (lost && !toCancel) socket.destroy()
+      return socket
     },
     onClose: () => lose(connectionError('CONNECTION_CLOSED', 'the connection was closed')),
   })
@@ -156,12 +153,12 @@ function createConnection(driver: Driver, boundMs: number, onLost: () => void): 
 }
 
 interface Hooks {
-  readonly openSocket: (options: postgres.ParsedOptions) => Promise<Duplex>
+  readonly openSocket: () => Promise<Duplex>
   readonly onClose: () => void
 }
 
-function connect({ url, options, types }: Driver, boundMs: number, hooks: Hooks): postgres.Sql {
-  const client = postgres(url, {
+function connect({ options, types }: Driver, boundMs: number, hooks: Hooks): postgres.Sql {
+  const own: DriverOptions = {
     ...options,
     max: 1,
     // A pool decides how long a connection lives: the driver might end it in the middle of a transaction.
@@ -170,9 +167,9 @@ function connect({ url, options, types }: Driver, boundMs: number, hooks: Hooks)
     // Drizzle reads and writes arrays itself; and nobody catches the driver's question when its connection dies.
     fetch_types: false,
     onclose: hooks.onClose,
-    // Not among the driver's types.
-    ...({ socket: hooks.openSocket } as object),
-  })
+    socket: hooks.openSocket,
+  }
+  const client = postgres(own)
   Object.assign(client.options.parsers, types.parsers)
   Object.assign(client.options.serializers, types.serializers)
   return client

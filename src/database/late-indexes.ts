@@ -7,6 +7,9 @@ import type { PGlite } from '@electric-sql/pglite'
 import postgres from 'postgres'
 import type { Log } from '#/telemetry/log.ts'
 import { logChanges } from '#/telemetry/log-changes.ts'
+import { tryHoldingLock } from './advisory-lock.ts'
+import { admitSchema } from './compatibility.ts'
+import type { DriverOptions } from './driver-options.ts'
 
 /** Name -> what it is on. Dropping one by hand rolls it back until the next start. */
 const lateIndexes = {
@@ -43,13 +46,19 @@ export interface LateIndexes {
 }
 
 /** Builds what is missing in the background, for as long as it takes, and tries again after a failure. */
-export function startLateIndexes(url: string, log: Pick<Log, 'info' | 'error'>): LateIndexes {
-  const client = postgres(url, { max: 1, onnotice: () => {} })
+export function startLateIndexes(
+  options: DriverOptions,
+  log: Pick<Log, 'info' | 'error'>,
+): LateIndexes {
+  const open = () => postgres({ ...options, max: 1, prepare: false })
+  const clients = { lock: open(), builder: open() }
   const stopping = new AbortController()
   const { signal } = stopping
-  const built = buildUntilDone(client, { signal, log }).finally(() => client.end({ timeout: 0 }))
+  const built = buildUntilDone(clients, { signal, log }).finally(() =>
+    Promise.all([clients.lock.end({ timeout: 0 }), clients.builder.end({ timeout: 0 })]),
+  )
   return {
-    built,
+    built: built.then(() => undefined),
     async stop() {
       stopping.abort()
       await built
@@ -57,14 +66,19 @@ export function startLateIndexes(url: string, log: Pick<Log, 'info' | 'error'>):
   }
 }
 
+interface Clients {
+  readonly lock: postgres.Sql
+  readonly builder: postgres.Sql
+}
+
 async function buildUntilDone(
-  client: postgres.Sql,
+  clients: Clients,
   { signal, log }: { signal: AbortSignal; log: Pick<Log, 'info' | 'error'> },
 ): Promise<void> {
   const watch = logChanges(log, 'the building of indexes')
   while (!signal.aborted) {
     try {
-      if (await buildLateIndexes(client, signal)) return watch.worked()
+      if (await buildLateIndexes(clients, signal)) return watch.worked()
       await pause(busyPauseMs, signal)
     } catch (error) {
       if (signal.aborted) return
@@ -77,27 +91,23 @@ async function buildUntilDone(
 const pause = (ms: number, signal: AbortSignal) =>
   sleep(ms, undefined, { signal }).catch(() => undefined)
 
-/** Whether all are there now; false while another replica builds. */
+/** Whether all are there now, or not ours to build; false while another replica builds. */
 async function buildLateIndexes(
-  client: postgres.Sql,
-  signal = new AbortController().signal,
+  { lock, builder }: Clients,
+  signal: AbortSignal,
 ): Promise<boolean> {
-  if ((await missingIndexes(client)).length === 0) return true
-  const [lock] = await client<{ taken: boolean }[]>`
-    select pg_try_advisory_lock(${buildLock}) as taken`
-  if (!lock?.taken) return false
-  try {
+  if ((await admitSchema((statement) => builder.unsafe(statement))) !== 'ours') return true
+  if ((await missingIndexes(builder)).length === 0) return true
+  return tryHoldingLock(lock, buildLock, async () => {
     // A large table takes its time, whatever limit the role or the database has.
-    await client`set statement_timeout = 0`
-    for (const { name, on, brokenOff } of await missingIndexes(client)) {
-      if (brokenOff) await untilStopped(client.unsafe(`drop index concurrently "${name}"`), signal)
-      await untilStopped(client.unsafe(`create index concurrently "${name}" on ${on}`), signal)
+    await builder`set statement_timeout = 0`
+    for (const { name, on, brokenOff } of await missingIndexes(builder)) {
+      if (brokenOff) await untilStopped(builder.unsafe(`drop index concurrently "${name}"`), signal)
+      await untilStopped(builder.unsafe(`create index concurrently "${name}" on ${on}`), signal)
     }
-    return true
-  } finally {
-    // A connection that has broken has given it up already.
-    await client`select pg_advisory_unlock(${buildLock})`.catch(() => undefined)
-  }
+    // Behind a pooler the session is somebody else's afterwards.
+    await builder`reset statement_timeout`
+  })
 }
 
 /** A build that was broken off leaves an index that is kept up to date but never used: it is dropped, and built again. */

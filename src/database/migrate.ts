@@ -7,7 +7,10 @@ import { migrate as runPglite } from 'drizzle-orm/pglite/migrator'
 import { drizzle } from 'drizzle-orm/postgres-js'
 import { migrate as runPostgres } from 'drizzle-orm/postgres-js/migrator'
 import postgres from 'postgres'
+import { tryHoldingLock } from './advisory-lock.ts'
 import type { Database } from './client.ts'
+import { admitSchema, declareOldest, type RunStatement } from './compatibility.ts'
+import type { DriverOptions } from './driver-options.ts'
 import { buildLateIndexesEmbedded } from './late-indexes.ts'
 import { schema } from './schema.ts'
 
@@ -21,31 +24,20 @@ const migrationLock = 7_264_001
 
 /**
  * Migrates a Postgres and prepares its first rows under an advisory lock: Drizzle's migrator takes none, and two
- * replicas at once would collide.
+ * replicas at once would collide. Nothing in it needs a session, so that a pooler may stand in between.
  */
-export async function migratePostgres(
-  url: string,
-  options: postgres.Options<Record<string, never>>,
-  prepare: Prepare,
-) {
-  const client = postgres(url, { ...options, max: 1 })
+export async function migratePostgres(options: DriverOptions, prepare: Prepare): Promise<void> {
+  const open = () => postgres({ ...options, max: 1, prepare: false })
+  const [lock, client] = [open(), open()]
   try {
-    await takeLock(client)
-    const db = drizzle(client, { schema })
-    await runPostgres(db, { migrationsFolder })
-    await prepare(db)
+    const work = () =>
+      bringUpToDate((statement) => client.unsafe(statement), {
+        migrate: () => runPostgres(drizzle(client, { schema }), { migrationsFolder }),
+        prepare: () => prepare(drizzle(client, { schema })),
+      })
+    while (!(await tryHoldingLock(lock, migrationLock, work))) await sleep(100)
   } finally {
-    await client.end({ timeout: 5 })
-  }
-}
-
-/** Asked for again and again: a statement that waited for it would itself be waited for by an index that another replica builds. */
-async function takeLock(client: postgres.Sql) {
-  for (;;) {
-    const [answer] = await client<{ taken: boolean }[]>`
-      select pg_try_advisory_lock(${migrationLock}) as taken`
-    if (answer?.taken) return
-    await sleep(100)
+    await Promise.all([client.end({ timeout: 5 }), lock.end({ timeout: 5 })])
   }
 }
 
@@ -53,7 +45,26 @@ export async function migrateEmbedded(
   db: PgliteDatabase<typeof schema> & { $client: PGlite },
   prepare: Prepare,
 ) {
-  await runPglite(db, { migrationsFolder })
-  await buildLateIndexesEmbedded(db.$client)
-  await prepare(db)
+  await bringUpToDate(async (statement) => (await db.$client.query<Row>(statement)).rows, {
+    async migrate() {
+      await runPglite(db, { migrationsFolder })
+      await buildLateIndexesEmbedded(db.$client)
+    },
+    prepare: () => prepare(db),
+  })
+}
+
+type Row = Record<string, unknown>
+
+/** A schema that is newer than ours is left as it is: also its indexes are no longer ours to say. */
+async function bringUpToDate(
+  run: RunStatement,
+  { migrate, prepare }: { migrate(): Promise<void>; prepare(): Promise<void> },
+) {
+  if ((await admitSchema(run)) === 'ours') {
+    await declareOldest(run)
+    await migrate()
+    await declareOldest(run)
+  }
+  await prepare()
 }

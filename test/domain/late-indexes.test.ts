@@ -2,8 +2,12 @@
 import { sql } from 'drizzle-orm'
 import postgres from 'postgres'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { parseConnectionString } from '#/database/connection-string.ts'
+import { driverOptions } from '#/database/driver-options.ts'
 import { startLateIndexes } from '#/database/late-indexes.ts'
 import { onPostgres, openTestDatabase, type TestDatabase } from '../support/database.ts'
+
+const optionsOf = (url: string) => driverOptions(parseConnectionString(url, 'TEST_DATABASE_URL'))
 
 let database: TestDatabase
 const log = { info: () => {}, error: (...words: unknown[]) => console.error(...words) }
@@ -35,7 +39,7 @@ describe('indexes that came later', () => {
       // What a build that was broken off leaves behind.
       await client`update pg_index set indisvalid = false where indexrelid in (to_regclass('tokens_client'), to_regclass('tokens_origin'))`
       expect(await validity()).toEqual([false, false])
-      const build = () => startLateIndexes(url, log).built
+      const build = () => startLateIndexes(optionsOf(url), log).built
       await Promise.all([build(), build(), build()])
       expect(await validity()).toEqual([true, true])
       await client.end()
@@ -54,7 +58,7 @@ describe('indexes that came later', () => {
       const held = await other.reserve()
       await held`begin`
       await held`lock table tokens in row exclusive mode`
-      const indexes = startLateIndexes(url, log)
+      const indexes = startLateIndexes(optionsOf(url), log)
       const building = () => client`
         select 1 from pg_stat_activity where query like 'create index concurrently%' and state = 'active'
         and now() - query_start > interval '1 second' and datname = current_database()`
@@ -63,7 +67,7 @@ describe('indexes that came later', () => {
       await expect.poll(async () => (await building()).length, { timeout: 5000 }).toBe(0)
       await held`rollback`
       held.release()
-      await startLateIndexes(url, log).built
+      await startLateIndexes(optionsOf(url), log).built
       expect(await validity()).toEqual([true, true])
       await Promise.all([client.end(), other.end()])
     },

@@ -6,6 +6,8 @@ import { PGlite } from '@electric-sql/pglite'
 import { drizzle } from 'drizzle-orm/pglite'
 import postgres from 'postgres'
 import type { TestProject } from 'vitest/node'
+import { parseConnectionString } from '#/database/connection-string.ts'
+import { driverOptions } from '#/database/driver-options.ts'
 import { startLateIndexes } from '#/database/late-indexes.ts'
 import { migrateEmbedded, migratePostgres } from '#/database/migrate.ts'
 import { schema } from '#/database/schema.ts'
@@ -39,9 +41,11 @@ async function setupEmbedded(project: TestProject) {
 async function setupPostgres(project: TestProject, server: string) {
   const template = `authgate_template_${crypto.randomUUID().slice(0, 8)}`
   await administer(server, `create database ${template}`)
-  const url = withDatabase(server, template)
-  await migratePostgres(url, { onnotice: nothing }, nothing)
-  await startLateIndexes(url, { info: () => {}, error: console.error }).built
+  const options = driverOptions(
+    parseConnectionString(withDatabase(server, template), 'TEST_DATABASE_URL'),
+  )
+  await migratePostgres(options, nothing)
+  await startLateIndexes(options, { info: () => {}, error: console.error }).built
   project.provide('databaseTemplate', template)
   return () => administer(server, `drop database ${template} with (force)`)
 }

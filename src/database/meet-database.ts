@@ -1,0 +1,74 @@
+/** The first meeting with the database: waits until it is there, says what is wrong, and finds out what stands in between. */
+import { setTimeout as sleep } from 'node:timers/promises'
+import postgres from 'postgres'
+import { type ConnectionTarget, describeHosts } from './connection-string.ts'
+import { driverOptions } from './driver-options.ts'
+import { codeOf, isRefusal } from './refusals.ts'
+
+export interface Meeting {
+  /** Whether a pooler answers in place of the server, so that nothing may be left behind in a session. */
+  readonly pooled: boolean
+}
+
+interface Patience {
+  readonly timeoutMs: number
+  onRetry(message: string): void
+}
+
+const pauseMs = 1000
+
+/**
+ * Resolves as soon as the database answers. What waiting does not mend (a wrong password, no such database, a certificate) is
+ * thrown at once, everything else when the time is over; both as a sentence that names the setting.
+ */
+export async function meetDatabase(
+  target: ConnectionTarget,
+  { timeoutMs, onRetry }: Patience,
+): Promise<Meeting> {
+  const deadline = performance.now() + timeoutMs
+  for (;;) {
+    try {
+      return await askServer(target)
+    } catch (error) {
+      const left = deadline - performance.now()
+      if (isRefusal(error)) throw new Error(explain(target, error), { cause: error })
+      if (left <= 0) throw new Error(giveUp(target, error, timeoutMs), { cause: error })
+      onRetry(explain(target, error))
+      await sleep(Math.min(pauseMs, left))
+    }
+  }
+}
+
+/**
+ * A pooler makes up the process id by which a statement is cancelled, since its clients share processes; Postgres tells its
+ * own. That says nothing about the pooler's mode: all are taken for one that gives each transaction another process.
+ */
+async function askServer(target: ConnectionTarget): Promise<Meeting> {
+  const client = postgres({ ...driverOptions(target), max: 1, prepare: false, fetch_types: false })
+  try {
+    const answer = await client<{ pid: number }[]>`select pg_backend_pid() as pid`
+    return { pooled: answer[0]?.pid !== answer.state.pid }
+  } finally {
+    await client.end({ timeout: 1 })
+  }
+}
+
+const giveUp = (target: ConnectionTarget, error: unknown, timeoutMs: number) =>
+  `${explain(target, error)} It was waited for during ${timeoutMs / 1000} s (DB_START_TIMEOUT).`
+
+/** Server's messages never hold a password; ours hold hosts and ports alone. */
+function explain(target: ConnectionTarget, error: unknown): string {
+  const message = error instanceof Error ? error.message : String(error)
+  const advice = adviceFor(codeOf(error), message)
+  return `${target.setting} (${describeHosts(target)}): ${message.replace(/\.$/, '')}.${advice}`
+}
+
+function adviceFor(code: string, message: string): string {
+  if (code === '28P01') return ' Its user name or password is wrong.'
+  if (code === '3D000') return ' Create the database, or write the name of another one.'
+  if (code.startsWith('28') && /no encryption|SSL off/.test(message))
+    return ' The server asks for TLS: add sslmode=require, or better verify-full.'
+  if (code === '08P01' && message.includes('startup parameter'))
+    return ' A pooler refuses it: remove it from the connection string, or list it in its ignore_startup_parameters.'
+  return ''
+}
