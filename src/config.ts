@@ -968,7 +968,7 @@ function crossProblems(
   environment: Readonly<Record<string, string | undefined>>,
 ): string[] {
   const problems: string[] = []
-  if (environment['DATABASE_DIRECT_URL'] && !environment['DATABASE_URL'])
+  if (v.DATABASE_DIRECT_URL && !environment['DATABASE_URL'])
     problems.push('DATABASE_DIRECT_URL: needs DATABASE_URL beside it.')
   if (v.DATABASE_URL && !v.SESSION_SECRET && !environment['SESSION_SECRET']) {
     problems.push(

@@ -181,6 +181,7 @@ describe('problems', () => {
   const secrets: [string, string][] = [
     ['SESSION_SECRET', 'hunter2-short-secret'],
     ['DATABASE_URL', 'mysql://root:hunter2@db/x'],
+    ['DATABASE_DIRECT_URL', 'mysql://root:hunter2@db/x'],
     ['REDIS_URL', 'http://:hunter2@redis'],
     ['METRICS_TOKEN', 'hunter2'],
     ['HTTP_API_AUTH_SECRET', 'hunter2'],
