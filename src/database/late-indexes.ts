@@ -54,11 +54,11 @@ export function startLateIndexes(
   const clients = { lock: open(), builder: open() }
   const stopping = new AbortController()
   const { signal } = stopping
-  const built = buildUntilDone(clients, { signal, log }).finally(() =>
-    Promise.all([clients.lock.end({ timeout: 0 }), clients.builder.end({ timeout: 0 })]),
-  )
+  const built = buildUntilDone(clients, { signal, log }).finally(async () => {
+    await Promise.all([clients.lock.end({ timeout: 0 }), clients.builder.end({ timeout: 0 })])
+  })
   return {
-    built: built.then(() => undefined),
+    built,
     async stop() {
       stopping.abort()
       await built
@@ -92,10 +92,7 @@ const pause = (ms: number, signal: AbortSignal) =>
   sleep(ms, undefined, { signal }).catch(() => undefined)
 
 /** Whether all are there now, or not ours to build; false while another replica builds. */
-async function buildLateIndexes(
-  { lock, builder }: Clients,
-  signal: AbortSignal,
-): Promise<boolean> {
+async function buildLateIndexes({ lock, builder }: Clients, signal: AbortSignal): Promise<boolean> {
   if ((await admitSchema((statement) => builder.unsafe(statement))) !== 'ours') return true
   if ((await missingIndexes(builder)).length === 0) return true
   return tryHoldingLock(lock, buildLock, async () => {

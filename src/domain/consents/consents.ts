@@ -1,7 +1,7 @@
 /** Consents: what a user approved for a client, at most one in force for each pair. */
 import { and, desc, eq, isNotNull, isNull, lt, max, type Placeholder, sql } from 'drizzle-orm'
-import type { Database } from '#/database/client.ts'
 import { deleteBatch } from '#/database/batch.ts'
+import type { Database } from '#/database/client.ts'
 import { prepared, type Slots } from '#/database/prepared.ts'
 import { clients } from '#/database/schema/clients.ts'
 import { consents } from '#/database/schema/consents.ts'
