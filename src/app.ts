@@ -1,6 +1,5 @@
 /** The composition root: every endpoint, the order of the middleware, the one error handler. */
 import { Hono, type MiddlewareHandler } from 'hono'
-import type { Redis } from 'ioredis'
 import type { Database } from '#/database/client.ts'
 import type { ReadCache } from '#/database/read-cache.ts'
 import { createClientKeys } from '#/domain/clients/client-keys.ts'
@@ -18,7 +17,6 @@ import { deviceRoutes } from '#/endpoints/device/routes.ts'
 import { discoveryRoutes } from '#/endpoints/discovery/routes.ts'
 import { healthRoutes } from '#/endpoints/health/routes.ts'
 import { introspectRoutes } from '#/endpoints/introspect/routes.ts'
-import { loginLimits } from '#/endpoints/login/limits.ts'
 import { loginRoutes } from '#/endpoints/login/routes.ts'
 import { logoutRoutes } from '#/endpoints/logout/routes.ts'
 import { parRoutes } from '#/endpoints/par/routes.ts'
@@ -34,6 +32,7 @@ import type { Recorder } from '#/telemetry/recorder.ts'
 import { assetRoutes } from '#/web/assets.ts'
 import { basePathOf, routing, underPath } from '#/web/base-path.ts'
 import { createSessionCookies } from '#/web/browser-session.ts'
+import { requestCeiling } from '#/web/ceiling.ts'
 import { clientAddress, isFromTrustedProxy } from '#/web/client-address.ts'
 import type { ClientAuthentication } from '#/web/client-authentication.ts'
 import type { AppContext, AppEnv } from '#/web/context.ts'
@@ -46,9 +45,10 @@ import { createErrorHandler, notFound } from '#/web/error-handler.ts'
 import { giveBackProofs } from '#/web/give-back-proofs.ts'
 import { createKnownBrowsers } from '#/web/known-browsers.ts'
 import { limitBody } from '#/web/limit-body.ts'
+import type { SharedRedis } from '#/web/limit-store.ts'
 import { methodNotAllowed } from '#/web/method-not-allowed.ts'
 import { PageError } from '#/web/page-error.ts'
-import { createRateLimits, type RateLimits } from '#/web/rate-limit.ts'
+import { createLimiters, createRateLimits, type Limiters } from '#/web/rate-limit.ts'
 import { requestTelemetry } from '#/web/request-telemetry.ts'
 import { requestTimeout } from '#/web/request-timeout.ts'
 import { securityHeaders } from '#/web/security-headers.ts'
@@ -66,7 +66,7 @@ export interface AppParts {
   readonly keys: () => Promise<KeySet>
   /** The counts that gauges show. */
   readonly population: Population
-  readonly redis: Redis | undefined
+  readonly redis: SharedRedis | undefined
   /** How addresses that clients name are asked. */
   readonly fetchDocument: FetchDocument
   /** Tests turn it. */
@@ -104,7 +104,10 @@ export function createApp(parts: AppParts): Hono<AppEnv> {
     origins: config.CORS_ALLOWED_ORIGINS,
     maxAgeMs: config.CORS_MAX_AGE,
   })
-  mountEndpoints(app, parts, path)
+  const house = furnish(parts, path)
+  app.use(ceilingOf(parts, house))
+  mountPages(app, parts, house)
+  mountProtocol(app, parts, house)
   app.route('/', assetRoutes())
   app.route('/', healthRoutes({ databaseAnswers: ready, draining }))
   app.get('/', (c) => c.redirect('/account/devices', 303))
@@ -115,16 +118,23 @@ export function createApp(parts: AppParts): Hono<AppEnv> {
   return app
 }
 
-function mountEndpoints(app: Hono<AppEnv>, parts: AppParts, path: string) {
-  const house = furnish(parts, path)
-  mountPages(app, parts, house)
-  mountProtocol(app, parts, house)
-}
+/** Probes and what is answered from memory stay free. */
+const ceilingOf = ({ db, clock }: AppParts, { limiters }: House) =>
+  requestCeiling({
+    db,
+    requests: limiters.requests,
+    tokens: limiters['access-token'],
+    now: () => clock().getTime(),
+    isFree: (path) =>
+      path.startsWith('/.well-known/') ||
+      path.startsWith('/assets/') ||
+      ['/livez', '/readyz', '/health'].includes(path),
+  })
 
 type House = ReturnType<typeof furnish>
 
 /** What endpoints share. */
-function furnish({ config, secrets, db, clients, keys, redis }: AppParts, path: string) {
+function furnish({ config, secrets, db, clients, keys, redis, clock }: AppParts, path: string) {
   const jar = createCookies({ secure: config.secure, path: path || '/' })
   const sealing = { secrets, jar }
   const cookies = createSessionCookies(sealing)
@@ -142,34 +152,31 @@ function furnish({ config, secrets, db, clients, keys, redis }: AppParts, path: 
     sessions: createSessionAccess({ db, cookies, policy }),
     passwords: createPasswords(),
     knownBrowsers: createKnownBrowsers(sealing),
-    limits: createRateLimits({ enabled: config.ENABLE_RATE_LIMIT, redis }),
+    limiters: createLimiters(
+      createRateLimits({
+        enabled: config.ENABLE_RATE_LIMIT,
+        redis,
+        now: () => clock().getTime(),
+      }),
+      config,
+    ),
   }
 }
 
 /** What people see. */
 function mountPages(app: Hono<AppEnv>, parts: AppParts, house: House) {
   const { config, fetchDocument, population, recorder } = parts
-  const { limits } = house
+  const { limiters } = house
   const externalApi = externalApiOf(parts)
   const providers = identityProviders(config, recorder)
-  const signInLimits = loginLimits(limits, config)
-  app.route('/', loginRoutes({ ...house, externalApi, providers, limits: signInLimits }))
-  app.route('/', upstreamRoutes({ ...house, providers, ...upstreamPolicy(config, limits) }))
+  app.route('/', loginRoutes({ ...house, externalApi, providers, limits: limiters }))
+  app.route('/', upstreamRoutes({ ...house, providers, ...upstreamPolicy(config, house) }))
   app.route('/', logoutRoutes(house))
-  const passwordLimiter = limits.limiter({
-    name: 'password',
-    endpoint: '/account/security/password',
-    perMinute: config.LOGIN_RATE_LIMIT,
-  })
+  const passwordLimiter = limiters.password
   app.route('/', accountRoutes({ ...house, providers, passwordLimiter }))
   const loopbackHttp = config.OUTBOUND_PRIVATE_ADDRESSES
-  const appLimiter = limits.limiter({
-    name: 'apps',
-    endpoint: '/apps',
-    perMinute: config.APP_RATE_LIMIT,
-  })
   const privateUseSchemes = config.PRIVATE_USE_SCHEMES
-  const ownApps = { fetchDocument, loopbackHttp, privateUseSchemes, limiter: appLimiter }
+  const ownApps = { fetchDocument, loopbackHttp, privateUseSchemes, limiter: limiters.apps }
   app.route('/', appRoutes({ ...house, ...ownApps }))
   app.route('/', adminRoutes({ ...house, population, fetchDocument, loopbackHttp }))
 }
@@ -192,23 +199,18 @@ function externalApiOf({ config, recorder }: AppParts) {
 /** What clients talk to, and where they send people. */
 function mountProtocol(app: Hono<AppEnv>, parts: AppParts, house: House) {
   const { config, fetchDocument } = parts
-  const { limits } = house
   const proofs = clientProofs(parts)
   const rules = requestRules(parts, proofs)
-  app.route('/', authorizeRoutes({ ...house, ...rules, ...authorizationPolicy(config, limits) }))
-  app.route('/', parRoutes({ ...house, ...proofs, ...rules, ...pushPolicy(config, limits) }))
-  app.route('/', tokenRoutes({ ...house, ...proofs, ...tokenPolicy(config, limits) }))
-  app.route('/', deviceRoutes({ ...house, ...proofs, ...devicePolicy(config, limits) }))
-  app.route('/', introspectRoutes({ ...house, ...proofs, ...introspectionPolicy(config, limits) }))
-  const revocation = backChannelLimits(config, limits, {
-    name: 'revoke',
-    endpoint: '/oauth/revoke',
-    perMinute: config.REVOKE_RATE_LIMIT,
-  })
+  app.route('/', authorizeRoutes({ ...house, ...rules, ...authorizationPolicy(config, house) }))
+  app.route('/', parRoutes({ ...house, ...proofs, ...rules, ...pushPolicy(config, house) }))
+  app.route('/', tokenRoutes({ ...house, ...proofs, ...tokenPolicy(config, house) }))
+  app.route('/', deviceRoutes({ ...house, ...proofs, ...devicePolicy(config, house) }))
+  app.route('/', introspectRoutes({ ...house, ...proofs, ...introspectionPolicy(config, house) }))
+  const revocation = backChannelLimits(house.limiters, 'revoke')
   app.route('/', revokeRoutes({ ...house, ...proofs, ...revocation }))
   app.route('/', userinfoRoutes({ ...house, ...proofs }))
   app.route('/', tokeninfoRoutes({ ...house, ...proofs }))
-  const registration = registrationPolicy(config, limits)
+  const registration = registrationPolicy(config, house)
   app.route('/', registerRoutes({ ...house, fetchDocument, ...registration }))
   const { pushRequired } = rules
   app.route('/', discoveryRoutes({ ...house, registration: registration.enabled, pushRequired }))
@@ -244,54 +246,31 @@ const requestRules = (
   pushRequired: config.REQUIRE_PUSHED_AUTHORIZATION_REQUESTS,
 })
 
-const upstreamPolicy = (config: Config, limits: RateLimits) => {
-  const limiter = (name: string, endpoint: '/auth/login' | '/auth/callback') =>
-    limits.limiter({ name, endpoint, perMinute: config.OAUTH_LOGIN_RATE_LIMIT })
-  return {
-    autoRegister: config.OAUTH_AUTO_REGISTER,
-    loginLimiter: limiter('upstream-login', '/auth/login'),
-    callbackLimiter: limiter('upstream-callback', '/auth/callback'),
-  }
-}
+const upstreamPolicy = (config: Config, { db, limiters }: House) => ({
+  autoRegister: config.OAUTH_AUTO_REGISTER,
+  loginLimits: failureLimits(db, limiters, 'upstream-login'),
+  callbackLimits: failureLimits(db, limiters, 'upstream-callback'),
+})
 
-const authorizationPolicy = (config: Config, limits: RateLimits) => ({
-  limiter: limits.limiter({
-    name: 'authorize',
-    endpoint: '/oauth/authorize',
-    perMinute: config.AUTHORIZE_RATE_LIMIT,
-  }),
+const authorizationPolicy = (config: Config, { db, limiters }: House) => ({
+  ...failureLimits(db, limiters, 'authorize'),
   codeLifetimeMs: config.AUTH_CODE_EXPIRATION,
   rememberConsent: config.CONSENT_REMEMBER,
 })
 
-const pushPolicy = (config: Config, limits: RateLimits) => ({
+const pushPolicy = (config: Config, { limiters }: House) => ({
   lifetimeMs: config.PUSHED_REQUEST_EXPIRATION,
-  ...backChannelLimits(config, limits, {
-    name: 'par',
-    endpoint: '/oauth/par',
-    perMinute: config.TOKEN_RATE_LIMIT,
-  }),
+  ...backChannelLimits(limiters, 'par'),
 })
 
-const devicePolicy = (config: Config, limits: RateLimits) => {
-  const verifyLimiter = (name: string) =>
-    limits.limiter({
-      name,
-      endpoint: '/device/verify',
-      perMinute: config.DEVICE_VERIFY_RATE_LIMIT,
-    })
-  return {
+const devicePolicy = (config: Config, { db, limiters }: House) =>
+  ({
     lifetimeMs: config.DEVICE_CODE_EXPIRATION,
-    codeLimiter: limits.limiter({
-      name: 'device-code',
-      endpoint: '/oauth/device/code',
-      perMinute: config.DEVICE_CODE_RATE_LIMIT,
-    }),
-    verifyLimiters: [verifyLimiter('device-verify'), verifyLimiter('device-verify-session')],
-  } as const
-}
+    ...failureLimits(db, limiters, 'device-code'),
+    verifyLimiters: [limiters['device-verify'], limiters['device-verify-session']],
+  }) as const
 
-const tokenPolicy = (config: Config, limits: RateLimits) => ({
+const tokenPolicy = (config: Config, { limiters }: House) => ({
   lifetimes: {
     profiles: {
       short: {
@@ -317,52 +296,38 @@ const tokenPolicy = (config: Config, limits: RateLimits) => ({
   clientTokenMs: config.CLIENT_CREDENTIALS_TOKEN_EXPIRATION,
   refreshTokens: config.ENABLE_REFRESH_TOKENS,
   rotation: config.ENABLE_TOKEN_ROTATION,
-  ...backChannelLimits(config, limits, {
-    name: 'token',
-    endpoint: '/oauth/token',
-    perMinute: config.TOKEN_RATE_LIMIT,
-  }),
-  pollLimiter: limits.limiter({
-    name: 'token-device',
-    endpoint: '/oauth/token',
-    perMinute: config.DEVICE_POLL_RATE_LIMIT,
-  }),
+  ...backChannelLimits(limiters, 'token'),
+  pollLimiter: limiters['token-device'],
 })
 
-const introspectionPolicy = (config: Config, limits: RateLimits) => ({
+const introspectionPolicy = (config: Config, { limiters }: House) => ({
   requireOwnership: config.INTROSPECTION_REQUIRE_OWNERSHIP,
-  ...backChannelLimits(config, limits, {
-    name: 'introspect',
-    endpoint: '/oauth/introspect',
-    perMinute: config.INTROSPECT_RATE_LIMIT,
-  }),
+  ...backChannelLimits(limiters, 'introspect'),
 })
 
-/** One limit for whoever has proven nothing, one for whoever has. */
+const failureLimits = (
+  db: Database,
+  limiters: Limiters,
+  name: 'authorize' | 'device-code' | 'upstream-login' | 'upstream-callback',
+) => ({ db, failures: limiters[name], ceiling: limiters[`${name}-ceiling`] })
+
+/** Limits for whoever has proven nothing, and one for whoever has. */
 const backChannelLimits = (
-  config: Config,
-  limits: RateLimits,
-  limit: Parameters<RateLimits['limiter']>[0],
+  limiters: Limiters,
+  name: 'token' | 'par' | 'introspect' | 'revoke',
 ) => ({
-  addressLimiter: limits.limiter(limit),
-  clientLimiter: limits.limiter({
-    ...limit,
-    name: `${limit.name}-client`,
-    perMinute: config.CLIENT_RATE_LIMIT,
-  }),
+  addressLimiter: limiters[name],
+  ceiling: limiters[`${name}-ceiling`],
+  clientLimiter: limiters[`${name}-client`],
 })
 
-const registrationPolicy = (config: Config, limits: RateLimits) => ({
+const registrationPolicy = (config: Config, { limiters }: House) => ({
   loopbackHttp: config.OUTBOUND_PRIVATE_ADDRESSES,
   privateUseSchemes: config.PRIVATE_USE_SCHEMES,
   enabled: config.ENABLE_DYNAMIC_CLIENT_REGISTRATION,
   initialToken: config.DYNAMIC_CLIENT_REGISTRATION_TOKEN,
   status: config.DYNAMIC_CLIENT_REGISTRATION_STATUS,
-  limiter: limits.limiter({
-    name: 'register',
-    endpoint: '/oauth/register',
-    perMinute: config.DYNAMIC_CLIENT_REGISTRATION_RATE_LIMIT,
-  }),
+  limiter: limiters.register,
 })
 
 /** What handlers read of the request besides itself. */

@@ -688,32 +688,32 @@ export const settings = {
   LOGIN_RATE_LIMIT: limits(
     rate,
     '5',
-    'Sign-in attempts per minute for one account from one address (or one browser that the account knows); also attempts to change the password of one account.',
+    'Wrong passwords per minute for one account from one address (or one browser that the account knows), twice that from its IPv6 /56, four times from its /24 or /48; also wrong current passwords of one account when it is changed.',
   ),
   LOGIN_ADDRESS_RATE_LIMIT: limits(
     rate,
-    '60',
-    'Sign-in attempts per minute from one address, whatever the accounts.',
+    '120',
+    'Wrong passwords per minute from one address, whatever the accounts; more for the networks around it, as above.',
   ),
   LOGIN_ACCOUNT_RATE_LIMIT: limits(
     rate,
     '100',
-    'Sign-in attempts per minute for one account from all unknown browsers together. A browser that signed in to the account before is not held up by it.',
+    'Wrong passwords per minute for one account from all unknown browsers together; beyond it each network has one attempt a minute. A browser that signed in to the account before is not held up by it.',
   ),
   OAUTH_LOGIN_RATE_LIMIT: limits(
     rate,
     '30',
-    'Visits per minute and address to `/auth/login` and, counted apart, to `/auth/callback`.',
+    'Failures per minute and address at `/auth/login` and, counted apart, at `/auth/callback`.',
   ),
   AUTHORIZE_RATE_LIMIT: limits(
     rate,
     '60',
-    'Requests per minute and address to `/oauth/authorize`.',
+    'Requests per minute and address to `/oauth/authorize` that fail.',
   ),
   TOKEN_RATE_LIMIT: limits(
     rate,
-    '20',
-    'Requests per minute and address to `/oauth/token` without a valid client secret.',
+    '120',
+    'Requests per minute and address to `/oauth/token`, and to `/oauth/par`, that fail without a valid client secret.',
   ),
   DYNAMIC_CLIENT_REGISTRATION_RATE_LIMIT: limits(
     rate,
@@ -729,27 +729,37 @@ export const settings = {
   REVOKE_RATE_LIMIT: limits(
     rate,
     '20',
-    'Requests per minute and address to `/oauth/revoke` without a valid client secret.',
+    'Requests per minute and address to `/oauth/revoke` that end nothing, or fail, without a valid client secret.',
   ),
   DEVICE_CODE_RATE_LIMIT: limits(
     rate,
     '10',
-    'Requests per minute and address to `/oauth/device/code`.',
+    'Requests per minute and address to `/oauth/device/code` that fail.',
   ),
   DEVICE_VERIFY_RATE_LIMIT: limits(
     rate,
     '10',
-    'Device codes that one address, and one session, may try per minute.',
+    'Wrong device codes that one address, and one session, may try per minute.',
   ),
   DEVICE_POLL_RATE_LIMIT: limits(
     rate,
     '240',
-    'Requests per minute and address to `/oauth/token` by devices of public clients that wait for their user; each asks 12 times a minute.',
+    'Polls per minute and address to `/oauth/token` that fail, by devices of public clients; waiting is no failure.',
   ),
   CLIENT_RATE_LIMIT: limits(
     rate,
     '6000',
     'Requests per minute of one authenticated client to each endpoint, whatever its addresses; a resource server that introspects every token may need more.',
+  ),
+  ENDPOINT_CEILING: limits(
+    rate,
+    '6000',
+    'Requests per minute from one address, failed or not, to each endpoint that costs much: sign-in, authorization, token, device codes and the like. Also those that one access token may make to userinfo.',
+  ),
+  REQUEST_CEILING: limits(
+    rate,
+    '30000',
+    'Requests per minute from one address to one process, whatever they are; not those of authenticated clients and valid access tokens, probes, discovery and assets.',
   ),
 
   METRICS_ENABLED: metrics(

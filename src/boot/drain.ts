@@ -3,11 +3,11 @@
  * are pushed, and everything is closed. Each step has a bound.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Redis } from 'ioredis'
 import type { OpenDatabase } from '#/database/client.ts'
 import type { Log } from '#/telemetry/log.ts'
 import type { ScrapeListener } from '#/telemetry/scrape-listener.ts'
 import { withinTime } from '#/telemetry/within-time.ts'
+import type { SharedRedis } from '#/web/limit-store.ts'
 import type { Stoppable } from './process.ts'
 import { lastPushMs, type Telemetry } from './telemetry.ts'
 
@@ -19,7 +19,7 @@ const reserveMs = 2000
 
 interface Held {
   readonly telemetry: Telemetry
-  readonly redis: Redis | undefined
+  readonly redis: SharedRedis | undefined
   readonly database: OpenDatabase
   readonly log: Log
 }
@@ -75,7 +75,7 @@ export function createDrain({
 /** The last push goes first: its gauges still need the database. */
 async function release({ telemetry, redis, database, log }: Held) {
   await telemetry.stop()
-  redis?.disconnect()
+  redis?.close()
   await withinTime(database.close(), databaseCloseMs).catch((error: unknown) =>
     log.error({ err: error }, 'the database did not close'),
   )

@@ -1,23 +1,67 @@
 import { Redis } from 'ioredis'
 import type { Log } from '#/telemetry/log.ts'
+import type { SharedRedis } from '#/web/limit-store.ts'
 
-/** Fails fast: a limiter that waits for Redis would hold up every request. */
-export function connectRedis(url: string, log: Log): Redis {
+/** How long one command may take: whoever waits for it is a person who signs in. */
+const commandTimeoutMs = 250
+/** How often a Redis that is out of reach is asked whether it is back. */
+const probeIntervalMs = 250
+/** A connection whose other end was replaced without a word is given up. */
+const reconnectAfterMs = 5000
+
+/**
+ * Fails fast: a limiter that waits for Redis would hold up every request. After the first failure nobody waits any more;
+ * it is asked in the background until it can be written to again.
+ */
+export function connectRedis(url: string, log: Log): SharedRedis {
   const redis = new Redis(url, {
     enableOfflineQueue: false,
     maxRetriesPerRequest: 0,
     connectTimeout: 2000,
-    commandTimeout: 500,
+    commandTimeout: commandTimeoutMs,
+    retryStrategy: () => probeIntervalMs,
   })
-  let down = false
-  redis.on('error', (error) => {
-    if (!down)
-      log.error({ err: error }, 'Redis is out of reach; rate limits are off until it is back')
-    down = true
+  let failing: { since: number; probe: NodeJS.Timeout } | undefined
+  async function probe() {
+    try {
+      // What a limiter needs: a Redis that is full, or a replica, answers a PING.
+      await redis.set('{authgate:limits}:probe', '1', 'PX', 1000)
+      recovered()
+    } catch {
+      if (!failing) return
+      if (redis.status === 'ready' && performance.now() - failing.since > reconnectAfterMs) {
+        failing.since = performance.now()
+        redis.disconnect(true)
+      }
+      failing.probe = setTimeout(probe, probeIntervalMs)
+    }
+  }
+  function failed(error: unknown) {
+    if (failing) return
+    log.error(
+      { err: error },
+      'Redis is out of reach; each process limits by itself until it is back',
+    )
+    failing = { since: performance.now(), probe: setTimeout(probe, probeIntervalMs) }
+  }
+  function recovered() {
+    if (failing) log.info('Redis is back')
+    failing = undefined
+  }
+  let closing = false
+  redis.on('error', failed)
+  redis.on('close', () => {
+    if (!closing) failed(new Error('the connection was closed'))
   })
-  redis.on('ready', () => {
-    if (down) log.info('Redis is back')
-    down = false
-  })
-  return redis
+  return {
+    redis,
+    isUp: () => !failing && redis.status === 'ready',
+    failed,
+    close() {
+      closing = true
+      clearTimeout(failing?.probe)
+      failing = undefined
+      redis.disconnect()
+    },
+  }
 }

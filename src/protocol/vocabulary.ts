@@ -256,6 +256,8 @@ export const rateLimitedEndpoints = [
   '/oauth/device/code',
   '/device/verify',
   '/apps',
+  // The ceiling over all of them.
+  'any',
 ] as const
 export type RateLimitedEndpoint = (typeof rateLimitedEndpoints)[number]
 

@@ -43,6 +43,7 @@ export async function readAccessToken(
     throw new OAuthError('invalid_dpop_proof', 'the DPoP proof is missing', { status })
   const live = await requireLive(c, options, { token, jkt: proof?.jkt ?? null })
   if (proof) await useDpopProof(c, options.db, { proof, status })
+  await c.var.underCeiling?.countToken(live.token.id)
   return live
 }
 

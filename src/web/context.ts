@@ -5,6 +5,7 @@ import type { AuditOrigin } from '#/domain/audit/audit.ts'
 import type { Session } from '#/domain/sessions/sessions.ts'
 import type { User } from '#/domain/users/users.ts'
 import type { Log } from '#/telemetry/log.ts'
+import type { UnderCeiling } from './ceiling.ts'
 import type { TelemetryVariables } from './request-telemetry.ts'
 
 interface AppVariables extends TelemetryVariables {
@@ -15,6 +16,8 @@ interface AppVariables extends TelemetryVariables {
   now: Date
   /** Below which the server lives for browsers, such as `/auth`; unset at the root. */
   basePath?: string
+  /** Undefined where no ceiling counts. */
+  underCeiling?: UnderCeiling
   /** Set by `optionalUser` and `requireUser` when the browser is signed in. */
   signedIn?: SignedIn
   /** Where forms of this page may lead besides ourselves (CSP form-action). */

@@ -8,6 +8,7 @@ import { createCookies } from '#/web/cookies.ts'
 import { createCsrf } from '#/web/csrf.ts'
 import { createSessionAccess } from '#/web/current-user.ts'
 import { createKnownBrowsers } from '#/web/known-browsers.ts'
+import { createLimiters, createRateLimits } from '#/web/rate-limit.ts'
 import { sessionPolicy } from '#/web/session-policy.ts'
 import { startTestApp, type TestApp } from '../support/app.ts'
 import { csrfTokenOf, hiddenField, openBrowser } from '../support/browser.ts'
@@ -340,7 +341,7 @@ function mountLogin(passwords: ReturnType<typeof createPasswords>) {
         providers: [],
         sessions: createSessionAccess({ db, cookies, policy }),
         csrf: createCsrf({ ...sealing, issuer: app.config.BASE_URL }),
-        limits: { pair: undefined, address: undefined, account: undefined },
+        limits: createLimiters(createRateLimits({ enabled: false, redis: undefined }), app.config),
         knownBrowsers: createKnownBrowsers(sealing),
       }),
     ),

@@ -1,10 +1,13 @@
 /**
  * Passwords, argon2id. Hashing is expensive on purpose, so only some run at once and only some may wait: sign-ins
- * can never starve the rest of the server, and a flood of them is turned away early.
+ * can never starve the rest of the server, a flood of them is turned away early, and falls on whoever sends it.
  */
 import { availableParallelism } from 'node:os'
 import { hash, verify } from '@node-rs/argon2'
 import { randomSecret } from '#/protocol/secrets.ts'
+import { createFairQueue, type Lane } from './fair-queue.ts'
+
+export type { Lane } from './fair-queue.ts'
 
 /** Thrown when too many are waiting already: answer 503 and ask to come back. */
 export class OverloadedError extends Error {
@@ -12,9 +15,9 @@ export class OverloadedError extends Error {
 }
 
 export interface Passwords {
-  hash(password: string): Promise<string>
+  hash(password: string, lane?: Lane): Promise<string>
   /** Takes the same time whether or not there is a hash to compare with (no account enumeration by clock). */
-  verify(passwordHash: string | null | undefined, password: string): Promise<boolean>
+  verify(passwordHash: string | null | undefined, password: string, lane?: Lane): Promise<boolean>
 }
 
 /** OWASP's parameters for argon2id: 19 MiB, 2 passes, 1 lane. */
@@ -26,42 +29,46 @@ export const longestPassword = 1024
 export const isAcceptablePassword = (password: string): boolean =>
   password.length >= 8 && password.length <= longestPassword
 
+/** The process itself, and the operator at its command line. */
+const ownLane: Lane = { address: '', network: '', known: true }
+
+/** `waiting` at most wait over all networks, `perNetwork` of one. */
 export function createPasswords({
   atOnce = Math.max(1, availableParallelism() - 1),
-  waiting = 32,
+  waiting = 256,
+  perNetwork = 64,
 }: {
   atOnce?: number
   waiting?: number
+  perNetwork?: number
 } = {}): Passwords {
-  const run = createGate(atOnce, waiting)
+  const run = createGate(atOnce, { most: waiting, perNetwork })
   // Of a password nobody knows; made before it is needed, so that not even the first miss takes longer.
   const decoy = hash(randomSecret(), cost)
   return {
-    hash: (password) => run(() => hash(password, cost)),
-    verify: (passwordHash, password) =>
-      run(async () => {
+    hash: (password, lane = ownLane) => run(lane, () => hash(password, cost)),
+    verify: (passwordHash, password, lane = ownLane) =>
+      run(lane, async () => {
         const matches = await verify(passwordHash ?? (await decoy), password)
         return matches && typeof passwordHash === 'string'
       }),
   }
 }
 
-/** Lets `atOnce` tasks run and `waiting` more queue up in order; refuses the rest. */
-function createGate(atOnce: number, waiting: number) {
+const overloaded = () => new OverloadedError('too many sign-ins at once')
+
+/** Lets `atOnce` tasks run, and those that fit into the queue wait for their turn; refuses the rest. */
+function createGate(atOnce: number, room: { most: number; perNetwork: number }) {
   let running = 0
-  const queue: (() => void)[] = []
-  return async <T>(task: () => Promise<T>): Promise<T> => {
-    if (running >= atOnce) {
-      if (queue.length >= waiting) throw new OverloadedError('too many sign-ins at once')
-      await new Promise<void>((resolve) => queue.push(resolve))
-    } else running += 1
+  const queue = createFairQueue(room)
+  return async <T>(lane: Lane, task: () => Promise<T>): Promise<T> => {
+    if (running >= atOnce) await queue.wait(lane, overloaded)
+    else running += 1
     try {
       return await task()
     } finally {
       // The place is handed on, not given up: a newcomer cannot slip in between.
-      const next = queue.shift()
-      if (next) next()
-      else running -= 1
+      if (!queue.next()) running -= 1
     }
   }
 }

@@ -6,7 +6,7 @@ import { type User, users } from '#/database/schema/users.ts'
 import { type AuditOrigin, writeAudit } from '#/domain/audit/audit.ts'
 import type { LoginFailureReason } from '#/protocol/vocabulary.ts'
 import { span } from '#/telemetry/tracing.ts'
-import type { Passwords } from './passwords.ts'
+import type { Lane, Passwords } from './passwords.ts'
 
 export type { User } from '#/database/schema/users.ts'
 
@@ -39,11 +39,11 @@ export type Verdict =
 export function verifyCredentials(
   db: Database,
   passwords: Passwords,
-  { username, password }: { username: string; password: string },
+  { username, password, lane }: { username: string; password: string; lane?: Lane },
 ): Promise<Verdict> {
   return span('users.verify_credentials', async () => {
     const user = isUsername(username) ? await findUserByUsername(db, username) : undefined
-    const matches = await passwords.verify(user?.passwordHash, password)
+    const matches = await passwords.verify(user?.passwordHash, password, lane)
     if (!user) return { ok: false, reason: 'unknown_user', user }
     if (!matches) return { ok: false, reason: 'wrong_password', user }
     if (!user.isActive) return { ok: false, reason: 'account_inactive', user }

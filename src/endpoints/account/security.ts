@@ -1,4 +1,5 @@
 /** /account/security: changing one's own password. All other sessions and all tokens end with the old one. */
+import { writeAudit } from '#/domain/audit/audit.ts'
 import { listIdentities } from '#/domain/identities/identities.ts'
 import { changePassword } from '#/domain/users/end-access.ts'
 import { isAcceptablePassword } from '#/domain/users/passwords.ts'
@@ -33,7 +34,6 @@ export function getSecurity(c: AppContext, options: AccountOptions) {
 export async function postPassword(c: AppContext, options: AccountOptions) {
   const { db, passwords, passwordLimiter } = options
   const { user, session } = signedInUser(c)
-  await enforceLimit(c, db, passwordLimiter, user.id)
   const form = await readForm(c)
   const chosen = form.get('new_password') ?? ''
   const refuse = (errors: Errors) => {
@@ -43,14 +43,18 @@ export async function postPassword(c: AppContext, options: AccountOptions) {
   if (!isAcceptablePassword(chosen)) return refuse({ new: 'Use between 8 and 1024 characters.' })
   if (chosen !== form.get('new_password_again'))
     return refuse({ new: 'The two new passwords differ.' })
-  if (!(await passwords.verify(user.passwordHash, form.get('current_password') ?? ''))) {
+  const lane = { address: user.id, network: user.id, known: true }
+  const spent = await enforceLimit(c, db, passwordLimiter, user.id)
+  if (!(await passwords.verify(user.passwordHash, form.get('current_password') ?? '', lane))) {
+    await auditWrongPassword(c, db)
     return refuse({ current: 'That is not your current password.' })
   }
+  spent.refund()
   const ended = await changePassword(
     db,
     {
       id: user.id,
-      passwordHash: await passwords.hash(chosen),
+      passwordHash: await passwords.hash(chosen, lane),
       verified: user.passwordHash,
       keepSession: session.id,
     },
@@ -62,6 +66,16 @@ export async function postPassword(c: AppContext, options: AccountOptions) {
   recordEndedAccess(c.var.recorder, ended, 'user')
   return c.redirect('/account/security?notice=password_changed', 303)
 }
+
+/** Whoever holds a stolen session does not hold the password. */
+const auditWrongPassword = (c: AppContext, db: AccountOptions['db']) =>
+  writeAudit(db, c.var.origin, {
+    type: 'AUTHENTICATION_FAILURE',
+    at: c.var.now,
+    success: false,
+    actor: signedInUser(c).user,
+    details: { reason: 'wrong_password', endpoint: '/account/security/password' },
+  })
 
 async function securityPage(
   c: AppContext,

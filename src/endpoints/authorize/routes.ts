@@ -3,7 +3,6 @@
  * stored request, the session and the consent. Pages only ever lead back here.
  */
 import { Hono, type MiddlewareHandler } from 'hono'
-import type { Database } from '#/database/client.ts'
 import { chooseAccount, maxAgeOf } from '#/domain/authorization-requests/authorization-requests.ts'
 import { subjectOf } from '#/domain/clients/subject.ts'
 import { findConsentedScope } from '#/domain/consents/consents.ts'
@@ -13,13 +12,12 @@ import { redirectSource } from '#/protocol/redirect-uri.ts'
 import { isScopeWithin, scopeWords } from '#/protocol/scopes.ts'
 import type { RequestRules } from '#/web/authorization-request/parse.ts'
 import { hasObject } from '#/web/authorization-request/request-object.ts'
-import { networkOf } from '#/web/client-address.ts'
 import type { AppContext, AppEnv } from '#/web/context.ts'
 import type { Csrf } from '#/web/csrf.ts'
 import { type SessionAccess, signedInUser } from '#/web/current-user.ts'
 import { readFields, readForm } from '#/web/forms.ts'
 import { afterForm } from '#/web/leave.ts'
-import { enforceLimit, type Limiter } from '#/web/rate-limit.ts'
+import { type FailureLimits, limitFailures } from '#/web/limit-failures.ts'
 import { answerAgain, answerAtOnce, approve, deny, useUp } from './answer.ts'
 import { askForAccount, askForConsent, askToSignIn } from './ask.ts'
 import { type NextStep, nextStep } from './next-step.ts'
@@ -33,11 +31,9 @@ import {
   requireStored,
 } from './pending.ts'
 
-export interface AuthorizeOptions extends RequestRules {
-  readonly db: Database
+export interface AuthorizeOptions extends RequestRules, FailureLimits {
   readonly sessions: SessionAccess
   readonly csrf: Csrf
-  readonly limiter: Limiter | undefined
   readonly secrets: readonly string[]
   readonly codeLifetimeMs: number
   readonly rememberConsent: boolean
@@ -57,8 +53,10 @@ export function authorizeRoutes(options: AuthorizeOptions): Hono<AppEnv> {
     )
 }
 
-async function getAuthorize(c: AppContext, options: AuthorizeOptions) {
-  await enforceLimit(c, options.db, options.limiter, networkOf(c.var.address))
+const getAuthorize = (c: AppContext, options: AuthorizeOptions) =>
+  limitFailures(c, options, () => showNextStep(c, options))
+
+async function showNextStep(c: AppContext, options: AuthorizeOptions) {
   const query = new URL(c.req.url).searchParams
   const id = query.get('authorization_request')
   if (id !== null) return lookTwice(() => resume(c, id, options))
@@ -110,9 +108,9 @@ const takeRequest =
   async (c, next) => {
     const fields = await readFields(c)
     if (fields.has('authorization_request')) return next()
-    const { db, limiter } = options
-    await enforceLimit(c, db, limiter, networkOf(c.var.address))
-    return comeBack(c, await readRequest(c, fields, options), options)
+    return limitFailures(c, options, async () =>
+      comeBack(c, await readRequest(c, fields, options), options),
+    )
   }
 
 const comeBack = async (c: AppContext, pending: Pending, { db }: AuthorizeOptions) =>

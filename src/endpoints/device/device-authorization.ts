@@ -4,11 +4,11 @@ import { OAuthError } from '#/protocol/errors.ts'
 import { deviceCodeGrantType } from '#/protocol/grant-types.ts'
 import { randomUserCode } from '#/protocol/user-code.ts'
 import { readResources, resolveScope } from '#/web/authorization-request/oauth.ts'
-import { networkOf } from '#/web/client-address.ts'
 import { authenticateClient } from '#/web/client-authentication.ts'
 import type { AppContext } from '#/web/context.ts'
 import { readFields, uniqueParameters } from '#/web/forms.ts'
-import { enforceLimit } from '#/web/rate-limit.ts'
+import { limitFailures } from '#/web/limit-failures.ts'
+import { PageError } from '#/web/page-error.ts'
 import { nameRequester } from './requester.ts'
 import type { DeviceOptions } from './routes.ts'
 import { pathOf } from './verify.ts'
@@ -16,8 +16,7 @@ import { pathOf } from './verify.ts'
 const intervalSeconds = 5
 
 export async function postDeviceAuthorization(c: AppContext, options: DeviceOptions) {
-  const { db, issuer, lifetimeMs } = options
-  await enforceLimit(c, db, options.codeLimiter, networkOf(c.var.address))
+  const { issuer, lifetimeMs } = options
   const { deviceCode, userCode } = await issue(c, options)
   c.var.recorder.deviceCodeRequested('success')
   return c.json({
@@ -31,29 +30,34 @@ export async function postDeviceAuthorization(c: AppContext, options: DeviceOpti
 }
 
 async function issue(c: AppContext, options: DeviceOptions) {
-  const { secrets, lifetimeMs } = options
   try {
-    const { client, scope, resources } = await readRequest(c, options)
-    return await issueDeviceCode(
-      options.db,
-      {
-        clientId: client.clientId,
-        scope,
-        resources,
-        ip: c.var.address,
-        requester: nameRequester(c.req.header('user-agent') ?? ''),
-        intervalSeconds,
-        lifetimeMs,
-        secrets,
-        newUserCode: randomUserCode,
-        now: c.var.now,
-      },
-      c.var.origin,
-    )
+    return await limitFailures(c, options, () => create(c, options))
   } catch (error) {
-    c.var.recorder.deviceCodeRequested('error')
+    const isLimited = error instanceof PageError && error.status === 429
+    if (!isLimited) c.var.recorder.deviceCodeRequested('error')
     throw error
   }
+}
+
+async function create(c: AppContext, options: DeviceOptions) {
+  const { secrets, lifetimeMs } = options
+  const { client, scope, resources } = await readRequest(c, options)
+  return issueDeviceCode(
+    options.db,
+    {
+      clientId: client.clientId,
+      scope,
+      resources,
+      ip: c.var.address,
+      requester: nameRequester(c.req.header('user-agent') ?? ''),
+      intervalSeconds,
+      lifetimeMs,
+      secrets,
+      newUserCode: randomUserCode,
+      now: c.var.now,
+    },
+    c.var.origin,
+  )
 }
 
 async function readRequest(c: AppContext, { authentication }: DeviceOptions) {

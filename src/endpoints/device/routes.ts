@@ -3,28 +3,26 @@
  * answers. The code alone decides nothing: who typed it is shown who asks for what, from where, and says yes or no.
  */
 import { Hono, type MiddlewareHandler } from 'hono'
-import type { Database } from '#/database/client.ts'
 import { parseUserCode } from '#/protocol/user-code.ts'
 import type { ClientAuthentication } from '#/web/client-authentication.ts'
 import type { AppContext, AppEnv } from '#/web/context.ts'
 import type { Csrf } from '#/web/csrf.ts'
 import type { SessionAccess } from '#/web/current-user.ts'
 import { readForm } from '#/web/forms.ts'
+import type { FailureLimits } from '#/web/limit-failures.ts'
 import type { Limiter } from '#/web/rate-limit.ts'
 import { postDecide } from './decide.ts'
 import { postDeviceAuthorization } from './device-authorization.ts'
 import { getDevice, pathOf, postOutdated, postVerify } from './verify.ts'
 
-export interface DeviceOptions {
-  readonly db: Database
+/** The limits are of requests for codes. */
+export interface DeviceOptions extends FailureLimits {
   readonly issuer: string
   readonly authentication: ClientAuthentication
   readonly sessions: SessionAccess
   readonly csrf: Csrf
   readonly secrets: readonly string[]
   readonly lifetimeMs: number
-  /** Of requests for codes: by address. */
-  readonly codeLimiter: Limiter | undefined
   /** Of user codes that are entered: by address, and by session. */
   readonly verifyLimiters: readonly [Limiter | undefined, Limiter | undefined]
 }

@@ -10,7 +10,7 @@ import type { AppContext } from '#/web/context.ts'
 import { outdated } from '#/web/csrf.ts'
 import { signedInUser } from '#/web/current-user.ts'
 import { readForm } from '#/web/forms.ts'
-import { enforceLimit } from '#/web/rate-limit.ts'
+import { byNetworks, enforceLimits } from '#/web/rate-limit.ts'
 import { describeScopes } from '#/web/scope-words.ts'
 import { renderCodePage, renderConfirmPage } from './pages.ts'
 import type { DeviceOptions } from './routes.ts'
@@ -33,7 +33,7 @@ export async function postOutdated(c: AppContext, options: DeviceOptions) {
 
 export async function postVerify(c: AppContext, options: DeviceOptions) {
   const { db, secrets, csrf } = options
-  await limited(c, options)
+  const spent = await limited(c, options)
   const typed = (await readForm(c)).get('user_code') ?? ''
   const userCode = parseUserCode(typed)
   const waiting =
@@ -41,6 +41,7 @@ export async function postVerify(c: AppContext, options: DeviceOptions) {
       ? undefined
       : await findWaitingDevice(db, { userCode, secrets, now: c.var.now })
   if (userCode === undefined || !waiting) return refuse(c, options, typed)
+  spent.refund()
   c.var.recorder.userCodeEntered('found')
   const { user } = signedInUser(c)
   const consented = await findConsentedScope(db, user.id, waiting.client.clientId)
@@ -55,10 +56,11 @@ export async function postVerify(c: AppContext, options: DeviceOptions) {
   )
 }
 
-async function limited(c: AppContext, { db, verifyLimiters }: DeviceOptions) {
+function limited(c: AppContext, { db, verifyLimiters }: DeviceOptions) {
   const [byAddress, bySession] = verifyLimiters
-  await enforceLimit(c, db, byAddress, networkOf(c.var.address))
-  await enforceLimit(c, db, bySession, signedInUser(c).session.id)
+  const { id } = signedInUser(c).session
+  const addresses = byNetworks(byAddress, c.var.address)
+  return enforceLimits(c, db, [...addresses, { limiter: bySession, key: id }])
 }
 
 /** One answer for every reason: whether a code was ever one is nobody's business. */

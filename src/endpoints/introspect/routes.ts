@@ -19,8 +19,17 @@ export function introspectRoutes(options: IntrospectOptions): Hono<AppEnv> {
   return new Hono<AppEnv>().post('/oauth/introspect', (c) => postIntrospect(c, options))
 }
 
-async function postIntrospect(c: AppContext, options: IntrospectOptions) {
-  const { client, form } = await limitClients(c, options, () => identify(c, options))
+const postIntrospect = (c: AppContext, options: IntrospectOptions) =>
+  limitClients(c, options, {
+    identify: () => identify(c, options),
+    handle: (request) => answer(c, options, request),
+  })
+
+async function answer(
+  c: AppContext,
+  options: IntrospectOptions,
+  { client, form }: Awaited<ReturnType<typeof identify>>,
+) {
   const token = form.get('token')
   if (token === undefined) throw new OAuthError('invalid_request', 'token is missing')
   const { issuer, requireOwnership } = options
@@ -29,12 +38,12 @@ async function postIntrospect(c: AppContext, options: IntrospectOptions) {
   const introspection = await introspectToken(options.db, keys, asked)
   c.var.recorder.tokenIntrospected(introspection.result)
   // RFC 7662 §2.2: whatever else the reason is, nothing is told but that.
-  const answer =
+  const described =
     introspection.result === 'active'
       ? describeToken(introspection.live, keys, issuer)
       : { active: false }
-  if (!wantsJwt(c)) return c.json(answer)
-  const jwt = await signIntrospection(keys, answer, asked)
+  if (!wantsJwt(c)) return c.json(described)
+  const jwt = await signIntrospection(keys, described, asked)
   return c.body(jwt, 200, { 'content-type': signedType })
 }
 

@@ -3,7 +3,7 @@ import type { Database } from '#/database/client.ts'
 import type { ExternalApi } from '#/domain/external-api/external-api.ts'
 import { enterExternalAccount } from '#/domain/identities/external-account.ts'
 import type { NewSession } from '#/domain/sessions/start-session.ts'
-import { longestPassword, type Passwords } from '#/domain/users/passwords.ts'
+import { type Lane, longestPassword, type Passwords } from '#/domain/users/passwords.ts'
 import {
   findUserByUsername,
   isUsername,
@@ -31,7 +31,7 @@ export type Checked = Identified & { readonly method: 'local' | 'http_api' }
 export async function checkCredentials(
   c: AppContext,
   { db, passwords, externalApi }: CheckOptions,
-  { username, password }: Credentials,
+  { username, password, lane }: Credentials & { readonly lane: Lane },
 ): Promise<Checked> {
   const known = externalApi && (await knownByName(db, username))
   if (externalApi && known !== 'ours')
@@ -39,7 +39,7 @@ export async function checkCredentials(
       ...(await askApi(c, { db, externalApi, known }, { username, password })),
       method: 'http_api',
     }
-  const checked = { username, password: password.slice(0, longestPassword + 1) }
+  const checked = { username, password: password.slice(0, longestPassword + 1), lane }
   return { ...(await verifyCredentials(db, passwords, checked)), method: 'local' }
 }
 

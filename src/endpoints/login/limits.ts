@@ -1,44 +1,33 @@
 /**
- * Limits of sign-in. Guessing is held back for each account from each address, for each address over all accounts, and
- * for each account over all addresses. A browser that has signed in to the account before counts for itself, so that
- * strangers who exhaust the account's limit lock nobody out.
+ * Limits of sign-in. Wrong passwords are counted for each account from each address and network, for each address and
+ * network over all accounts, and for each account over all addresses; what was right, or never checked, is given back.
+ * No stranger can lock an account: beyond its limits a network still has one attempt in every pause, whatever others do,
+ * and a browser that has signed in to the account before counts for itself.
  */
 import type { Database } from '#/database/client.ts'
+import { findUserByUsername } from '#/domain/users/users.ts'
 import { sha256 } from '#/protocol/secrets.ts'
-import { networkOf } from '#/web/client-address.ts'
+import { widestNetworkOf } from '#/web/client-address.ts'
 import type { AppContext } from '#/web/context.ts'
 import type { KnownBrowsers } from '#/web/known-browsers.ts'
-import { enforceLimit, type Limiter, type RateLimits } from '#/web/rate-limit.ts'
+import { failuresWithoutPause } from '#/web/limit-table.ts'
+import {
+  auditOrDrop,
+  auditRefusal,
+  byNetworks,
+  consumeLimits,
+  type Exceeded,
+  enforceLimits,
+  type Limiter,
+  type Limiters,
+  refuse,
+  type Spent,
+} from '#/web/rate-limit.ts'
 
-export interface LoginLimits {
-  readonly pair: Limiter | undefined
-  readonly address: Limiter | undefined
-  readonly account: Limiter | undefined
-}
-
-export function loginLimits(
-  limits: RateLimits,
-  config: {
-    readonly LOGIN_RATE_LIMIT: number
-    readonly LOGIN_ADDRESS_RATE_LIMIT: number
-    readonly LOGIN_ACCOUNT_RATE_LIMIT: number
-  },
-): LoginLimits {
-  const endpoint = '/login'
-  return {
-    pair: limits.limiter({ name: 'login', endpoint, perMinute: config.LOGIN_RATE_LIMIT }),
-    address: limits.limiter({
-      name: 'login-address',
-      endpoint,
-      perMinute: config.LOGIN_ADDRESS_RATE_LIMIT,
-    }),
-    account: limits.limiter({
-      name: 'login-account',
-      endpoint,
-      perMinute: config.LOGIN_ACCOUNT_RATE_LIMIT,
-    }),
-  }
-}
+export type LoginLimits = Pick<
+  Limiters,
+  'login' | 'login-address' | 'login-account' | 'login-day' | 'login-pause' | 'login-ceiling'
+>
 
 interface Options {
   readonly db: Database
@@ -46,18 +35,82 @@ interface Options {
   readonly knownBrowsers: KnownBrowsers
 }
 
-/** Counts one attempt; throws the 429 of the first limit that is exceeded. */
+export interface LoginAttempt {
+  /** The id of a browser that the account knows. */
+  readonly browser: string | undefined
+  /** For an attempt that was no guess. */
+  refund(): void
+}
+
+/** Counts one attempt; throws the 429 of the first limit that is exceeded, and counts nothing then. */
 export async function enforceLoginLimits(
   c: AppContext,
   { db, limits, knownBrowsers }: Options,
   username: string,
-): Promise<void> {
+): Promise<LoginAttempt> {
   // A digest: keys are of one length, and no name of an account stands in the store.
   const account = sha256(username)
+  const { address } = c.var
+  const ceiling = byNetworks(limits['login-ceiling'], address, { kept: true })
   const browser = await knownBrowsers.recognise(c, username)
-  if (browser !== undefined) return enforceLimit(c, db, limits.pair, `${account}:${browser}`)
-  const network = networkOf(c.var.address)
-  await enforceLimit(c, db, limits.address, network)
-  await enforceLimit(c, db, limits.account, account)
-  await enforceLimit(c, db, limits.pair, `${account}:${network}`)
+  if (browser !== undefined) {
+    const own = { limiter: limits.login, key: `${account}:${browser}` }
+    const { refund } = await enforceLimits(c, db, [own, ...ceiling])
+    return { browser, refund }
+  }
+  const ofAccount = [
+    { limiter: limits['login-account'], key: account },
+    { limiter: limits['login-day'], key: account },
+  ]
+  const others = [
+    ...byNetworks(limits.login, address, { prefix: `${account}:` }),
+    ...byNetworks(limits['login-address'], address),
+    ...ceiling,
+  ]
+  const first = await consumeLimits(c, [...others, ...ofAccount], isOfAccount)
+  if (!('exceeded' in first)) return strangersAttempt(first)
+  if (!isOfAccount(first.exceeded)) throw await refuse(c, db, first)
+  if (first.first) await noteGuessing(c, db, { username, exceeded: first })
+  const pause = {
+    limiter: limits['login-pause'],
+    key: `${account}:${widestNetworkOf(address)}`,
+    windowMs: pauseAfter(first),
+  }
+  const uncapped = ofAccount.map((check) => ({ ...check, limit: Number.MAX_SAFE_INTEGER }))
+  return strangersAttempt(await enforceLimits(c, db, [...others, pause, ...uncapped]))
+}
+
+const strangersAttempt = ({ refund }: Spent): LoginAttempt => ({
+  browser: undefined,
+  refund,
+})
+
+const isOfAccount = ({ name }: Limiter) => name === 'login-account' || name === 'login-day'
+
+const shortestPauseMs = 2000
+const longestPauseMs = 60_000
+
+/** How long a network has to wait between attempts: ever longer within a day, at once the longest in a flood. */
+function pauseAfter({ exceeded, count }: Exceeded): number {
+  if (exceeded.name === 'login-account') return longestPauseMs
+  const doublings = Math.floor(count / failuresWithoutPause) - 1
+  return Math.min(longestPauseMs, shortestPauseMs * 2 ** doublings)
+}
+
+/** Once a day and account, and once a minute of a flood: operators are to know whose password somebody is after. */
+async function noteGuessing(
+  c: AppContext,
+  db: Database,
+  { username, exceeded }: { username: string; exceeded: Exceeded },
+) {
+  const isNew = exceeded.exceeded.name === 'login-day'
+  const user = isNew ? await findUserByUsername(db, username) : undefined
+  if (!user) return auditRefusal(c, db, exceeded)
+  await auditOrDrop(c, db, {
+    type: 'SUSPICIOUS_ACTIVITY',
+    at: c.var.now,
+    success: false,
+    resource: { type: 'user', id: user.id },
+    details: { reason: 'password_guessing', failures: exceeded.count },
+  })
 }

@@ -6,11 +6,12 @@ import { writeAudit } from '#/domain/audit/audit.ts'
 import { maxAgeOf } from '#/domain/authorization-requests/authorization-requests.ts'
 import type { Client } from '#/domain/clients/clients.ts'
 import type { ExternalApi } from '#/domain/external-api/external-api.ts'
-import { OverloadedError, type Passwords } from '#/domain/users/passwords.ts'
+import { type Lane, OverloadedError, type Passwords } from '#/domain/users/passwords.ts'
 import { normalizeUsername } from '#/domain/users/users.ts'
 import { redirectSource } from '#/protocol/redirect-uri.ts'
 import { randomSecret } from '#/protocol/secrets.ts'
 import type { LoginFailureReason, LoginSource } from '#/protocol/vocabulary.ts'
+import { networkOf, widestNetworkOf } from '#/web/client-address.ts'
 import { faceOf } from '#/web/client-face.ts'
 import type { AppContext, AppEnv } from '#/web/context.ts'
 import { type Csrf, outdated } from '#/web/csrf.ts'
@@ -24,7 +25,7 @@ import { safePath } from '#/web/safe-path.ts'
 import { type SignInOptions, signIn } from '#/web/sign-in.ts'
 import { findWaitingRequest } from '#/web/waiting-request.ts'
 import { type Checked, checkCredentials } from './check.ts'
-import { enforceLoginLimits, type LoginLimits } from './limits.ts'
+import { enforceLoginLimits, type LoginAttempt, type LoginLimits } from './limits.ts'
 import { type LoginPageProps, renderLoginPage } from './pages.ts'
 
 export interface LoginOptions extends SignInOptions {
@@ -93,11 +94,11 @@ async function postLogin(c: AppContext, options: LoginOptions) {
   const form = await readForm(c)
   const username = normalizeUsername(form.get('username') ?? '')
   const redirect = safePath(form.get('redirect'), startPage)
-  await limited(c, options, username)
+  const attempt = await limited(c, options, username)
   const start = performance.now()
   const seconds = () => (performance.now() - start) / 1000
   const password = form.get('password') ?? ''
-  const verdict = await check(c, options, { username, password })
+  const verdict = await check(c, options, { username, password, attempt })
   if (!verdict.ok) return refuse(c, options, { redirect, username, verdict, seconds: seconds() })
   const { user, method, identity } = verdict
   const remember = form.get('remember_me') === '1'
@@ -113,6 +114,7 @@ async function postLogin(c: AppContext, options: LoginOptions) {
     const changed = { ok: false, reason: 'account_inactive', user, method } as const
     return refuse(c, options, { redirect, username, verdict: changed, seconds: seconds() })
   }
+  attempt.refund()
   await options.knownBrowsers.remember(c, user.username)
   if (signedIn === 'started')
     c.var.recorder.loginAttempted({ method, source: method, result: 'success', seconds: seconds() })
@@ -121,7 +123,7 @@ async function postLogin(c: AppContext, options: LoginOptions) {
 
 async function limited(c: AppContext, options: LoginOptions, username: string) {
   try {
-    await enforceLoginLimits(c, options, username)
+    return await enforceLoginLimits(c, options, username)
   } catch (error) {
     if (error instanceof PageError) c.var.recorder.loginRefused('rate_limited')
     throw error
@@ -131,14 +133,27 @@ async function limited(c: AppContext, options: LoginOptions, username: string) {
 async function check(
   c: AppContext,
   options: LoginOptions,
-  credentials: { username: string; password: string },
+  { attempt, ...credentials }: { username: string; password: string; attempt: LoginAttempt },
 ) {
   try {
-    return await checkCredentials(c, options, credentials)
+    const lane = laneOf(c, attempt.browser)
+    const verdict = await checkCredentials(c, options, { ...credentials, lane })
+    // No password was wrong.
+    if (!verdict.ok && isNoGuess.has(verdict.reason)) attempt.refund()
+    return verdict
   } catch (error) {
+    attempt.refund()
     c.var.recorder.loginRefused(error instanceof OverloadedError ? 'overloaded' : 'error')
     throw error
   }
+}
+
+const isNoGuess: ReadonlySet<LoginFailureReason> = new Set(['unavailable', 'conflict'])
+
+/** A browser that the account knows waits in a line of its own. */
+function laneOf({ var: { address } }: AppContext, browser: string | undefined): Lane {
+  if (browser !== undefined) return { address: browser, network: browser, known: true }
+  return { address: networkOf(address), network: widestNetworkOf(address), known: false }
 }
 
 interface Refusal {

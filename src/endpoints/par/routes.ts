@@ -26,8 +26,17 @@ export function parRoutes(options: ParOptions): Hono<AppEnv> {
   return new Hono<AppEnv>().post('/oauth/par', (c) => postPar(c, options))
 }
 
-async function postPar(c: AppContext, options: ParOptions) {
-  const { fields, client, proof } = await limitClients(c, options, () => identify(c, options))
+const postPar = (c: AppContext, options: ParOptions) =>
+  limitClients(c, options, {
+    identify: () => identify(c, options),
+    handle: (request) => push(c, options, request),
+  })
+
+async function push(
+  c: AppContext,
+  options: ParOptions,
+  { fields, client, proof }: Awaited<ReturnType<typeof identify>>,
+) {
   const { db, lifetimeMs } = options
   const { now } = c.var
   // RFC 9126 §2.1.

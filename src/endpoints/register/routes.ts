@@ -20,9 +20,8 @@ import { type ClientMetadata, createMetadataParser } from '#/protocol/client-met
 import { OAuthError } from '#/protocol/errors.ts'
 import { standardScopes } from '#/protocol/scopes.ts'
 import { constantTimeEqual } from '#/protocol/secrets.ts'
-import { networkOf } from '#/web/client-address.ts'
 import type { AppContext, AppEnv } from '#/web/context.ts'
-import { enforceLimit, type Limiter } from '#/web/rate-limit.ts'
+import { byNetworks, enforceLimits, type Limiter } from '#/web/rate-limit.ts'
 import { recordEndedAccess } from '#/web/record-ended.ts'
 import { readBearer, readObject, refuseBearer } from './request.ts'
 
@@ -128,7 +127,7 @@ async function remove(c: AppContext, context: Context) {
 }
 
 const limit = (c: AppContext, { db, limiter }: Context) =>
-  enforceLimit(c, db, limiter, networkOf(c.var.address))
+  enforceLimits(c, db, byNetworks(limiter, c.var.address))
 
 /** RFC 7592 §2: whoever shows its registration access token is the client; a deleted one gets the same 401. */
 async function identify(c: AppContext, context: Context) {

@@ -7,6 +7,7 @@ import { authenticateClient, type ClientAuthentication } from '#/web/client-auth
 import type { AppContext, AppEnv } from '#/web/context.ts'
 import { readForm } from '#/web/forms.ts'
 import { type ClientLimits, limitClients } from '#/web/limit-clients.ts'
+import { countFailure } from '#/web/limit-failures.ts'
 import { recordRevokedTokens } from '#/web/record-ended.ts'
 
 export interface RevokeOptions extends ClientLimits {
@@ -19,8 +20,17 @@ export function revokeRoutes(options: RevokeOptions): Hono<AppEnv> {
   return new Hono<AppEnv>().post('/oauth/revoke', (c) => postRevoke(c, options))
 }
 
-async function postRevoke(c: AppContext, options: RevokeOptions) {
-  const { client, form } = await limitClients(c, options, () => identify(c, options))
+const postRevoke = (c: AppContext, options: RevokeOptions) =>
+  limitClients(c, options, {
+    identify: () => identify(c, options),
+    handle: (request) => answer(c, options, request),
+  })
+
+async function answer(
+  c: AppContext,
+  options: RevokeOptions,
+  { client, form }: Awaited<ReturnType<typeof identify>>,
+) {
   const token = form.get('token')
   if (token === undefined) throw new OAuthError('invalid_request', 'token is missing')
   const { recorder, origin, now } = c.var
@@ -35,6 +45,9 @@ async function postRevoke(c: AppContext, options: RevokeOptions) {
     throw new OAuthError('invalid_grant', 'the token was issued to another client')
   }
   if (revocation.result === 'revoked') recordRevokedTokens(recorder, revocation.revoked)
+  // Whoever has proven nothing and shows no token of ours has failed, although it is not told.
+  else if (client?.type !== 'confidential')
+    await countFailure(c, { ...options, failures: options.addressLimiter })
   // RFC 7009 §2.2: also when there was nothing to end.
   return c.body(null, 200)
 }

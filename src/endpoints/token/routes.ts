@@ -34,7 +34,7 @@ export interface TokenOptions extends ClientLimits {
   readonly refreshTokens: boolean
   readonly rotation: boolean
   readonly secrets: readonly string[]
-  /** For devices of public clients that wait for their user: by address, which several of them may share. */
+  /** For polls of public clients' devices that fail: by address, which several of them may share. */
   readonly pollLimiter: Limiter | undefined
 }
 
@@ -49,8 +49,17 @@ export function tokenRoutes(options: TokenOptions): Hono<AppEnv> {
   return new Hono<AppEnv>().post('/oauth/token', (c) => postToken(c, options))
 }
 
-async function postToken(c: AppContext, options: TokenOptions) {
-  const { fields, form, client, proof } = await limitClients(c, options, () => identify(c, options))
+const postToken = (c: AppContext, options: TokenOptions) =>
+  limitClients(c, options, {
+    identify: () => identify(c, options),
+    handle: (request) => answer(c, options, request),
+  })
+
+async function answer(
+  c: AppContext,
+  options: TokenOptions,
+  { fields, form, client, proof }: Awaited<ReturnType<typeof identify>>,
+) {
   const grant = requireGrant(form, client)
   const parsed = grant.parameters.safeParse(Object.fromEntries(form))
   if (!parsed.success) {

@@ -1,12 +1,11 @@
 import { maxAgeOf } from '#/domain/authorization-requests/authorization-requests.ts'
 import { type Provider, UpstreamError } from '#/domain/identity-providers/provider.ts'
 import { randomSecret } from '#/protocol/secrets.ts'
-import { networkOf } from '#/web/client-address.ts'
 import type { AppContext } from '#/web/context.ts'
 import { signedInUser } from '#/web/current-user.ts'
+import { countFailure, enforceCeiling } from '#/web/limit-failures.ts'
 import { isFromOwnSite } from '#/web/own-site.ts'
 import { PageError } from '#/web/page-error.ts'
-import { enforceLimit } from '#/web/rate-limit.ts'
 import { safePath } from '#/web/safe-path.ts'
 import { findWaitingRequest } from '#/web/waiting-request.ts'
 import { renderOnwardPage, renderRefusedPage, securityPath } from './pages.ts'
@@ -19,7 +18,7 @@ const startPage = '/account/devices'
 
 export async function getLogin(c: AppContext, options: UpstreamOptions) {
   const provider = requireProvider(c, options)
-  await limited(c, options)
+  await limited(c, () => enforceCeiling(c, options.loginLimits))
   const asked = safePath(c.req.query('redirect'), startPage)
   const redirect = asked.length > longestRedirect ? startPage : asked
   const remember = c.req.query('remember_me') === '1'
@@ -33,6 +32,7 @@ export async function getLogin(c: AppContext, options: UpstreamOptions) {
     ...(await wishesOf(c, options, redirect)),
   })
   if (url) return c.redirect(url.href, 303)
+  await limited(c, () => countFailure(c, options.loginLimits))
   c.var.recorder.loginRefused('upstream')
   return outOfReach(c, { provider: provider.title, redirect })
 }
@@ -43,11 +43,14 @@ const signInPath = (redirect: string, remember: boolean) =>
 /** Begins to link a provider to the account of this session. */
 export async function postLink(c: AppContext, options: UpstreamOptions) {
   const provider = requireProvider(c, options)
-  await enforceLimit(c, options.db, options.loginLimiter, networkOf(c.var.address))
+  await enforceCeiling(c, options.loginLimits)
   const { session } = signedInUser(c)
   const way = { provider, redirect: securityPath, remember: false, linkFor: session.id }
   const url = await leave(c, options, way)
-  if (!url) return outOfReach(c, { provider: provider.title, redirect: undefined, linking: true })
+  if (!url) {
+    await countFailure(c, options.loginLimits)
+    return outOfReach(c, { provider: provider.title, redirect: undefined, linking: true })
+  }
   return c.html(await renderOnwardPage({ provider: provider.title, href: url.href }))
 }
 
@@ -99,9 +102,9 @@ async function outOfReach(c: AppContext, about: Parameters<typeof renderRefusedP
   return c.html(await page, status)
 }
 
-async function limited(c: AppContext, { db, loginLimiter }: UpstreamOptions) {
+async function limited(c: AppContext, enforce: () => Promise<unknown>) {
   try {
-    await enforceLimit(c, db, loginLimiter, networkOf(c.var.address))
+    await enforce()
   } catch (error) {
     if (error instanceof PageError) c.var.recorder.loginRefused('rate_limited')
     throw error

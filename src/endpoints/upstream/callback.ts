@@ -3,11 +3,10 @@ import { type Admission, admit, linkIdentity } from '#/domain/identities/admit.t
 import { type Profile, type Provider, UpstreamError } from '#/domain/identity-providers/provider.ts'
 import { useProof } from '#/domain/proofs/used-proofs.ts'
 import type { LoginFailureReason, UpstreamResult } from '#/protocol/vocabulary.ts'
-import { networkOf } from '#/web/client-address.ts'
 import type { AppContext } from '#/web/context.ts'
 import { afterForm } from '#/web/leave.ts'
+import { countFailure, enforceCeiling } from '#/web/limit-failures.ts'
 import { PageError } from '#/web/page-error.ts'
-import { enforceLimit } from '#/web/rate-limit.ts'
 import { safePath } from '#/web/safe-path.ts'
 import { signIn } from '#/web/sign-in.ts'
 import { renderRefusedPage, securityPath } from './pages.ts'
@@ -19,7 +18,7 @@ type Refusal = UpstreamError['result']
 
 export async function getCallback(c: AppContext, options: UpstreamOptions) {
   const provider = requireProvider(c, options)
-  await limited(c, options, provider)
+  await limited(c, provider, () => enforceCeiling(c, options.callbackLimits))
   const start = performance.now()
   const seconds = () => (performance.now() - start) / 1000
   const pending = await findPending(c, options, provider)
@@ -27,7 +26,7 @@ export async function getCallback(c: AppContext, options: UpstreamOptions) {
   try {
     return await complete(c, visit)
   } catch (error) {
-    record(c, visit, 'error')
+    if (!(error instanceof PageError)) record(c, visit, 'error')
     throw error
   }
 }
@@ -138,13 +137,9 @@ async function link(c: AppContext, visit: Visit, profile: Profile) {
 const isWelcome = (result: UpstreamResult): result is 'success' | 'linked' | 'registered' =>
   ['success', 'linked', 'registered'].includes(result)
 
-async function limited(
-  c: AppContext,
-  { db, callbackLimiter }: UpstreamOptions,
-  { source }: Provider,
-) {
+async function limited(c: AppContext, { source }: Provider, enforce: () => Promise<unknown>) {
   try {
-    await enforceLimit(c, db, callbackLimiter, networkOf(c.var.address))
+    await enforce()
   } catch (error) {
     if (error instanceof PageError) {
       c.var.recorder.upstreamCallback(source, 'rate_limited')
@@ -153,6 +148,9 @@ async function limited(
     throw error
   }
 }
+
+/** What is nobody's fault here: people change their minds, and providers are down. */
+const isOrdinary = (result: Refusal) => result === 'access_denied' || result === 'unavailable'
 
 /** Linking is no sign-in, and counts as none. */
 function record(c: AppContext, { provider, pending, seconds }: Visit, result: UpstreamResult) {
@@ -179,6 +177,7 @@ async function refuse(
 ) {
   const { options, provider, pending } = visit
   const { source, title } = provider
+  if (!isOrdinary(result)) await limited(c, provider, () => countFailure(c, options.callbackLimits))
   if (result !== 'bad_state') {
     await writeAudit(options.db, c.var.origin, {
       type: 'AUTHENTICATION_FAILURE',

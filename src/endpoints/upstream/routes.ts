@@ -10,7 +10,7 @@ import type { AppEnv } from '#/web/context.ts'
 import type { CookieJar } from '#/web/cookies.ts'
 import type { Csrf } from '#/web/csrf.ts'
 import type { SessionAccess } from '#/web/current-user.ts'
-import type { Limiter } from '#/web/rate-limit.ts'
+import type { FailureLimits } from '#/web/limit-failures.ts'
 import type { SignInOptions } from '#/web/sign-in.ts'
 import { getLogin, postLink } from './begin.ts'
 import { getCallback } from './callback.ts'
@@ -25,8 +25,8 @@ export interface UpstreamRoutesOptions extends SignInOptions {
   readonly jar: CookieJar
   readonly issuer: string
   readonly autoRegister: boolean
-  readonly loginLimiter: Limiter | undefined
-  readonly callbackLimiter: Limiter | undefined
+  readonly loginLimits: FailureLimits
+  readonly callbackLimits: FailureLimits
 }
 
 export interface UpstreamOptions extends UpstreamRoutesOptions {

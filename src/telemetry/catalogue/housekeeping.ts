@@ -56,10 +56,10 @@ export const housekeeping = {
   rateLimitChecks: counter('authgate.rate_limit.checks', {
     unit: '{request}',
     description:
-      'Requests that met a limiter; error means its store failed and the request was let through.',
+      'Limiters that requests met; error means the store failed, fallback that it was known to be out of reach: then the process counted for itself.',
     labels: {
       endpoint: [...rateLimitedEndpoints, 'unknown'],
-      result: ['allowed', 'limited', 'error'],
+      result: ['allowed', 'limited', 'error', 'fallback'],
     },
   }),
   cacheHits: counter('cache.hits', {

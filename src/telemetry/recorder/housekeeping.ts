@@ -28,7 +28,7 @@ export function limitsAndCaches(instruments: Instruments) {
     /** A request met a limiter; a limiter without a configured name is `unknown`. */
     rateLimitChecked(
       endpoint: RateLimitedEndpoint | undefined,
-      result: 'allowed' | 'limited' | 'error',
+      result: 'allowed' | 'limited' | 'error' | 'fallback',
     ): void {
       const name = endpoint ?? 'unknown'
       checks({ endpoint: name, result })
