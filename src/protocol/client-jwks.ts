@@ -1,6 +1,7 @@
 /** The public keys that a client registers by value (`jwks`, RFC 7591 §2; RFC 7517). */
 import { createPublicKey, type webcrypto } from 'node:crypto'
 import { z } from 'zod'
+import { isOfBoundedSize, rsaBits } from './key-size.ts'
 
 const mostKeys = 20
 const text = z.string().regex(/^\P{C}{0,256}$/u)
@@ -34,18 +35,14 @@ export const publicKeySet = z.unknown().transform((value, context) => {
     return refuse('must hold public keys only')
   const keys = z.array(publicKey).safeParse(set.data.keys)
   if (!keys.success || !keys.data.every(isUsable))
-    return refuse('must hold EC, OKP or RSA keys (of 2048 to 8192 bits)')
+    return refuse(`must hold EC, OKP or RSA keys (of ${rsaBits.least} to ${rsaBits.most} bits)`)
   return { keys: keys.data }
 })
 
 function isUsable(key: z.output<typeof publicKey>): boolean {
   try {
-    const { asymmetricKeyDetails } = createPublicKey({
-      key: key as webcrypto.JsonWebKey,
-      format: 'jwk',
-    })
-    const bits = asymmetricKeyDetails?.modulusLength
-    return bits === undefined || (bits >= 2048 && bits <= 8192)
+    createPublicKey({ key: key as webcrypto.JsonWebKey, format: 'jwk' })
+    return isOfBoundedSize(key)
   } catch {
     return false
   }

@@ -8,6 +8,7 @@ import {
   jwtVerify,
 } from 'jose'
 import { type DpopNonces, nonceLifetimeMs } from './dpop-nonces.ts'
+import { isOfBoundedSize } from './key-size.ts'
 import { clockSkewSeconds } from './proofs.ts'
 import { sha256 } from './secrets.ts'
 
@@ -73,6 +74,8 @@ function requirePublicJwk(jwk: JWK | undefined): JWK {
     ['d', 'p', 'q', 'dp', 'dq', 'qi', 'oth', 'k'].some((name) => name in jwk)
   )
     throw new Error('jwk is not a public key')
+  // Before the signature is looked at: whoever sends proofs must not decide what they cost.
+  if (!isOfBoundedSize(jwk)) throw new Error('jwk is too small or too large')
   return jwk
 }
 

@@ -13,6 +13,7 @@ import {
 import { LRUCache } from 'lru-cache'
 import { z } from 'zod'
 import type { FetchDocument } from '#/domain/outbound/fetch-document.ts'
+import { isOfBoundedSize } from '#/protocol/key-size.ts'
 
 /** Where the keys of a client are; a row of `clients` has all of it. */
 export interface KeyedClient {
@@ -141,7 +142,8 @@ function ask(known: Fetched, uri: string, options: ClientKeysOptions): Promise<v
   known.askedAt = startedAt
   known.underway = fetchDocument({ purpose: 'jwks', url: uri, accept: 'application/json' })
     .then(({ text }) => {
-      known.keys = createLocalJWKSet(keySet.parse(JSON.parse(text)) as JSONWebKeySet)
+      const { keys } = keySet.parse(JSON.parse(text))
+      known.keys = createLocalJWKSet({ keys: keys.filter(isOfBoundedSize) } as JSONWebKeySet)
       known.fetchedAt = startedAt
     })
     .catch((error: unknown) => {
@@ -154,7 +156,7 @@ function ask(known: Fetched, uri: string, options: ClientKeysOptions): Promise<v
   return known.underway
 }
 
-/** RFC 7517 §5; keys we cannot use are none of our business. */
+/** RFC 7517 §5; keys that we cannot use, or do not want to, are none of our business. */
 const keySet = z.object({ keys: z.array(z.looseObject({ kty: z.string() })).max(100) })
 
 const isUnknownKey = (error: unknown) =>

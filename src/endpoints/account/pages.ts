@@ -1,4 +1,5 @@
 import { html } from 'hono/html'
+import type { FailedSignIn } from '#/domain/audit/failed-sign-ins.ts'
 import { mostConsents } from '#/domain/consents/consents.ts'
 import { mostSessions } from '#/domain/sessions/sessions.ts'
 import { mostFamilies } from '#/domain/tokens/list-grants.ts'
@@ -18,6 +19,7 @@ import {
   problem,
   textField,
 } from '#/web/components.ts'
+import { failedSignIns } from '#/web/failed-sign-ins.ts'
 import type { Html } from '#/web/html.ts'
 import { icons } from '#/web/icons.ts'
 import { type PageUser, renderPage } from '#/web/layout.ts'
@@ -163,12 +165,14 @@ export interface SecurityPageProps extends AccountPageProps {
   /** False for accounts whose password is kept elsewhere. */
   readonly passwordChangeable: boolean
   readonly links: Omit<LinksProps, 'csrfToken' | 'now'>
+  readonly failures: readonly FailedSignIn[]
   readonly errors?: { readonly current?: string; readonly new?: string }
 }
 
 /** Changing one's own password. */
 export function renderSecurityPage(props: SecurityPageProps): Html {
-  const { user, csrfToken, passwordChangeable, links, errors = {}, now = new Date() } = props
+  const { user, csrfToken, passwordChangeable, links, failures, errors = {} } = props
+  const now = props.now ?? new Date()
   const elsewhere = emptyState('key', {
     title: 'Your password is kept elsewhere',
     text: 'You sign in through another service. Change your password there.',
@@ -180,9 +184,13 @@ export function renderSecurityPage(props: SecurityPageProps): Html {
 ${notice(props.notice)}
 ${problem(failed && 'Your password was not changed.', 'password-problem')}
 ${passwordChangeable ? passwordForm(props) : elsewhere}
+${failedSignIns(failures, { now, advice: unlessYou })}
 ${linksSection({ ...links, csrfToken, now })}`,
   )
 }
+
+const unlessYou =
+  'Were those not you? Nobody got in that way, and guessing is slowed down; a password that you use nowhere else keeps it so.'
 
 function passwordForm({ user, csrfToken, errors = {} }: SecurityPageProps): Html {
   const fields = [

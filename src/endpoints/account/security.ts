@@ -1,5 +1,6 @@
 /** /account/security: changing one's own password. All other sessions and all tokens end with the old one. */
 import { writeAudit } from '#/domain/audit/audit.ts'
+import { listFailedSignIns } from '#/domain/audit/failed-sign-ins.ts'
 import { listIdentities } from '#/domain/identities/identities.ts'
 import { changePassword } from '#/domain/users/end-access.ts'
 import { isAcceptablePassword } from '#/domain/users/passwords.ts'
@@ -85,12 +86,14 @@ async function securityPage(
   const { user } = signedInUser(c)
   const passwordChangeable = user.authSource === 'local'
   const identities = await listIdentities(db, user.id)
+  const failures = await listFailedSignIns(db, user.id, c.var.now)
   return c.html(
     await renderSecurityPage({
       user: viewer(c),
       csrfToken: csrf.token(c),
       passwordChangeable,
       links: { providers, identities },
+      failures,
       now: c.var.now,
       ...more,
     }),

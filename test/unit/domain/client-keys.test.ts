@@ -1,3 +1,5 @@
+import { generateKeyPairSync } from 'node:crypto'
+import { SignJWT } from 'jose'
 import { beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { type ClientKeys, createClientKeys } from '#/domain/clients/client-keys.ts'
 import { createKey, keySetOf, type ProofKey, publicJwk, signJwt } from '../../support/proofs.ts'
@@ -78,6 +80,20 @@ describe('keys written down at registration', () => {
 })
 
 describe('keys that a client publishes', () => {
+  it('are used only up to a size that costs little', async () => {
+    const { publicKey, privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 })
+    const fits = { ...publicKey.export({ format: 'jwk' }), kid: 'rsa', alg: 'RS256' }
+    const large = { ...fits, n: Buffer.alloc(513, 0xff).toString('base64url') }
+    const jwt = await new SignJWT({ a: 1 })
+      .setProtectedHeader({ alg: 'RS256', kid: 'rsa' })
+      .sign(privateKey)
+    answers = [{ keys: [large] }, { keys: [fits] }]
+    const verify = () => keys.verify(client, jwt, { algorithms: ['RS256'] })
+    await expect(verify()).rejects.toMatchObject({ code: 'ERR_JWKS_NO_MATCHING_KEY' })
+    now += 11 * minute
+    expect((await verify()).payload).toEqual({ a: 1 })
+  })
+
   it('are asked for once in ten minutes, however many ask at a time', async () => {
     answers = [keySetOf(one)]
     const jwt = await sign(one)

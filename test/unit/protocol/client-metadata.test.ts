@@ -388,7 +388,7 @@ describe('jwks', () => {
   })
 
   const publicOnly = 'jwks must hold public keys only'
-  const usable = 'jwks must hold EC, OKP or RSA keys (of 2048 to 8192 bits)'
+  const usable = 'jwks must hold EC, OKP or RSA keys (of 2048 to 4096 bits)'
   const set = 'jwks must be a JWK Set of 1 to 20 keys'
   const cases: [string, unknown, string][] = [
     ['text', 'keys', set],
@@ -402,6 +402,7 @@ describe('jwks', () => {
     ['a shared key', { keys: [{ kty: 'oct', k: 'c2VjcmV0' }] }, publicOnly],
     ['an unknown kind of key', { keys: [{ kty: 'XYZ' }] }, usable],
     ['a short RSA key', { keys: [jwkOf('rsa', 1024).public] }, usable],
+    ['a long RSA key', { keys: [{ ...rsa.public, n: `${rsa.public.n}${rsa.public.n}A` }] }, usable],
     ['a point that is on no curve', { keys: [{ ...ec.public, x: ec.public.y }] }, usable],
     ['half a key', { keys: [{ kty: 'EC', crv: 'P-256', x: ec.public.x }] }, usable],
   ]

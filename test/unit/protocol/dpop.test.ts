@@ -40,6 +40,33 @@ describe('a DPoP proof', () => {
     expect(await resultOf(await prove({}, await createKey(alg)))).toBe('valid')
   })
 
+  const sizes: [string, number, number, boolean][] = [
+    ['of 2047 bits', 2047, 3, false],
+    ['of 2048 bits', 2048, 3, true],
+    ['of 4096 bits', 4096, 4, true],
+    ['of 4097 bits', 4097, 3, false],
+    ['of 16384 bits', 16_384, 3, false],
+    ['with an exponent of 40 bits', 2048, 5, false],
+  ]
+  it.each(sizes)(
+    'is looked at or not before its RSA key %s costs anything',
+    async (_, bits, exponent, isLookedAt) => {
+      const modulus = Buffer.alloc(Math.ceil(bits / 8), 0xff)
+      modulus[0] = 2 ** (((bits - 1) % 8) + 1) - 1
+      const jwk = {
+        kty: 'RSA',
+        n: modulus.toString('base64url'),
+        e: Buffer.alloc(exponent, 1).toString('base64url'),
+      }
+      const header = { typ: 'dpop+jwt', alg: 'PS256', jwk }
+      const encode = (part: object) => Buffer.from(JSON.stringify(part)).toString('base64url')
+      const proof = `${encode(header)}.${encode({ jti: 'x' })}.${modulus.toString('base64url')}`
+      const verified = await verifyDpopProof(proof, expected)
+      const cause = verified.result === 'invalid' ? String(verified.cause) : verified.result
+      expect(cause.includes('too small or too large')).toBe(!isLookedAt)
+    },
+  )
+
   const addresses: [string, string][] = [
     ['a query and a fragment, which do not count', `${url}?a=b#c`],
     ['scheme and host in capitals', 'HTTPS://ID.Example.test/oauth/token'],

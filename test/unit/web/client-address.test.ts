@@ -1,7 +1,7 @@
 import { Hono } from 'hono'
 import { describe, expect, it } from 'vitest'
 import { parseConfig } from '#/config.ts'
-import { clientAddress, isFromTrustedProxy, networkOf } from '#/web/client-address.ts'
+import { clientAddress, isFromTrustedProxy, networkOf, networksOf } from '#/web/client-address.ts'
 import type { AppEnv } from '#/web/context.ts'
 
 async function addressOf(
@@ -46,7 +46,12 @@ describe('the address of a client', () => {
       '10.0.0.1',
     ],
     ['is the peer when the header is empty', '10.0.0.1', '', '10.0.0.1'],
-    ['is the peer when the header holds ports', '10.0.0.1', '198.51.100.1:1234', '10.0.0.1'],
+    ['may come with a port', '10.0.0.1', '198.51.100.1:51234', '198.51.100.1'],
+    ['may come with a port in version 6', '10.0.0.1', '[2001:db8::1]:443', '2001:db8::1'],
+    ['may come in brackets alone', '10.0.0.1', '[2001:db8::1]', '2001:db8::1'],
+    ['passes over proxies with ports', '10.0.0.1', '1.1.1.1:5, 10.0.0.2:80', '1.1.1.1'],
+    ['is the peer when a port is none', '10.0.0.1', '198.51.100.1:x', '10.0.0.1'],
+    ['is the peer when brackets hold no address', '10.0.0.1', '[198.51.100]:80', '10.0.0.1'],
     ['is the peer when the header holds markup', '10.0.0.1', '<script>', '10.0.0.1'],
     ['is of version 6 as well', 'fd00::1', '2001:db8::1', '2001:db8::1'],
     ['is of version 4 on a dual-stack socket', '::ffff:203.0.113.1', undefined, '203.0.113.1'],
@@ -80,4 +85,12 @@ it.each([
   ['unknown', 'unknown'],
 ])('counts %s as %s where requests are limited', (address, network) => {
   expect(networkOf(address)).toBe(network)
+})
+
+it.each([
+  ['192.0.2.7', ['192.0.2.7 x1', '192.0.2.0/24 x4']],
+  ['2001:db8:1:2a3::9', ['2001:db8:1:2a3::/64 x1', '2001:db8:1:200::/56 x2', '2001:db8:1::/48 x4']],
+  ['unknown', ['unknown x1']],
+])('counts %s in steps', (address, steps) => {
+  expect(networksOf(address).map(({ network, factor }) => `${network} x${factor}`)).toEqual(steps)
 })

@@ -163,6 +163,7 @@ export const securityProps = (text: string): SecurityPageProps => ({
       { id: text, source: 'oidc', label: text, createdAt: new Date(0), lastUsedAt: new Date(0) },
     ],
   },
+  failures: [{ at: new Date(0), ip: text, userAgent: text }],
   errors: { current: text, new: text },
 })
 

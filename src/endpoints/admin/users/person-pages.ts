@@ -1,5 +1,6 @@
 /** One account: who it is, and what it holds. */
 import { html } from 'hono/html'
+import type { FailedSignIn } from '#/domain/audit/failed-sign-ins.ts'
 import { mostConsents } from '#/domain/consents/consents.ts'
 import { mostIdentities } from '#/domain/identities/identities.ts'
 import { mostSessions } from '#/domain/sessions/sessions.ts'
@@ -20,6 +21,7 @@ import {
   problem,
   textField,
 } from '#/web/components.ts'
+import { failedSignIns } from '#/web/failed-sign-ins.ts'
 import type { Html } from '#/web/html.ts'
 import { renderPage } from '#/web/layout.ts'
 import { renderTime } from '#/web/times.ts'
@@ -47,6 +49,7 @@ export interface PersonPageProps extends AdminPageProps {
   readonly consents: readonly Holding[]
   readonly families: readonly Holding[]
   readonly connections: readonly Holding[]
+  readonly failures: readonly FailedSignIn[]
   readonly refused?: string
 }
 
@@ -74,6 +77,7 @@ ${fact('Signs in with', sources[account.authSource])}
 ${fact('Created', renderTime(account.createdAt, now))}
 ${fact('In the audit log', html`<a href="/admin/audit?actor=${account.id}">What they did</a>, <a href="/admin/audit?resource=${account.id}">what was done to them</a>`)}
 </dl></section>
+${failedSignIns(props.failures, { now, advice: html`All of them are in <a href="/admin/audit?actor=${account.id}&type=AUTHENTICATION_FAILURE">the audit log</a>.` })}
 ${section(props, { title: 'Sessions', list: props.sessions, verb: ['sessions', 'revoke'], button: 'Sign out', ask: 'That browser has to sign in again.', none: 'Not signed in anywhere.', most: mostSessions, rest: '“Sign out everywhere” ends the others, too.', after: props.sessions.length > 0 && everywhere })}
 ${section(props, { title: 'Apps with access', list: props.consents, verb: ['authorizations', 'revoke'], button: 'Remove access', ask: 'The app is cut off at once, and has to ask again.', none: 'No app has access.', most: mostConsents, rest: 'Those allowed before appear as you remove some.' })}
 ${section(props, { title: 'Live tokens', list: props.families, verb: ['tokens', 'revoke'], button: 'End tokens', ask: 'These tokens end, with all that came from the same approval.', none: 'No app holds a token.', most: mostFamilies, rest: html`<a href="/admin/tokens?user=${account.id}">See all live tokens of this account</a>` })}

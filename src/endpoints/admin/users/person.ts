@@ -1,6 +1,7 @@
 /** /admin/users/:id: one account, editing it, and taking away single things that it holds. */
 import { z } from 'zod'
 import type { Database } from '#/database/client.ts'
+import { listFailedSignIns } from '#/domain/audit/failed-sign-ins.ts'
 import { listConsents, revokeConsent } from '#/domain/consents/consents.ts'
 import { listIdentities, removeIdentity } from '#/domain/identities/identities.ts'
 import { endOwnSession, endSessionsOfUser, listLiveSessions } from '#/domain/sessions/sessions.ts'
@@ -49,6 +50,7 @@ export async function getPerson(c: AppContext, { db, csrf }: AdminOptions) {
     now: c.var.now,
     account,
     ...(await holdingsOf(db, account.id, c.var.now)),
+    failures: await listFailedSignIns(db, account.id, c.var.now),
     ...(notice && { notice }),
     ...(refused && { refused }),
   })
