@@ -2,6 +2,7 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { renderConfigurationPage, renderEnvironmentSample } from './configuration-page.ts'
+import { renderLimitsPage } from './limits-page.ts'
 import { readUses, renderMetricsPage } from './metrics-page.ts'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
@@ -11,6 +12,7 @@ export const generatedFiles = (): ReadonlyMap<string, string> =>
   new Map([
     ['docs/METRICS.md', renderMetricsPage({ uses: readUses(root) })],
     ['docs/CONFIGURATION.md', renderConfigurationPage()],
+    ['docs/LIMITS.md', renderLimitsPage()],
     ['.env.example', renderEnvironmentSample()],
   ])
 

@@ -302,7 +302,10 @@ const tokenPolicy = (config: Config, { limiters }: House) => ({
 
 const introspectionPolicy = (config: Config, { limiters }: House) => ({
   requireOwnership: config.INTROSPECTION_REQUIRE_OWNERSHIP,
-  ...backChannelLimits(limiters, 'introspect'),
+  addressLimiter: limiters.introspect,
+  // Nobody asks without a secret.
+  ceiling: undefined,
+  clientLimiter: limiters['introspect-client'],
 })
 
 const failureLimits = (
@@ -314,7 +317,7 @@ const failureLimits = (
 /** Limits for whoever has proven nothing, and one for whoever has. */
 const backChannelLimits = (
   limiters: Limiters,
-  name: 'token' | 'par' | 'introspect' | 'revoke',
+  name: 'token' | 'par' | 'revoke',
 ) => ({
   addressLimiter: limiters[name],
   ceiling: limiters[`${name}-ceiling`],

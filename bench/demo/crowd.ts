@@ -34,6 +34,8 @@ export const demoSettings = {
   METRICS_POPULATION_TTL: '1s',
   LOGIN_ACCOUNT_RATE_LIMIT: '10000',
   CLIENT_RATE_LIMIT: '100000',
+  ENDPOINT_CEILING: '1000000',
+  REQUEST_CEILING: '1000000',
   ENABLE_DYNAMIC_CLIENT_REGISTRATION: 'true',
   // Apps of the demo publish their keys on this machine.
   OUTBOUND_PRIVATE_ADDRESSES: 'true',

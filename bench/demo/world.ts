@@ -85,10 +85,11 @@ let addresses = 0
 
 /** Each visit comes from an address of its own, out of the shared address space of RFC 6598. */
 export function nextAddress(): string {
+  // Each in a /24 of its own, since what neighbours do counts for all of them.
   addresses = (addresses + 1) % (64 * 256 * 254)
-  const host = (addresses % 254) + 1
-  const rest = Math.floor(addresses / 254)
-  return `100.${64 + (Math.floor(rest / 256) % 64)}.${rest % 256}.${host}`
+  const network = addresses % (64 * 256)
+  const host = Math.floor(addresses / (64 * 256)) + 1
+  return `100.${64 + Math.floor(network / 256)}.${network % 256}.${host}`
 }
 
 export function openFreshBrowser({ server, stats }: Pick<World, 'server' | 'stats'>): Browser {

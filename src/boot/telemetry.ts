@@ -5,8 +5,10 @@ import { observeBuild } from '#/telemetry/observe-build.ts'
 import { type Metrics, type MetricsOptions, startMetrics } from '#/telemetry/provider.ts'
 import { createRecorder, type Recorder } from '#/telemetry/recorder.ts'
 import { startRuntimeMetrics } from '#/telemetry/runtime.ts'
-import { startScrapeListener } from '#/telemetry/scrape-listener.ts'
+import { startScrapeListener, type TokenGuess } from '#/telemetry/scrape-listener.ts'
 import { startTracing, type TracingOptions } from '#/telemetry/tracing.ts'
+import { networkOf } from '#/web/client-address.ts'
+import { createMemoryStore } from '#/web/limit-store.ts'
 import type { BuildInfo } from './build-info.ts'
 import { explainListenError } from './listen.ts'
 
@@ -62,9 +64,25 @@ async function openExporterPort(config: Config, { collect }: Metrics, log: Log) 
     METRICS_TOKEN: token,
   } = config
   try {
-    return await startScrapeListener({ host, port, token, collect, log })
+    return await startScrapeListener({ host, port, token, guess: limitGuesses(), collect, log })
   } catch (error) {
     throw explainListenError(error, 'OTEL_EXPORTER_PROMETHEUS_PORT', port)
+  }
+}
+
+/** Wrong tokens of one address in a minute. */
+const wrongTokens = 10
+
+export function limitGuesses(): (address: string) => TokenGuess {
+  const store = createMemoryStore(Date.now)
+  return (address) => {
+    const key = networkOf(address)
+    const charged = store.consume([{ key, limit: wrongTokens, windowMs: 60_000 }])
+    return {
+      isAllowed: charged.refused === undefined,
+      isFirstRefusal: charged.refusals === 1,
+      refund: charged.refund,
+    }
   }
 }
 

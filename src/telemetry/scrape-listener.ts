@@ -3,7 +3,7 @@ import { createHash, timingSafeEqual } from 'node:crypto'
 import type { AddressInfo, Server } from 'node:net'
 import { promisify } from 'node:util'
 import { gzip as gzipCallback } from 'node:zlib'
-import { createAdaptorServer } from '@hono/node-server'
+import { createAdaptorServer, type HttpBindings } from '@hono/node-server'
 import { type Context, Hono, type MiddlewareHandler } from 'hono'
 import type { Log } from './log.ts'
 import { errorType } from './log-errors.ts'
@@ -17,10 +17,21 @@ export interface ScrapeOptions {
   readonly port: number
   /** Bearer token that scrapes must show; undefined lets everybody in. */
   readonly token: string | undefined
+  /** Holds back guesses at the token; undefined holds back nobody. */
+  readonly guess?: (address: string) => TokenGuess
   readonly collect: () => Promise<string>
   readonly log?: Pick<Log, 'warn'>
   /** When a scrape is given up: beyond what a collection can take, below what scrapers wait (6 s). */
   readonly collectTimeoutMs?: number
+}
+
+/** One attempt at the token, counted before it is looked at. */
+export interface TokenGuess {
+  readonly isAllowed: boolean
+  /** True for the first refusal in its window: the one that is logged. */
+  readonly isFirstRefusal: boolean
+  /** For a token that was right. */
+  refund(): void
 }
 
 export interface ScrapeListener {
@@ -61,23 +72,39 @@ export async function startScrapeListener(options: ScrapeOptions): Promise<Scrap
 }
 
 /** `GET` and `HEAD /metrics`, nothing else. */
-function createScrapeApp(options: ScrapeOptions): Hono {
+function createScrapeApp(options: ScrapeOptions) {
   const { token } = options
-  const app = new Hono()
-  if (token !== undefined) app.use('/metrics', requireToken(token))
+  const app = new Hono<{ Bindings: Partial<HttpBindings> }>()
+  if (token !== undefined) app.use('/metrics', requireToken(token, options))
   app.get('/metrics', (c) => scrape(c, options))
   app.all('/metrics', (c) => c.text('method not allowed\n', 405, { Allow: 'GET, HEAD' }))
   return app
 }
 
+type Listening = { Bindings: Partial<HttpBindings> }
+
 /** RFC 6750 §2.1. Digests have one length, so the comparison's time tells nothing of the token's. */
-function requireToken(token: string): MiddlewareHandler {
+function requireToken(
+  token: string,
+  { guess, log }: ScrapeOptions,
+): MiddlewareHandler<Listening> {
   const expected = digest(token)
+  const unauthorized = (c: Context) =>
+    c.text('unauthorized\n', 401, { 'WWW-Authenticate': 'Bearer' })
   return async (c, next) => {
     const [, presented] = /^Bearer +(\S+)$/i.exec(c.req.header('authorization') ?? '') ?? []
-    if (presented === undefined || !timingSafeEqual(digest(presented), expected)) {
-      return c.text('unauthorized\n', 401, { 'WWW-Authenticate': 'Bearer' })
+    if (presented === undefined) return unauthorized(c)
+    const address = c.env?.incoming?.socket.remoteAddress ?? 'unknown'
+    const attempt = guess?.(address)
+    if (attempt?.isAllowed === false) {
+      if (attempt.isFirstRefusal) log?.warn({ address }, 'somebody is guessing METRICS_TOKEN')
+      return c.text('too many wrong tokens\n', 429, { 'Retry-After': '60' })
     }
+    if (!timingSafeEqual(digest(presented), expected)) {
+      log?.warn({ address }, 'a scrape showed a wrong token')
+      return unauthorized(c)
+    }
+    attempt?.refund()
     return next()
   }
 }

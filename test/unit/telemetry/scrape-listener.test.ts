@@ -1,6 +1,7 @@
 import { request } from 'node:http'
 import { gunzipSync } from 'node:zlib'
 import { afterEach, describe, expect, it } from 'vitest'
+import { limitGuesses } from '#/boot/telemetry.ts'
 import { createRecorder } from '#/telemetry/recorder.ts'
 import {
   type ScrapeListener,
@@ -50,6 +51,23 @@ describe('the exporter port', () => {
     expect(response.headers.get('content-type')).toBe('text/plain; version=0.0.4; charset=utf-8')
     expect(response.headers.get('cache-control')).toBe('no-store')
     expect(await response.text()).toBe('sessions_active 3\n')
+  })
+
+  it('holds back whoever guesses the token, says so in the log, and never a scrape that knows it', async () => {
+    const log = rememberingLog()
+    const token = 'a token of sixteen'.replaceAll(' ', '-')
+    const url = `${await listen({ token, guess: limitGuesses(), log })}/metrics`
+    const scrape = async (by: string) =>
+      (await get(url, { authorization: `Bearer ${by}` })).status
+    for (let n = 0; n < 15; n += 1) expect(await scrape(token)).toBe(200)
+    for (let n = 0; n < 10; n += 1) expect(await scrape(`guess-${n}`)).toBe(401)
+    expect([await scrape('guess'), await scrape('guess')]).toEqual([429, 429])
+    // Without a token nobody guesses.
+    expect((await get(url)).status).toBe(401)
+    const messages = log.lines.map(({ message }) => message)
+    expect(messages.filter((message) => message === 'a scrape showed a wrong token')).toHaveLength(10)
+    expect(messages.filter((message) => message === 'somebody is guessing METRICS_TOKEN')).toHaveLength(1)
+    expect(JSON.stringify(log.lines)).not.toContain('guess-')
   })
 
   it('answers HEAD without a body', async () => {
