@@ -315,10 +315,7 @@ const failureLimits = (
 ) => ({ db, failures: limiters[name], ceiling: limiters[`${name}-ceiling`] })
 
 /** Limits for whoever has proven nothing, and one for whoever has. */
-const backChannelLimits = (
-  limiters: Limiters,
-  name: 'token' | 'par' | 'revoke',
-) => ({
+const backChannelLimits = (limiters: Limiters, name: 'token' | 'par' | 'revoke') => ({
   addressLimiter: limiters[name],
   ceiling: limiters[`${name}-ceiling`],
   clientLimiter: limiters[`${name}-client`],

@@ -84,10 +84,7 @@ function createScrapeApp(options: ScrapeOptions) {
 type Listening = { Bindings: Partial<HttpBindings> }
 
 /** RFC 6750 §2.1. Digests have one length, so the comparison's time tells nothing of the token's. */
-function requireToken(
-  token: string,
-  { guess, log }: ScrapeOptions,
-): MiddlewareHandler<Listening> {
+function requireToken(token: string, { guess, log }: ScrapeOptions): MiddlewareHandler<Listening> {
   const expected = digest(token)
   const unauthorized = (c: Context) =>
     c.text('unauthorized\n', 401, { 'WWW-Authenticate': 'Bearer' })

@@ -50,7 +50,7 @@ interface Window {
 }
 
 /** Windows of each length; beyond it the oldest gives way, which is the one that would end first. */
-export const mostWindows = 100_000
+const mostWindows = 100_000
 
 export interface MemoryStore {
   consume(charges: readonly Charge[]): Charged

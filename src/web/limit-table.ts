@@ -100,7 +100,11 @@ export const limitTable = {
   'token-client': ofClient('/oauth/token'),
   'token-device': failed('/oauth/token', 'DEVICE_POLL_RATE_LIMIT', 'polls of devices that fail'),
   'token-ceiling': ceiling('/oauth/token'),
-  introspect: failed('/oauth/introspect', 'INTROSPECT_RATE_LIMIT', 'wrong secrets, malformed requests'),
+  introspect: failed(
+    '/oauth/introspect',
+    'INTROSPECT_RATE_LIMIT',
+    'wrong secrets, malformed requests',
+  ),
   'introspect-client': ofClient('/oauth/introspect'),
   revoke: failed('/oauth/revoke', 'REVOKE_RATE_LIMIT'),
   'revoke-client': ofClient('/oauth/revoke'),

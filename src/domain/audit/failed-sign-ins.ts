@@ -3,7 +3,7 @@ import type { Database } from '#/database/client.ts'
 import { auditEvents } from '#/database/schema/audit-events.ts'
 
 /** As many as anybody is shown. */
-export const mostFailedSignIns = 10
+const mostFailedSignIns = 10
 const shownMs = 30 * 24 * 60 * 60_000
 
 export interface FailedSignIn {

@@ -57,16 +57,19 @@ describe('the exporter port', () => {
     const log = rememberingLog()
     const token = 'a token of sixteen'.replaceAll(' ', '-')
     const url = `${await listen({ token, guess: limitGuesses(), log })}/metrics`
-    const scrape = async (by: string) =>
-      (await get(url, { authorization: `Bearer ${by}` })).status
+    const scrape = async (by: string) => (await get(url, { authorization: `Bearer ${by}` })).status
     for (let n = 0; n < 15; n += 1) expect(await scrape(token)).toBe(200)
     for (let n = 0; n < 10; n += 1) expect(await scrape(`guess-${n}`)).toBe(401)
     expect([await scrape('guess'), await scrape('guess')]).toEqual([429, 429])
     // Without a token nobody guesses.
     expect((await get(url)).status).toBe(401)
     const messages = log.lines.map(({ message }) => message)
-    expect(messages.filter((message) => message === 'a scrape showed a wrong token')).toHaveLength(10)
-    expect(messages.filter((message) => message === 'somebody is guessing METRICS_TOKEN')).toHaveLength(1)
+    expect(messages.filter((message) => message === 'a scrape showed a wrong token')).toHaveLength(
+      10,
+    )
+    expect(
+      messages.filter((message) => message === 'somebody is guessing METRICS_TOKEN'),
+    ).toHaveLength(1)
     expect(JSON.stringify(log.lines)).not.toContain('guess-')
   })
 
