@@ -46,6 +46,8 @@ export async function startServer(config: Config, secrets: readonly string[]): P
     algorithm: config.JWT_SIGNING_ALGORITHM,
     clock,
   })
+  // From now on they are at hand, whatever becomes of the database.
+  await caches.keys()
   const rotation = keyRotation(config, secrets)
   if (config.metricsEnabled)
     observeKeys(telemetry.metrics.meter, { keys: caches.keys, schedule: rotation, clock })
