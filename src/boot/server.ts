@@ -38,7 +38,6 @@ export async function startServer(config: Config, secrets: readonly string[]): P
   const telemetry = startTelemetry(config, build, log)
   const { recorder } = telemetry
   const { database, population, first } = await prepareDatabase(config, secrets, { telemetry, log })
-  const { db } = database
   const caches = await createCaches(database, {
     recorder,
     secrets,
@@ -60,7 +59,7 @@ export async function startServer(config: Config, secrets: readonly string[]): P
   const app = createApp({
     config,
     secrets,
-    db,
+    db: database.db,
     recorder,
     log,
     ...caches,

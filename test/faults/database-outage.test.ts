@@ -2,12 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import postgres from 'postgres'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { createHome, type Home, type ServerProcess } from '../support/process.ts'
-import {
-  canMount,
-  type Postgres,
-  type PostgresSettings,
-  startPostgres,
-} from '../support/services.ts'
+import { type Postgres, type PostgresSettings, startPostgres } from '../support/services.ts'
 
 const secret = 'fault test secret of at least 32 characters'
 const fromMemory = ['/livez', '/.well-known/openid-configuration', '/.well-known/jwks.json']
