@@ -153,7 +153,7 @@ describe.each(proxies)('behind $proxy', ({ stripped }) => {
     }
     // The forms of the pages that only an operator at work sees.
     expect(forms.size).toBeGreaterThan(25)
-  })
+  }, 120_000)
 
   const isPage = (address: string) => routesOf('GET').some((route) => isOf(route, pathOf(address)))
 
