@@ -75,15 +75,15 @@ export async function visitPushedRequest(
   now: Date,
 ): Promise<{ request: AuthorizationRequest; isFirst: boolean } | undefined> {
   if (id.includes('\0')) return undefined
+  const unvisited = and(live(id, now, true), eq(authorizationRequests.clientId, clientId))
   const [visited] = await db
     .update(authorizationRequests)
     .set({ pushed: false, createdAt: now, expiresAt: later(now, lifetimeMs) })
-    .where(and(live(id, now, true), eq(authorizationRequests.clientId, clientId), inTime()))
+    .where(and(unvisited, inTime()))
     .returning()
   if (visited) return { request: visited, isFirst: true }
   const known = await findAuthorizationRequest(db, id, now)
-  if (!known && (await db.$count(authorizationRequests, live(id, now, true))) > 0)
-    throw new TooLateError()
+  if (!known && (await db.$count(authorizationRequests, unvisited)) > 0) throw new TooLateError()
   return known?.clientId === clientId ? { request: known, isFirst: false } : undefined
 }
 
