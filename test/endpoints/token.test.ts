@@ -7,6 +7,7 @@ import { disableUser } from '#/domain/users/end-access.ts'
 import { sha256 } from '#/protocol/secrets.ts'
 import { startTestApp, type TestApp } from '../support/app.ts'
 import { type Browser, openBrowser } from '../support/browser.ts'
+import { ageFamilyOf } from '../support/database-time.ts'
 import { obtainCode, obtainTokens, postToken, redeemCode, verifier } from '../support/flow.ts'
 import { addAdmin, addClient, addUser } from '../support/people.ts'
 import { countAudit, observe, observeUnchanged } from './refusals.ts'
@@ -556,7 +557,7 @@ describe('the refresh grant', () => {
     const second = (
       (await (await refresh({ refresh_token: first })).json()) as Record<string, string>
     )['refresh_token']
-    app.advance(10_001)
+    await ageFamilyOf(app.database.db, first, 10_000)
     const reuse = await observe(app, () => refresh({ refresh_token: first }))
     await expectError(reuse.result, 400, 'invalid_grant')
     expect(reuse.moved).toEqual({

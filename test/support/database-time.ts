@@ -14,6 +14,13 @@ export const ageFamily = async (db: Database, familyId: string, ms: number): Pro
     .set({ createdAt: ago(ms) })
     .where(eq(tokens.familyId, familyId)))
 
+/** The same for the family of one of them. */
+export async function ageFamilyOf(db: Database, refreshToken: string, ms: number): Promise<void> {
+  const which = eq(tokens.secretHash, sha256(refreshToken))
+  for (const { familyId } of await db.select().from(tokens).where(which))
+    await ageFamily(db, familyId, ms)
+}
+
 /** As if a device that has asked had last done so so long ago. */
 export const agePoll = async (db: Database, deviceCode: string, ms: number): Promise<void> =>
   void (await db
