@@ -1,16 +1,16 @@
 /** What the crowd was promised, what it did, and what turned out wrong. */
-export const kinds = ['session', 'code', 'device code', 'family', 'consent', 'password'] as const
+type Kind = 'session' | 'code' | 'device code' | 'family' | 'consent'
 
 /** Something that a person or a client was told it has. `unsure`: a deed that may have ended it was never answered. */
 export interface Thing {
-  readonly kind: (typeof kinds)[number]
+  readonly kind: Kind
   readonly owner: string
   state: 'open' | 'ended' | 'unsure'
   readonly history: string[]
 }
 
 /** What must not happen; each is counted, and the first ones are told with their history. */
-export const wrongs = [
+const wrongs = [
   'lost',
   'doubled',
   'undead',
@@ -21,7 +21,7 @@ export const wrongs = [
   'secrets in logs',
   'crashes',
 ] as const
-export type Wrong = (typeof wrongs)[number]
+type Wrong = (typeof wrongs)[number]
 
 export interface Books {
   /** Answers that were received. */
@@ -66,7 +66,7 @@ export function note(thing: Thing, what: string): void {
   if (thing.history.length > 40) thing.history.splice(10, 10)
 }
 
-export const begin = (kind: Thing['kind'], owner: string, what: string): Thing => {
+export const begin = (kind: Kind, owner: string, what: string): Thing => {
   const thing: Thing = { kind, owner, state: 'open', history: [] }
   note(thing, what)
   return thing

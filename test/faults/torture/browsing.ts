@@ -18,8 +18,13 @@ export class DeadEnd extends Error {
 
 const userAgent = 'Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0'
 
-export const hiddenField = (html: string, name: string): string =>
-  new RegExp(`name="${name}" value="([^"]+)"`).exec(html)?.[1] ?? ''
+/** What the form that leads there sends without being filled in. */
+export function hiddenFields(html: string, action: string): Fields {
+  const from = Math.max(html.indexOf(`action="${action}"`), 0)
+  const form = html.slice(from).split('</form>', 1)[0] ?? ''
+  const inputs = form.matchAll(/type="hidden" name="([^"]+)" value="([^"]*)"/g)
+  return Object.fromEntries([...inputs].map(([, name = '', value = '']) => [name, value]))
+}
 
 const withCookies = (jar: Jar, request: Request): Request => ({
   ...request,
@@ -55,17 +60,17 @@ const leadsToLogin = ({ status, location }: Answer) =>
 export async function submit(
   world: World,
   jar: Jar,
-  { page, action, fill = () => ({}) }: Form,
+  { page, action, fill = () => ({}), twice = false }: Form,
 ): Promise<Patient> {
   let unsure = 0
   for (let tries = 0; tries < 5; tries += 1) {
     const { answer: opened } = await browse(world, jar, { path: page })
     if (page !== signInPage && leadsToLogin(opened)) throw new SignedOut(page)
-    const csrf_token = hiddenField(opened.text, 'csrf_token')
     const target = action(opened.text)
     if (target === undefined) return { answer: opened, unsure }
-    const form = { csrf_token, ...fill(opened.text) }
-    const sent = await browse(world, jar, { method: 'POST', path: target, form })
+    const form = { ...hiddenFields(opened.text, target), ...fill(opened.text) }
+    const send = () => browse(world, jar, { method: 'POST', path: target, form })
+    const [sent] = twice ? await Promise.all([send(), send()]) : [await send()]
     unsure += sent.unsure
     if (sent.answer.status !== 403) return { answer: sent.answer, unsure }
     count(world.books.deeds, 'forms that were out of date')
@@ -78,6 +83,8 @@ interface Form {
   /** Where the page's form leads; undefined when there is nothing to send. */
   action(html: string): string | undefined
   fill?(html: string): Fields
+  /** Pressed twice. */
+  readonly twice?: boolean
 }
 
 const signInPage = '/login?switch=1'
@@ -86,12 +93,18 @@ export async function signIn(world: World, person: Person): Promise<Session | un
   const { username, password, dice, signIns } = person
   const cookies: Jar = new Map()
   const remember = dice.chance(0.3)
+  let isNamed = false
   const { answer, unsure } = await submit(world, cookies, {
     page: signInPage,
     action: () => '/login',
-    fill: () => ({ username, password, ...(remember && { remember_me: '1' }) }),
+    fill(html) {
+      isNamed ||= html.includes('name="submission"')
+      return { username, password, ...(remember && { remember_me: '1' }) }
+    },
+    twice: dice.chance(0.05),
   })
-  signIns.unsure += unsure
+  // A form that names itself counts once, however often it is sent.
+  if (!isNamed) signIns.unsure += unsure
   if (answer.status !== 303) {
     const what = `the sign-in of ${username} answered ${answer.status}`
     find(world.books, answer.status === 401 ? 'lost' : 'dead ends', what)

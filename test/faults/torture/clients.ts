@@ -2,7 +2,7 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { deviceCodeGrantType, tokenExchangeGrantType } from '#/protocol/grant-types.ts'
 import { begin, count, end, find, missing, note, type Thing } from './books.ts'
-import { browse, DeadEnd, hiddenField, SignedOut, submit } from './browsing.ts'
+import { browse, DeadEnd, hiddenFields, SignedOut, submit } from './browsing.ts'
 import type { Answer, Patient, Request } from './transport.ts'
 import { type App, type Family, orders, type Person, type Session, type World } from './world.ts'
 
@@ -13,7 +13,7 @@ const verifier = randomBytes(32).toString('base64url')
 const challenge = createHash('sha256').update(verifier).digest('base64url')
 
 /** A form of a client that says who it is. */
-export const formOf = (path: string, { clientId, secret }: App, fields: Fields): Request => ({
+const formOf = (path: string, { clientId, secret }: App, fields: Fields): Request => ({
   method: 'POST',
   path,
   ...(secret === undefined
@@ -49,31 +49,44 @@ interface Wish {
   readonly approves: boolean
 }
 
-/** Where the browser is sent in the end. A request that was lost on the way is made anew, as its user would. */
+/** Where the browser is sent in the end. A request whose answers were lost is made anew, as its user would. */
 async function authorize(world: World, session: Session, wish: Wish): Promise<string> {
   for (let tries = 0; tries < 6; tries += 1) {
     const path = await requestPath(world, wish)
-    const { answer: asked } = await browse(world, session.cookies, { path })
-    const opened = asked.status === 303 ? await follow(world, session, asked) : asked
-    if (opened.status === 302) return opened.location
-    if (opened.status !== 200)
-      throw new DeadEnd(`/oauth/authorize answered ${opened.status}: ${textOf(opened)}`)
-    const { answer, unsure } = await browse(world, session.cookies, {
-      method: 'POST',
-      path: '/oauth/authorize',
-      form: {
-        csrf_token: hiddenField(opened.text, 'csrf_token'),
-        authorization_request: hiddenField(opened.text, 'authorization_request'),
-        action: wish.approves ? 'approve' : 'deny',
-      },
-    })
-    if (answer.status === 302) return answer.location
-    // The first answer was lost and its request is used up: the person begins anew.
+    let { answer: page } = await browse(world, session.cookies, { path })
+    let unsure = 0
+    for (let steps = 0; steps < 8 && page.status !== 302; steps += 1) {
+      if (page.status === 303) page = await follow(world, session, page)
+      else if (page.status === 200) {
+        const sent = await answerConsent(world, session, { page, wish })
+        page = sent.answer
+        unsure += sent.unsure
+      } else break
+    }
+    if (page.status === 302) return page.location
     if (unsure === 0)
-      throw new DeadEnd(`the consent page answered ${answer.status}: ${textOf(answer)}`)
+      throw new DeadEnd(`an authorization request came to ${page.status}: ${textOf(page)}`)
     count(world.books.deeds, 'authorizations begun anew')
   }
   throw new DeadEnd('/oauth/authorize')
+}
+
+/** Some people press twice; what they see is the answer to the second. */
+async function answerConsent(
+  world: World,
+  session: Session,
+  { page, wish }: { page: Answer; wish: Wish },
+): Promise<Patient> {
+  const form = {
+    ...hiddenFields(page.text, '/oauth/authorize'),
+    action: wish.approves ? 'approve' : 'deny',
+  }
+  const press = () =>
+    browse(world, session.cookies, { method: 'POST', path: '/oauth/authorize', form })
+  if (!wish.person.dice.chance(0.1)) return press()
+  const [, second] = await Promise.all([press(), press()])
+  count(world.books.deeds, 'double clicks')
+  return second
 }
 
 const textOf = ({ text }: Answer) =>
@@ -250,16 +263,9 @@ async function decide(world: World, session: Session, { user_code, thing, action
     fill: () => ({ user_code }),
   })
   if (page.status !== 200) throw new DeadEnd(`/device/verify answered ${page.status}`)
-  const { answer, unsure } = await browse(world, session.cookies, {
-    method: 'POST',
-    path: '/device/decide',
-    form: {
-      csrf_token: hiddenField(page.text, 'csrf_token'),
-      request: hiddenField(page.text, 'request'),
-      user_code: hiddenField(page.text, 'user_code'),
-      action,
-    },
-  })
+  const form = { ...hiddenFields(page.text, '/device/decide'), action }
+  const decided = { method: 'POST', path: '/device/decide', form } as const
+  const { answer, unsure } = await browse(world, session.cookies, decided)
   note(thing, `${action} was answered ${answer.status}`)
   if (answer.status !== 200 && unsure === 0)
     throw new DeadEnd(`/device/decide answered ${answer.status}: ${textOf(answer)}`)
