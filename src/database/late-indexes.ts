@@ -54,9 +54,7 @@ export function startLateIndexes(
   const clients = { lock: open(), builder: open() }
   const stopping = new AbortController()
   const { signal } = stopping
-  const built = buildUntilDone(clients, { signal, log }).finally(async () => {
-    await Promise.all([clients.lock.end({ timeout: 0 }), clients.builder.end({ timeout: 0 })])
-  })
+  const built = buildAndClose(clients, { signal, log })
   return {
     built,
     async stop() {
@@ -71,10 +69,20 @@ interface Clients {
   readonly builder: postgres.Sql
 }
 
-async function buildUntilDone(
-  clients: Clients,
-  { signal, log }: { signal: AbortSignal; log: Pick<Log, 'info' | 'error'> },
-): Promise<void> {
+interface Watched {
+  readonly signal: AbortSignal
+  readonly log: Pick<Log, 'info' | 'error'>
+}
+
+async function buildAndClose(clients: Clients, watched: Watched): Promise<void> {
+  try {
+    await buildUntilDone(clients, watched)
+  } finally {
+    await Promise.all([clients.lock.end({ timeout: 0 }), clients.builder.end({ timeout: 0 })])
+  }
+}
+
+async function buildUntilDone(clients: Clients, { signal, log }: Watched): Promise<void> {
   const watch = logChanges(log, 'the building of indexes')
   while (!signal.aborted) {
     try {
