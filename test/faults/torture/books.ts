@@ -1,11 +1,11 @@
 /** What the crowd was promised, what it did, and what turned out wrong. */
 type Kind = 'session' | 'code' | 'device code' | 'family' | 'consent'
 
-/** Something that a person or a client was told it has. `unsure`: a deed that may have ended it was never answered. */
+/** Something that a person or a client was told it has. `unsure`: a deed that may have ended it was never answered. `lost`: nobody ended it. */
 export interface Thing {
   readonly kind: Kind
   readonly owner: string
-  state: 'open' | 'ended' | 'unsure'
+  state: 'open' | 'ended' | 'unsure' | 'lost'
   readonly history: string[]
 }
 
@@ -85,11 +85,14 @@ export function find(books: Books, wrong: Wrong, what: string, ...things: Thing[
   books.findings.push({ wrong, at: clock(), text: what + told.join('') })
 }
 
+/** Whether somebody still counts on it. */
+export const isHeld = ({ state }: Thing): boolean => state === 'open' || state === 'unsure'
+
 /** It should be there and is not: wrong, unless a deed that was never answered may have ended it. */
 export function missing(books: Books, thing: Thing, what: string): void {
   note(thing, what)
   if (thing.state === 'open') find(books, 'lost', `a ${thing.kind} is gone: ${what}`, thing)
-  thing.state = 'ended'
+  thing.state = 'lost'
 }
 
 export const wrongsOf = ({ findings }: Books): ReadonlyMap<Wrong, number> => {

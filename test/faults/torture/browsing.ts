@@ -1,5 +1,5 @@
 /** People in their browsers: forms are filled in where they are found, and sent again when no answer came. */
-import { begin, count, end, find, missing, note } from './books.ts'
+import { begin, count, end, find, isHeld, missing, note, type Thing } from './books.ts'
 import type { Answer, Patient, Request } from './transport.ts'
 import type { Person, Session, World } from './world.ts'
 
@@ -148,7 +148,7 @@ function unlessSignedOut(error: unknown) {
 }
 
 export async function endOthers(world: World, person: Person, session: Session): Promise<void> {
-  const others = person.sessions.filter((other) => other !== session && other.state !== 'ended')
+  const others = person.sessions.filter((other) => other !== session && isHeld(other))
   for (const other of others) other.state = 'unsure'
   await submit(world, session.cookies, {
     page: '/account/devices',
@@ -185,8 +185,8 @@ async function sendAll(world: World, session: Session, page: string) {
     shown = (await submit(world, session.cookies, { page, action })).answer.status === 303
 }
 
-function unsureFrom<T extends { state: string }>(things: readonly T[]): T[] {
-  const open = things.filter(({ state }) => state !== 'ended')
+function unsureFrom<T extends Thing>(things: readonly T[]): T[] {
+  const open = things.filter(isHeld)
   for (const thing of open) thing.state = 'unsure'
   return open
 }
@@ -230,7 +230,7 @@ export async function letTimePass(world: World, person: Person): Promise<void> {
       where user_id = $1 and revoked_at is null`,
     owned,
   )
-  for (const family of person.families) if (family.state !== 'ended') end(family, 'lifetime over')
+  for (const family of person.families) if (isHeld(family)) end(family, 'lifetime over')
   count(world.books.faults, 'clock moved by a lifetime')
   count(world.books.deeds, 'families expired', families.length)
 }

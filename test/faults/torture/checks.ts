@@ -1,7 +1,8 @@
 /** The books are checked against the rows, by SQL of their own: nothing here asks the server what it thinks. */
 import { createReadStream } from 'node:fs'
 import { createInterface } from 'node:readline'
-import { seriesKey } from '../../support/prometheus.ts'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { type Samples, seriesKey } from '../../support/prometheus.ts'
 import { type Books, find, total } from './books.ts'
 import type { Life } from './collector.ts'
 import type { Replica } from './replicas.ts'
@@ -100,24 +101,34 @@ function liveTokens(type: string) {
       and coalesce(is_active, true) and clients.status = 'active'`
 }
 
+/** A count that came too late is left out of a scrape, and asked for again. */
 export async function compareGauges(world: World, replicas: readonly Replica[]): Promise<number> {
   for (const [n, replica] of replicas.entries()) {
-    const samples = await replica.samples()
-    for (const [series, statement] of Object.entries(gauges)) {
-      const rows = Number((await world.sql(statement))[0]?.['count'])
-      const shown = samples.get(series)
-      if (shown !== rows)
-        find(
-          world.books,
-          'miscounted',
-          `${series} of replica ${n + 1} shows ${shown}, rows: ${rows}`,
-        )
+    const deadline = performance.now() + 10_000
+    let samples = await replica.samples()
+    let differences = await differencesOf(world, samples)
+    while (differences.length > 0 && performance.now() < deadline) {
+      await sleep(500)
+      samples = await replica.samples()
+      differences = await differencesOf(world, samples)
     }
+    for (const difference of differences)
+      find(world.books, 'miscounted', `replica ${n + 1}: ${difference}`)
     const uncaught = samples.get('authgate_uncaught_errors_total') ?? 0
     if (uncaught > 0)
       find(world.books, 'crashes', `replica ${n + 1} counted ${uncaught} uncaught errors`)
   }
   return replicas.length * Object.keys(gauges).length
+}
+
+async function differencesOf(world: World, samples: Samples): Promise<string[]> {
+  const differences: string[] = []
+  for (const [series, statement] of Object.entries(gauges)) {
+    const rows = Number((await world.sql(statement))[0]?.['count'])
+    const shown = samples.get(series)
+    if (shown !== rows) differences.push(`${series} shows ${shown}, rows: ${rows}`)
+  }
+  return differences
 }
 
 interface Fact {

@@ -3,7 +3,7 @@ import { createHash, randomBytes } from 'node:crypto'
 import { deviceCodeGrantType, tokenExchangeGrantType } from '#/protocol/grant-types.ts'
 import { begin, count, end, find, missing, note, type Thing } from './books.ts'
 import { browse, DeadEnd, hiddenFields, SignedOut, submit } from './browsing.ts'
-import type { Answer, Patient, Request } from './transport.ts'
+import { type Answer, gist, type Patient, type Request } from './transport.ts'
 import { type App, type Family, orders, type Person, type Session, type World } from './world.ts'
 
 type Fields = Readonly<Record<string, string>>
@@ -65,7 +65,7 @@ async function authorize(world: World, session: Session, wish: Wish): Promise<st
     }
     if (page.status === 302) return page.location
     if (unsure === 0)
-      throw new DeadEnd(`an authorization request came to ${page.status}: ${textOf(page)}`)
+      throw new DeadEnd(`an authorization request came to ${page.status}: ${gist(page)}`)
     count(world.books.deeds, 'authorizations begun anew')
   }
   throw new DeadEnd('/oauth/authorize')
@@ -88,9 +88,6 @@ async function answerConsent(
   count(world.books.deeds, 'double clicks')
   return second
 }
-
-const textOf = ({ text }: Answer) =>
-  /<h1[^>]*>([^<]+)/.exec(text)?.[1] ?? text.slice(0, 100).replaceAll('\n', ' ')
 
 async function follow(world: World, session: Session, { location }: Answer): Promise<Answer> {
   const { pathname, search } = new URL(location, 'http://none')
@@ -268,7 +265,7 @@ async function decide(world: World, session: Session, { user_code, thing, action
   const { answer, unsure } = await browse(world, session.cookies, decided)
   note(thing, `${action} was answered ${answer.status}`)
   if (answer.status !== 200 && unsure === 0)
-    throw new DeadEnd(`/device/decide answered ${answer.status}: ${textOf(answer)}`)
+    throw new DeadEnd(`/device/decide answered ${answer.status}: ${gist(answer)}`)
 }
 
 function tokensForDevice(

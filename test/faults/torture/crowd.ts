@@ -1,6 +1,6 @@
 /** Everybody does one thing after the other, all at the same time, until it is enough. */
 import { setTimeout as sleep } from 'node:timers/promises'
-import { count, find } from './books.ts'
+import { count, find, isHeld } from './books.ts'
 import {
   changePassword,
   DeadEnd,
@@ -73,8 +73,8 @@ async function untilStopped(world: World, dice: Dice, deed: () => Promise<void>)
 
 async function act(world: World, person: Person): Promise<void> {
   const { dice } = person
-  person.sessions = person.sessions.filter(({ state }) => state !== 'ended')
-  person.families = person.families.filter(({ state }) => state !== 'ended')
+  person.sessions = person.sessions.filter(isHeld)
+  person.families = person.families.filter(isHeld)
   const { sessions, families } = person
   if (sessions.length === 0 || (sessions.length < mostSessions && dice.chance(0.03)))
     await signIn(world, person)

@@ -92,10 +92,14 @@ function notice(books: Books, request: Request, answer: Answer | 'late' | undefi
   if (answer.status < 500 && answer.status !== 429) books.served += 1
   count(books.statuses, answer.status)
   if (answer.status >= 500 && answer.status !== 503)
-    find(books, 'server errors', `${what} answered ${answer.status}: ${answer.text.slice(0, 200)}`)
+    find(books, 'server errors', `${what} answered ${answer.status}: ${gist(answer)}`)
   else if (answer.status === 503 && answer.headers['retry-after'] === undefined)
     find(books, 'server errors', `${what} answered 503 without Retry-After`)
 }
+
+/** What a page or an error says, in a line. */
+export const gist = ({ text }: Answer): string =>
+  (/<h1[^>]*>([^<]+)/.exec(text)?.[1] ?? text.slice(0, 160)).replaceAll('\n', ' ')
 
 /** Undefined when the connection was refused or lost. */
 function exchange(agent: Agent, port: number, address: string, request: Request) {
