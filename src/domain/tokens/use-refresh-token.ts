@@ -90,8 +90,11 @@ export const held = (db: Database, holder: ReturnType<typeof holderOf>, which: W
     .where(usable(which))
     .for('share', { of: tokens })
 
-/** How long a retry of a used refresh token is answered with its successor. */
-export const graceMs = 10_000
+/**
+ * How long a retry of a used refresh token is answered with its successor: two whole tries of a client that waits for an
+ * answer (10 s), heeds `Retry-After` (5 s), and waits again.
+ */
+export const graceMs = 30_000
 
 /**
  * Whether a retry may still be given this successor: unused, and stored a moment ago. How long ago is told by the
