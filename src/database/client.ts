@@ -25,6 +25,7 @@ import { ping } from './ping.ts'
 import { createPool } from './pool.ts'
 import { createClient } from './postgres-client.ts'
 import { createReadiness, noteRefusal } from './readiness.ts'
+import { noteRecovery } from './recovery.ts'
 import { schema } from './schema.ts'
 
 export type Database = PgDatabase<PgQueryResultHKT, typeof schema>
@@ -102,8 +103,8 @@ async function openPostgres(url: string, options: DatabaseOptions): Promise<Open
   const listener = await openListener(target, { direct, client: main.client, pooled, warn })
   return {
     migrator,
-    db: drizzlePostgres({ client: main.client, schema }),
-    populationDb: drizzlePostgres({ client: population.client, schema }),
+    db: main.db,
+    populationDb: population.db,
     embedded: false,
     pools: [main.use, population.use],
     ready: readiness.ready,
@@ -164,9 +165,14 @@ function openPool(
     driver: { options, types, ...(onError && { onError }) },
     size: use.max,
     timeoutMs,
-    onChange: onAvailability ?? (() => {}),
+    onChange(isUp, error) {
+      if (isUp) noteRecovery()
+      onAvailability?.(isUp, error)
+    },
   })
-  return { pool, use, client: createClient(pool, { types, use, record: record ?? (() => {}) }) }
+  const client = createClient(pool, { types, use, record: record ?? (() => {}) })
+  // Drizzle says how it wants values; a connection that was opened earlier would not know.
+  return { pool, use, client, db: drizzlePostgres({ client, schema }) }
 }
 
 /**

@@ -33,8 +33,8 @@ export interface NewSession {
   readonly now: Date
 }
 
-/** How long a form that is sent twice leads to the session that it has started. */
-const repeatMs = 10_000
+/** How long a form that is sent again, also by somebody who has waited for an answer in vain, leads to the session that it has started. */
+const repeatMs = 60_000
 
 export interface StartedSession {
   /** `repeated`: it is there since a moment ago, by the same form. `taken`: it is not, its id was used for another one. */

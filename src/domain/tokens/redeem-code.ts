@@ -3,6 +3,7 @@ import type { Database } from '#/database/client.ts'
 import { statementDeadline } from '#/database/deadline.ts'
 import { TooLateError } from '#/database/in-time.ts'
 import { prepared, type Slots } from '#/database/prepared.ts'
+import { isSettling } from '#/database/recovery.ts'
 import type { User } from '#/database/schema/users.ts'
 import { attempting, settleAttempts } from '#/domain/attempts/attempts.ts'
 import { type AuditOrigin, auditedAs, auditWith } from '#/domain/audit/audit.ts'
@@ -19,7 +20,7 @@ import { randomSecret, sha256 } from '#/protocol/secrets.ts'
 import { span } from '#/telemetry/tracing.ts'
 import { entitled, type Holder, isEntitled } from './entitled.ts'
 import { earnsRefreshToken, narrowResources } from './narrow.ts'
-import { endStolenFamily, type RevokedTokens } from './revoke-tokens.ts'
+import { endStolenFamily, type RevokedTokens, type Theft } from './revoke-tokens.ts'
 import { type Token, type TokenLifetimes, tokensAs, tokensWith } from './tokens.ts'
 import { type UnheardTokens, undoTokens } from './undo-tokens.ts'
 
@@ -66,11 +67,17 @@ export function redeemCode(
     if (redeemed) return redeemed
     if (await settleAttempts(db, keyOf(sha256(presented.code))))
       return redeemCode(db, presented, origin)
-    const judged = await db.transaction((tx) => noticeReplay(tx, presented, origin))
-    if (judged !== 'usable') return judged
-    if (found) throw new TooLateError()
-    // Given back since it was looked at.
-    return redeemCode(db, presented, origin)
+    const judged = await db.transaction((tx) => judgeUnusable(tx, presented))
+    if (judged === 'invalid') return { result: judged }
+    if (judged === 'usable') {
+      if (found) throw new TooLateError()
+      // Given back since it was looked at.
+      return redeemCode(db, presented, origin)
+    }
+    if (isSettling()) throw new TooLateError()
+    // In a transaction of its own, which holds nothing that others wait for who end the same family.
+    const revoked = await db.transaction((tx) => endStolenFamily(tx, judged, origin))
+    return { result: 'replayed', revoked }
   })
 }
 
@@ -175,16 +182,16 @@ function requireMatch(code: AuthorizationCode, presented: PresentedCode) {
   }
 }
 
-async function noticeReplay(
+async function judgeUnusable(
   tx: Database,
   presented: PresentedCode,
-  origin: AuditOrigin,
-): Promise<Redemption | 'usable'> {
-  const code = await findAuthorizationCode(tx, presented)
-  if (!code) return { result: 'invalid' }
-  const { familyId, userId, clientId } = code
-  if (!code.consumedAt)
-    return (await isEntitled(tx, { userId, clientId })) ? 'usable' : { result: 'invalid' }
-  const theft = { familyId, userId, clientId, reason: 'code_replay', now: presented.now } as const
-  return { result: 'replayed', revoked: await endStolenFamily(tx, theft, origin) }
+): Promise<Theft | 'usable' | 'invalid'> {
+  const found = await findAuthorizationCode(tx, presented)
+  if (!found) return 'invalid'
+  const { familyId, userId, clientId } = found
+  const entitled = await isEntitled(tx, { userId, clientId })
+  // Whoever was giving it back held the user's lock until now.
+  const code = (await findAuthorizationCode(tx, presented)) ?? found
+  if (!code.consumedAt) return entitled ? 'usable' : 'invalid'
+  return { familyId, userId, clientId, reason: 'code_replay', now: presented.now }
 }

@@ -6,6 +6,7 @@
 import type { Database } from '#/database/client.ts'
 import { statementDeadline } from '#/database/deadline.ts'
 import { TooLateError } from '#/database/in-time.ts'
+import { isSettling } from '#/database/recovery.ts'
 import type { User } from '#/database/schema/users.ts'
 import { attempting, settleAttempts } from '#/domain/attempts/attempts.ts'
 import { type AuditOrigin, auditedAs } from '#/domain/audit/audit.ts'
@@ -80,6 +81,7 @@ export function refreshTokens(
       return refreshTokens(db, presented, origin)
     }
     if (!('theft' in judged)) return judged
+    if (isSettling()) throw new TooLateError()
     // In a transaction of its own, which holds nothing that others wait for who end the same family.
     const revoked = await db.transaction((tx) => endStolenFamily(tx, judged.theft, origin))
     return { result: 'reuse', revoked }
@@ -145,12 +147,14 @@ async function judgeUnusable(
 ): Promise<Refreshed | { readonly theft: Theft } | 'usable'> {
   const found = await findRefreshToken(tx, presented.token)
   if (!found) return { result: 'invalid' }
-  const { token: row, user } = found
-  if (row.clientId !== presented.clientId) return { result: 'client_mismatch' }
+  const { clientId } = found.token
+  if (clientId !== presented.clientId) return { result: 'client_mismatch' }
+  const entitled = await isEntitled(tx, { userId: found.user.id, clientId })
+  // Whoever was giving it back held the user's lock until now.
+  const { token: row, user } = (await findRefreshToken(tx, presented.token)) ?? found
   if (!row.revokedAt && row.expiresAt <= presented.now) return { result: 'expired' }
   if (row.revokedAt && row.revocationReason !== 'rotation') return { result: 'revoked' }
-  if (!(await isEntitled(tx, { userId: user.id, clientId: row.clientId })))
-    return { result: 'revoked' }
+  if (!entitled) return { result: 'revoked' }
   if (!row.revokedAt) return 'usable'
   const successor = await findUnusedSuccessor(tx, { ...presented, always: tooEarlyToKnow })
   if (!successor) return judgeReuse(tx, row, presented.now)
