@@ -1,6 +1,6 @@
 /** Sockets, TLS, several hosts and databases that are not there yet, with real servers. */
 import { execFileSync, spawn } from 'node:child_process'
-import { chmodSync, chownSync, mkdtempSync, statSync } from 'node:fs'
+import { chmodSync, chownSync, globSync, mkdtempSync, statSync } from 'node:fs'
 import { connect, createServer } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -202,7 +202,7 @@ describe('several hosts', () => {
 
   /** A copy that follows, as pg_basebackup makes one. The guard of the services ends it if we do not. */
   async function startStandby(of: Service) {
-    const bin = execFileSync('pg_config', ['--bindir'], { encoding: 'utf8' }).trim()
+    const bin = globSync('/usr/lib/postgresql/*/bin').sort().at(-1) ?? ''
     const directory = mkdtempSync(join(servicesDirectory(), 'standby-'))
     const asUser =
       process.getuid?.() === 0
