@@ -72,8 +72,12 @@ export function createAvailability(options: AvailabilityOptions): Availability {
 
   async function ask() {
     suspecting = true
-    // The one that asks may itself be ended by what was suspected.
-    if (!((await answers(suspicionMs)) || (await answers(suspicionMs)))) failed(error)
+    const start = performance.now()
+    let answered = await answers(suspicionMs)
+    // The one that asks may itself be ended by what was suspected. Silence, though, says enough.
+    if (!answered && performance.now() - start < suspicionMs / 2)
+      answered = await answers(suspicionMs)
+    if (!answered) failed(error)
     suspecting = false
   }
 

@@ -4,10 +4,11 @@ import { createAvailability } from '#/database/availability.ts'
 
 function setUp() {
   const changes: boolean[] = []
-  const world = { answers: true, asked: 0 }
+  const world = { answers: true, silent: false, asked: 0 }
   const availability = createAvailability({
-    async probe() {
+    async probe(boundMs) {
       world.asked += 1
+      if (world.silent) await sleep(boundMs)
       if (!world.answers) throw Object.assign(new Error('refused'), { code: 'ECONNREFUSED' })
     },
     patientMs: 5000,
@@ -40,4 +41,26 @@ it('stays up when what was suspected is not so, and goes down when it is', async
   await expect.poll(() => availability.isUp()).toBe(false)
   expect(changes).toEqual([false])
   availability.stop()
+})
+
+it('asks once more when the one that asks is lost as well, but not when nobody says anything', async () => {
+  const { changes, world, availability } = setUp()
+  Object.assign(world, { answers: false, silent: true })
+  const start = performance.now()
+  availability.suspect()
+  await expect.poll(() => availability.isUp(), { timeout: 5000, interval: 10 }).toBe(false)
+  const took = performance.now() - start
+  expect(took).toBeGreaterThan(900)
+  expect(took).toBeLessThan(1800)
+  expect(changes).toEqual([false])
+  availability.stop()
+})
+
+it('stays up when only the first that asks is lost', async () => {
+  const { changes, world, availability } = setUp()
+  world.answers = false
+  availability.suspect()
+  world.answers = true
+  await expect.poll(() => world.asked).toBe(2)
+  expect([availability.isUp(), changes]).toEqual([true, []])
 })
