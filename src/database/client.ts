@@ -7,7 +7,7 @@ import { sql } from 'drizzle-orm'
 import type { PgDatabase, PgQueryResultHKT } from 'drizzle-orm/pg-core'
 import { drizzle as drizzlePglite } from 'drizzle-orm/pglite'
 import { drizzle as drizzlePostgres } from 'drizzle-orm/postgres-js'
-import postgres from 'postgres'
+import type postgres from 'postgres'
 import { canHear } from './announcements.ts'
 import { type ConnectionTarget, parseConnectionString } from './connection-string.ts'
 import { setStatementTimeout } from './deadline.ts'
@@ -18,6 +18,7 @@ import {
   type PoolUse,
   type RecordOperation,
 } from './instrument.ts'
+import { type Listener, openListener } from './listener.ts'
 import { lockDirectory } from './lock-directory.ts'
 import { type Meeting, meetDatabase } from './meet-database.ts'
 import { migrateEmbedded, migratePostgres, type Prepare } from './migrate.ts'
@@ -100,7 +101,7 @@ async function openPostgres(url: string, options: DatabaseOptions): Promise<Open
   const migrator = driverOptions(direct ?? target)
   await migratePostgres(migrator, options.prepare)
   const { main, population, readiness } = openPools(target, { ...options, pooled })
-  const listener = await openListener(target, { direct, client: main.client, pooled, warn })
+  const listener = await findListener(target, { direct, client: main.client, pooled, warn })
   return {
     migrator,
     db: main.db,
@@ -116,7 +117,7 @@ async function openPostgres(url: string, options: DatabaseOptions): Promise<Open
       await Promise.all([
         main.pool.close(closeTimeoutMs),
         population.pool.close(closeTimeoutMs),
-        listener?.end({ timeout: closeTimeoutMs / 1000 }),
+        listener?.close(),
       ])
     },
   }
@@ -191,14 +192,14 @@ interface Listening extends Meeting {
 }
 
 /** A client whose LISTEN hears what the pool sends; undefined where there is none, which is said once. */
-async function openListener(
+async function findListener(
   target: ConnectionTarget,
   { direct, client, pooled, warn }: Listening,
-): Promise<postgres.Sql | undefined> {
+): Promise<Listener | undefined> {
   if (direct || !pooled) {
-    const listener = postgres({ ...driverOptions(direct ?? target), max: 1 })
+    const listener = await openListener(driverOptions(direct ?? target))
     if (await canHear(listener, client)) return listener
-    await listener.end({ timeout: 1 })
+    await listener.close()
   }
   warn(
     direct

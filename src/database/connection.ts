@@ -27,8 +27,11 @@ export interface Statement {
   readonly asArrays?: boolean
 }
 
-/** What the driver answers: rows, and which command it was. */
-export type Answer = readonly unknown[] & { readonly command?: string }
+/** What the driver answers: rows, which command it was, and the process that the server named at the beginning. */
+export type Answer = readonly unknown[] & {
+  readonly command?: string
+  readonly state?: { readonly pid?: number }
+}
 
 export interface Connection {
   readonly openedAt: number
@@ -37,7 +40,7 @@ export interface Connection {
   run(statement: Statement, lateAt: number): Promise<Answer>
   /** Gives up what ran too long. */
   checkTime(now: number): void
-  /** Ends it at once; what runs on it is rejected. */
+  /** Ends it at once; what runs on it is rejected, and the server is told. */
   destroy(error: Error): void
   /** Ends it when what runs on it has ended, after a second at most. */
   close(): Promise<void>
@@ -63,16 +66,31 @@ export async function openConnection(
   const connection = createConnection(driver, boundMs, () => {
     if (established) onLost(connection)
   })
-  const lateAt = performance.now() + boundMs
-  const timer = setTimeout(() => connection.checkTime(lateAt), boundMs)
   try {
-    const [row] = await connection.run({ text: hello }, lateAt)
+    const [row] = await runWithin(connection, { text: hello }, boundMs)
     keepDatabaseTime(Number((row as { now: number }).now), performance.now())
     established = true
     return connection
   } catch (error) {
     connection.destroy(asError(error))
     throw error
+  }
+}
+
+/** As long as the connection string allows, and a moment more: a socket that gives up by itself says what is wrong. */
+export const openingBoundMs = ({ connect_timeout: seconds }: DriverOptions): number =>
+  (Number(seconds ?? 10) + 1) * 1000
+
+/** Runs a statement on a connection that no pool watches over. */
+export async function runWithin(
+  connection: Connection,
+  statement: Statement,
+  boundMs: number,
+): Promise<Answer> {
+  const lateAt = performance.now() + boundMs
+  const timer = setTimeout(() => connection.checkTime(lateAt), boundMs)
+  try {
+    return await connection.run(statement, lateAt)
   } finally {
     clearTimeout(timer)
   }
@@ -127,14 +145,15 @@ function createConnection(driver: Driver, boundMs: number, onLost: () => void): 
   }
 
   /** The server is told too, should it still listen: it would go on with what nobody waits for. */
+  function destroy(error: Error) {
+    cancelling = true
+    for (const { query } of running) void Promise.resolve(query.cancel()).catch(() => {})
+    cancelling = false
+    lose(error)
+  }
+
   function checkTime(now: number) {
-    for (const { query, lateAt } of running) {
-      if (now < lateAt) continue
-      cancelling = true
-      void Promise.resolve(query.cancel()).catch(() => {})
-      cancelling = false
-      return lose(lateError())
-    }
+    for (const { lateAt } of running) if (now >= lateAt) return destroy(lateError())
   }
 
   return {
@@ -144,7 +163,7 @@ function createConnection(driver: Driver, boundMs: number, onLost: () => void): 
     },
     run,
     checkTime,
-    destroy: lose,
+    destroy,
     async close() {
       await client.end({ timeout: 1 })
       lose(connectionError('CONNECTION_ENDED', 'the connection was ended'))
@@ -189,4 +208,5 @@ const destroyAfter = (socket: Duplex, ms: number) => {
 export const connectionError = (code: string, message: string) =>
   Object.assign(new Error(message), { code })
 
-const asError = (error: unknown) => (error instanceof Error ? error : new Error(String(error)))
+export const asError = (error: unknown) =>
+  error instanceof Error ? error : new Error(String(error))

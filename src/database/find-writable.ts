@@ -1,5 +1,5 @@
 /** Which of several hosts takes writes: after a failover another one than before. */
-import postgres from 'postgres'
+import { openConnection, openingBoundMs, runWithin } from './connection.ts'
 import { type ConnectionTarget, type DatabaseHost, describeHost } from './connection-string.ts'
 import type { DriverOptions } from './driver-options.ts'
 import { connectionError } from './open-socket.ts'
@@ -7,6 +7,9 @@ import { isRefusal } from './refusals.ts'
 
 /** So many connections as a pool opens at once cost one look. */
 const validMs = 1000
+
+const asksWhetherItReads = `
+  select pg_is_in_recovery() or current_setting('transaction_read_only') = 'on' as reads`
 
 /**
  * Asks all hosts at the same time, since one that is gone may not answer at all; the first that writes wins. Rejects with
@@ -31,14 +34,16 @@ export function findWritable(
 }
 
 async function requireWritable(place: DatabaseHost, options: DriverOptions): Promise<DatabaseHost> {
-  const client = postgres({ ...options, max: 1, prepare: false, fetch_types: false })
+  const boundMs = openingBoundMs(options)
+  const driver = { options, types: { parsers: {}, serializers: {} } }
+  const connection = await openConnection(driver, boundMs, () => {})
   try {
-    const [row] = await client<{ reads: boolean }[]>`
-      select pg_is_in_recovery() or current_setting('transaction_read_only') = 'on' as reads`
-    if (row?.reads) throw connectionError(`${describeHost(place)} only reads`)
+    const [row] = await runWithin(connection, { text: asksWhetherItReads }, boundMs)
+    if ((row as { reads: boolean }).reads)
+      throw connectionError(`${describeHost(place)} only reads`)
     return place
   } finally {
-    await client.end({ timeout: 1 })
+    await connection.close()
   }
 }
 

@@ -4,12 +4,13 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { PGlite } from '@electric-sql/pglite'
-import postgres from 'postgres'
+import type postgres from 'postgres'
 import type { Log } from '#/telemetry/log.ts'
 import { logChanges } from '#/telemetry/log-changes.ts'
 import { tryHoldingLock } from './advisory-lock.ts'
 import { admitSchema } from './compatibility.ts'
 import type { DriverOptions } from './driver-options.ts'
+import { openWorkClient, type WorkClient } from './work-client.ts'
 
 /** Name -> what it is on. Dropping one by hand rolls it back until the next start. */
 const lateIndexes = {
@@ -50,8 +51,7 @@ export function startLateIndexes(
   options: DriverOptions,
   log: Pick<Log, 'info' | 'error'>,
 ): LateIndexes {
-  const open = () => postgres({ ...options, max: 1, prepare: false })
-  const clients = { lock: open(), builder: open() }
+  const clients = { lock: openWorkClient(options), builder: openWorkClient(options) }
   const stopping = new AbortController()
   const { signal } = stopping
   const built = buildAndClose(clients, { signal, log })
@@ -59,15 +59,19 @@ export function startLateIndexes(
     built,
     async stop() {
       stopping.abort()
+      // Postgres goes on with a statement whose client has gone; this tells it.
+      await closeAll(clients)
       await built
     },
   }
 }
 
 interface Clients {
-  readonly lock: postgres.Sql
-  readonly builder: postgres.Sql
+  readonly lock: WorkClient
+  readonly builder: WorkClient
 }
+
+const closeAll = ({ lock, builder }: Clients) => Promise.all([lock.close(0), builder.close(0)])
 
 interface Watched {
   readonly signal: AbortSignal
@@ -78,7 +82,7 @@ async function buildAndClose(clients: Clients, watched: Watched): Promise<void> 
   try {
     await buildUntilDone(clients, watched)
   } finally {
-    await Promise.all([clients.lock.end({ timeout: 0 }), clients.builder.end({ timeout: 0 })])
+    await closeAll(clients)
   }
 }
 
@@ -100,42 +104,33 @@ const pause = (ms: number, signal: AbortSignal) =>
   sleep(ms, undefined, { signal }).catch(() => undefined)
 
 /** Whether all are there now, or not ours to build; false while another replica builds. */
-async function buildLateIndexes({ lock, builder }: Clients, signal: AbortSignal): Promise<boolean> {
+async function buildLateIndexes(clients: Clients, signal: AbortSignal): Promise<boolean> {
+  const builder = clients.builder.client
   if ((await admitSchema((statement) => builder.unsafe(statement))) !== 'ours') return true
   if ((await missingIndexes(builder)).length === 0) return true
-  return tryHoldingLock(lock, buildLock, async () => {
+  return tryHoldingLock(clients.lock.client, buildLock, async () => {
     // A large table takes its time, whatever limit the role or the database has.
-    await builder`set statement_timeout = 0`
+    await builder.unsafe('set statement_timeout = 0')
     for (const { name, on, brokenOff } of await missingIndexes(builder)) {
-      if (brokenOff) await untilStopped(builder.unsafe(`drop index concurrently "${name}"`), signal)
-      await untilStopped(builder.unsafe(`create index concurrently "${name}" on ${on}`), signal)
+      signal.throwIfAborted()
+      if (brokenOff) await builder.unsafe(`drop index concurrently "${name}"`)
+      await builder.unsafe(`create index concurrently "${name}" on ${on}`)
     }
     // Behind a pooler the session is somebody else's afterwards.
-    await builder`reset statement_timeout`
+    await builder.unsafe('reset statement_timeout')
   })
 }
 
 /** A build that was broken off leaves an index that is kept up to date but never used: it is dropped, and built again. */
 async function missingIndexes(client: postgres.Sql) {
-  const rows = await client<{ name: string; valid: boolean }[]>`
+  const names = Object.keys(lateIndexes).map((name) => `to_regclass('${name}')`)
+  const rows = await client.unsafe<{ name: string; valid: boolean }[]>(`
     select c.relname as name, i.indisvalid as valid from pg_index i join pg_class c on c.oid = i.indexrelid
-    where c.oid in (select to_regclass(name) from unnest(${Object.keys(lateIndexes)}::text[]) as name)`
+    where c.oid in (${names.join(', ')})`)
   const validity = new Map(rows.map(({ name, valid }) => [name, valid]))
   return Object.entries(lateIndexes)
     .filter(([name]) => validity.get(name) !== true)
     .map(([name, on]) => ({ name, on, brokenOff: validity.has(name) }))
-}
-
-/** Postgres goes on with a statement whose client has gone, so it is told. */
-async function untilStopped(query: postgres.PendingQuery<postgres.Row[]>, signal: AbortSignal) {
-  signal.throwIfAborted()
-  const cancel = () => query.cancel()
-  signal.addEventListener('abort', cancel)
-  try {
-    await query
-  } finally {
-    signal.removeEventListener('abort', cancel)
-  }
 }
 
 /** Nobody else writes to an embedded database. */

@@ -1,6 +1,6 @@
 /** The first meeting with the database: waits until it is there, says what is wrong, and finds out what stands in between. */
 import { setTimeout as sleep } from 'node:timers/promises'
-import postgres from 'postgres'
+import { openConnection, openingBoundMs, runWithin } from './connection.ts'
 import { type ConnectionTarget, describeHosts } from './connection-string.ts'
 import { driverOptions } from './driver-options.ts'
 import { codeOf, isRefusal } from './refusals.ts'
@@ -44,12 +44,15 @@ export async function meetDatabase(
  * own. That says nothing about the pooler's mode: all are taken for one that gives each transaction another process.
  */
 async function askServer(target: ConnectionTarget): Promise<Meeting> {
-  const client = postgres({ ...driverOptions(target), max: 1, prepare: false, fetch_types: false })
+  const driver = { options: driverOptions(target), types: { parsers: {}, serializers: {} } }
+  const boundMs = openingBoundMs(driver.options)
+  const connection = await openConnection(driver, boundMs, () => {})
   try {
-    const answer = await client<{ pid: number }[]>`select pg_backend_pid() as pid`
-    return { pooled: answer[0]?.pid !== answer.state.pid }
+    const answer = await runWithin(connection, { text: 'select pg_backend_pid() as pid' }, boundMs)
+    const [row] = answer as readonly { readonly pid: number }[]
+    return { pooled: row?.pid !== answer.state?.pid }
   } finally {
-    await client.end({ timeout: 1 })
+    await connection.close()
   }
 }
 

@@ -6,13 +6,13 @@ import type { PgliteDatabase } from 'drizzle-orm/pglite'
 import { migrate as runPglite } from 'drizzle-orm/pglite/migrator'
 import { drizzle } from 'drizzle-orm/postgres-js'
 import { migrate as runPostgres } from 'drizzle-orm/postgres-js/migrator'
-import postgres from 'postgres'
 import { tryHoldingLock } from './advisory-lock.ts'
 import type { Database } from './client.ts'
 import { admitSchema, declareOldest, type RunStatement } from './compatibility.ts'
 import type { DriverOptions } from './driver-options.ts'
 import { buildLateIndexesEmbedded } from './late-indexes.ts'
 import { schema } from './schema.ts'
+import { openWorkClient } from './work-client.ts'
 
 /** What must happen on a migrated database before anybody uses it, by one replica at a time. */
 export type Prepare = (db: Database) => Promise<void>
@@ -22,22 +22,23 @@ const migrationsFolder = fileURLToPath(new URL('../../drizzle', import.meta.url)
 /** Any number, the same for every version of this server. */
 const migrationLock = 7_264_001
 
+const closeTimeoutMs = 5000
+
 /**
  * Migrates a Postgres and prepares its first rows under an advisory lock: Drizzle's migrator takes none, and two
  * replicas at once would collide. Nothing in it needs a session, so that a pooler may stand in between.
  */
 export async function migratePostgres(options: DriverOptions, prepare: Prepare): Promise<void> {
-  const open = () => postgres({ ...options, max: 1, prepare: false })
-  const [lock, client] = [open(), open()]
+  const [lock, { client, close }] = [openWorkClient(options), openWorkClient(options)]
   try {
     const work = () =>
       bringUpToDate((statement) => client.unsafe(statement), {
         migrate: () => runPostgres(drizzle(client, { schema }), { migrationsFolder }),
         prepare: () => prepare(drizzle(client, { schema })),
       })
-    while (!(await tryHoldingLock(lock, migrationLock, work))) await sleep(100)
+    while (!(await tryHoldingLock(lock.client, migrationLock, work))) await sleep(100)
   } finally {
-    await Promise.all([client.end({ timeout: 5 }), lock.end({ timeout: 5 })])
+    await Promise.all([close(closeTimeoutMs), lock.close(closeTimeoutMs)])
   }
 }
 

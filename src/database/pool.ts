@@ -14,6 +14,8 @@ export interface PoolOptions {
   readonly size: number
   /** For a statement and its wait for a connection. */
   readonly timeoutMs: number
+  /** For opening a connection; as long as for a statement if left out. */
+  readonly openTimeoutMs?: number
   /** Told once for each change. */
   readonly onChange: (isUp: boolean, error: unknown) => void
 }
@@ -56,10 +58,10 @@ interface State {
 }
 
 export function createPool(options: PoolOptions): Pool {
-  const { timeoutMs } = options
+  const { timeoutMs, openTimeoutMs = timeoutMs } = options
   const availability = createAvailability({
     probe: (boundMs) => openOne(state, boundMs),
-    patientMs: timeoutMs,
+    patientMs: openTimeoutMs,
     onChange(isUp, error) {
       if (!isUp) refuseAll(state, error)
       options.onChange(isUp, error)
@@ -110,7 +112,7 @@ function openMore(state: State) {
   const isFull = all.size + opening >= options.size
   if (isFull || waiting.length <= opening || performance.now() < pausedUntil) return
   state.opening += 1
-  void openOne(state, options.timeoutMs)
+  void openOne(state, options.openTimeoutMs ?? options.timeoutMs)
     .catch((error: unknown) => {
       if (isConnectionLimit(error) && all.size > 0)
         state.pausedUntil = performance.now() + limitPauseMs
