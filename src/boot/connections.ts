@@ -89,6 +89,9 @@ export function watchConnections(
       // The last to be used stands last.
       held.delete(socket)
       held.set(socket, state)
+      if (state.network === undefined) return
+      leave(networks, state.network, socket)
+      join(networks, state.network).add(socket)
     })
   })
 

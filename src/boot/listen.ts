@@ -35,7 +35,10 @@ export interface Listener {
 }
 
 interface Surroundings {
-  readonly config: Config
+  readonly config: Pick<
+    Config,
+    'HOST' | 'PORT' | 'MAX_CONNECTIONS' | 'MAX_CONNECTIONS_PER_ADDRESS' | 'TRUSTED_PROXIES'
+  >
   readonly log: Log
   readonly recorder: Recorder
 }
@@ -44,9 +47,10 @@ interface Surroundings {
 export async function listen(
   fetch: Parameters<typeof createAdaptorServer>[0]['fetch'],
   { config, log, recorder }: Surroundings,
+  timeouts = requestTimeouts,
 ): Promise<Listener> {
   const { HOST, PORT } = config
-  const server = createAdaptorServer({ fetch, serverOptions: requestTimeouts }) as HttpServer
+  const server = createAdaptorServer({ fetch, serverOptions: timeouts }) as HttpServer
   const limits = {
     total: config.MAX_CONNECTIONS,
     perAddress: config.MAX_CONNECTIONS_PER_ADDRESS,
