@@ -30,8 +30,8 @@ export default defineConfig({
     // A database and a process cost memory; more workers than cores only slow each other down.
     maxWorkers: 2,
     projects: [
-      project('unit'),
-      project('house'),
+      project('unit', { testTimeout: 20_000 }),
+      project('house', { testTimeout: 20_000 }),
       project('domain', database),
       project('endpoints', database),
       project('system', slow),

@@ -429,7 +429,8 @@ describe('response_mode', () => {
       const hash = createHash('sha256').update(script).digest('base64')
       const csp = response.headers.get('content-security-policy') ?? ''
       expect(csp).toContain(`script-src 'sha256-${hash}';`)
-      expect(csp).toContain("form-action 'self' https://app.example.test;")
+      // Where the client leads on to is its own business, and browsers would hold it to this page's.
+      expect(csp).not.toContain('form-action')
       // No CSRF token of ours goes to another site.
       expect(html).not.toContain('csrf_token')
     }
@@ -480,9 +481,10 @@ describe('a request by POST, from another site', () => {
     expect(result.status).toBe(303)
     expect(location).toMatch(/^\/oauth\/authorize\?authorization_request=[\w-]{43}$/)
     expect(moved).toEqual({})
-    expect(codeIn(await known.browser.get(location))).toHaveLength(43)
+    const code = codeIn(await known.browser.get(location))
+    expect(code).toHaveLength(43)
     const again = await observeUnchanged(app, () => known.browser.get(location))
-    expect(again.result.status).toBe(400)
+    expect(codeIn(again.result)).toBe(code)
   })
 
   it('never shows a page with prompt=none, and is answered once', async () => {
@@ -490,7 +492,8 @@ describe('a request by POST, from another site', () => {
     const location = (await post(path({ prompt: 'none' }))).headers.get('location') ?? ''
     const refused = await openBrowser(app).get(location)
     expect(parametersOf(refused)['error']).toBe('login_required')
-    expect((await openBrowser(app).get(location)).status).toBe(400)
+    const again = await openBrowser(app).get(location)
+    expect(again.headers.get('location')).toBe(refused.headers.get('location'))
   })
 
   const wrong: [string, More, string, string][] = [

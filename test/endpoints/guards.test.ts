@@ -281,6 +281,8 @@ describe('the table of routes', () => {
     expect([...new Set(middleware)].sort()).toEqual([
       '/*',
       '/.well-known/*',
+      '/auth/callback/*',
+      '/oauth/*',
       '/oauth/device/code',
       '/oauth/introspect',
       '/oauth/par',

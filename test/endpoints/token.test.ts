@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { clients } from '#/database/schema/clients.ts'
 import { systemOrigin } from '#/domain/audit/audit.ts'
 import { setClientStatus } from '#/domain/clients/clients.ts'
+import { graceMs } from '#/domain/tokens/use-refresh-token.ts'
 import { disableUser } from '#/domain/users/end-access.ts'
 import { sha256 } from '#/protocol/secrets.ts'
 import { startTestApp, type TestApp } from '../support/app.ts'
@@ -557,7 +558,7 @@ describe('the refresh grant', () => {
     const second = (
       (await (await refresh({ refresh_token: first })).json()) as Record<string, string>
     )['refresh_token']
-    await ageFamilyOf(app.database.db, first, 10_000)
+    await ageFamilyOf(app.database.db, first, graceMs)
     const reuse = await observe(app, () => refresh({ refresh_token: first }))
     await expectError(reuse.result, 400, 'invalid_grant')
     expect(reuse.moved).toEqual({

@@ -123,7 +123,7 @@ describe('a pooler in transaction mode', () => {
 
   it('ends a count that takes too long, although it takes no statement_timeout', async () => {
     const { home, common, direct } = await open('transaction')
-    const replica = await home.start(common)
+    const replica = await home.start({ ...common, SESSION_SWEEP_INTERVAL: '1h' })
     const client = postgres(direct, { max: 2 })
     const waiting = async () => {
       const rows = await client`

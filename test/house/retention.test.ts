@@ -7,7 +7,9 @@ import { readRepositoryFile } from '../../docs/generate.ts'
 
 const namesIn = (cell = '') => [...cell.matchAll(/`([^`]+)`/g)].map(([, name = '']) => name)
 
-const rules = readRepositoryFile('docs/OPERATIONS.md')
+const [, kept = ''] = readRepositoryFile('docs/OPERATIONS.md').split('\n## ')
+
+const rules = kept
   .split('\n')
   .filter((line) => line.startsWith('| `'))
   .map((line) => line.split('|').map((cell) => cell.trim()))

@@ -62,6 +62,16 @@ const events: [string, (recorder: Recorder) => void, Record<string, number>][] =
     },
   ],
   [
+    'an error that nobody caught',
+    (r) => r.uncaughtError('rejection'),
+    { 'authgate_uncaught_errors_total{kind="rejection"}': 1 },
+  ],
+  [
+    'a connection too many',
+    (r) => r.connectionRefused('address'),
+    { 'authgate_connections_refused_total{limit="address"}': 1 },
+  ],
+  [
     'somebody who came back from a provider',
     (r) => r.upstreamCallback('gitlab', 'registered'),
     { 'auth_oauth_callback_total{provider="gitlab",result="registered"}': 1 },
