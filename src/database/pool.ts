@@ -25,10 +25,13 @@ export interface Pool {
   /** When work that begins now is given up: after the timeout, or with the request that asks. */
   lateAt(): number
   /** A connection for this work alone, waited for until `lateAt` at most. */
-  use<T>(lateAt: number, work: (connection: Connection) => Promise<T>): Promise<T>
+  use<T>(lateAt: number, work: (connection: Connection) => Promise<T>, turn?: Turn): Promise<T>
   /** Waits for what runs, so long at most. */
   close(timeoutMs: number): Promise<void>
 }
+
+/** Who asks whether the database answers does not ask how long the queue is. */
+export type Turn = 'next' | 'last'
 
 /** The server gives up by itself a little earlier, and says why; its connection can be kept then. */
 const answerMs = 250
@@ -81,8 +84,8 @@ export function createPool(options: PoolOptions): Pool {
   return {
     availability,
     lateAt: () => Math.min(deadlineAt(), performance.now() + timeoutMs + answerMs),
-    async use(lateAt, work) {
-      const connection = takeIdle(state) ?? (await waitForOne(state, lateAt))
+    async use(lateAt, work, turn = 'last') {
+      const connection = takeIdle(state) ?? (await waitForOne(state, lateAt, turn))
       try {
         return await work(connection)
       } finally {
@@ -100,9 +103,9 @@ function takeIdle(state: State): Connection | undefined {
   return state.idle.pop()
 }
 
-function waitForOne(state: State, lateAt: number): Promise<Connection> {
+function waitForOne(state: State, lateAt: number, turn: Turn): Promise<Connection> {
   const { promise, resolve, reject } = Promise.withResolvers<Connection>()
-  state.waiting.push({ lateAt, resolve, reject })
+  state.waiting[turn === 'next' ? 'unshift' : 'push']({ lateAt, resolve, reject })
   openMore(state)
   return promise
 }

@@ -39,7 +39,8 @@ export function createReadiness(pool: Pool, refusals: WriteRefusals): Readiness 
   async function check() {
     try {
       const lateAt = performance.now() + boundMs
-      return await pool.use(lateAt, (connection) => takesWrites(connection, lateAt, refusals))
+      const ask = (connection: Connection) => takesWrites(connection, lateAt, refusals)
+      return await pool.use(lateAt, ask, 'next')
     } catch {
       return false
     } finally {

@@ -74,6 +74,13 @@ it('serves those who wait in the order in which they came', async () => {
   expect(order).toEqual(Array.from({ length: 20 }, (_, n) => n))
 })
 
+it('answers whether it is ready before those who wait, so that a busy replica is no dead one', async () => {
+  const underway = occupy(0.3)
+  const waiting = Array.from({ length: 4 }, () => occupy(0.3))
+  expect(await narrow.ready()).toBe(true)
+  await Promise.all([underway, ...waiting.map(failure)])
+})
+
 it('refuses what has waited until its deadline, without sending it', async () => {
   const underway = occupy(0.8)
   const start = performance.now()
