@@ -31,7 +31,7 @@ export interface Pool {
 }
 
 /** Who asks whether the database answers does not ask how long the queue is. */
-export type Turn = 'next' | 'last'
+type Turn = 'next' | 'last'
 
 /** The server gives up by itself a little earlier, and says why; its connection can be kept then. */
 const answerMs = 250
