@@ -9,12 +9,14 @@ import type { ScrapeListener } from '#/telemetry/scrape-listener.ts'
 import { withinTime } from '#/telemetry/within-time.ts'
 import type { SharedRedis } from '#/web/limit-store.ts'
 import type { Stoppable } from './process.ts'
-import { lastPushMs, type Telemetry } from './telemetry.ts'
+import type { Telemetry } from './telemetry.ts'
 
 /** For what cannot be cut off: the sweeper and deliveries that are on their way. */
 const closingMs = 1000
 const scrapeCloseMs = 1000
 const databaseCloseMs = 3000
+/** For the last push where requests under way have used up their time. */
+const leastPushMs = 1000
 const reserveMs = 2000
 
 interface Held {
@@ -47,7 +49,7 @@ export function createDrain({
   let delayed = false
   return {
     stopBoundMs:
-      delayMs + timeoutMs + closingMs + scrapeCloseMs + lastPushMs + databaseCloseMs + reserveMs,
+      delayMs + timeoutMs + closingMs + scrapeCloseMs + leastPushMs + databaseCloseMs + reserveMs,
     skipDelay() {
       const skipped = delayed
       delay.abort()
@@ -61,20 +63,21 @@ export function createDrain({
       delayed = wanted && delayMs > 0
       if (delayed) await sleep(delayMs, undefined, { signal: delay.signal }).catch(() => undefined)
       delayed = false
+      const end = performance.now() + timeoutMs
       // What is still under way after that is cut off.
       await withinTime(Promise.allSettled(ends(timeoutMs)), timeoutMs + closingMs).catch(() =>
         log.warn('not everything has ended in time'),
       )
       await scrape?.close()
-      await release(held)
+      await release(held, Math.max(leastPushMs, end - performance.now()))
       log.info('stopped')
     },
   }
 }
 
 /** The last push goes first: its gauges still need the database. */
-async function release({ telemetry, redis, database, log }: Held) {
-  await telemetry.stop()
+async function release({ telemetry, redis, database, log }: Held, pushMs: number) {
+  await telemetry.stop(pushMs)
   redis?.close()
   await withinTime(database.close(), databaseCloseMs).catch((error: unknown) =>
     log.error({ err: error }, 'the database did not close'),

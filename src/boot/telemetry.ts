@@ -17,12 +17,14 @@ export type Telemetry = ReturnType<typeof startTelemetry>
 export function startTelemetry(config: Config, build: BuildInfo, log: Log) {
   let recorder: Recorder | undefined
   let collectorAnswers = false
-  let failures = 0
-  const watch = { build, log }
   const onExportFailure = (signal: 'metrics' | 'traces') => {
-    failures += 1
+    collectorAnswers = false
     recorder?.exportFailed(signal)
   }
+  const onExport = () => {
+    collectorAnswers = true
+  }
+  const watch = { build, log, onExport }
   const metrics: Metrics = startMetrics(
     metricsOptions(config, { ...watch, onExportFailure: () => onExportFailure('metrics') }),
   )
@@ -36,22 +38,17 @@ export function startTelemetry(config: Config, build: BuildInfo, log: Log) {
     recorder,
     metrics,
     listen: () => openExporterPort(config, metrics, log),
-    /** Pushes while requests are drained, and learns whether anybody takes it. */
-    async flush() {
-      const before = failures
-      await metrics.flush()
-      collectorAnswers = failures === before
-    },
-    /** The last push. A collector that has not taken the one before is not waited for as long. */
-    async stop() {
-      const boundMs = collectorAnswers ? lastPushMs : lastPushToSilenceMs
+    /** Pushes while requests are drained, and so learns whether anybody takes it. */
+    flush: () => metrics.flush(),
+    /** The last push. Only a collector that took the one before, however slowly, is waited for as long as that. */
+    async stop(longestMs: number) {
+      const boundMs = collectorAnswers ? longestMs : Math.min(longestMs, lastPushToSilenceMs)
       await Promise.all([metrics.shutdown(boundMs), tracing.shutdown(boundMs)])
       stopRuntime?.()
     },
   }
 }
 
-export const lastPushMs = 5000
 const lastPushToSilenceMs = 1000
 
 /** The exporter port, where it is wanted. */
@@ -99,6 +96,7 @@ const identity = (config: Config, { version }: BuildInfo) => ({
 interface Watch {
   readonly build: BuildInfo
   readonly log: Log
+  readonly onExport: () => void
   readonly onExportFailure: () => void
 }
 

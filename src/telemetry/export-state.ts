@@ -8,6 +8,7 @@ export type Signal = 'metrics' | 'traces'
 export interface ExportWatch {
   readonly log: Pick<Log, 'info' | 'warn'>
   readonly onExportFailure: (signal: Signal) => void
+  readonly onExport?: (signal: Signal) => void
 }
 
 type Export<T> = (items: T, done: (result: ExportResult) => void) => void
@@ -15,7 +16,7 @@ type Export<T> = (items: T, done: (result: ExportResult) => void) => void
 /** The same export, with its outcomes noticed. */
 export function watchExports<T>(
   signal: Signal,
-  { log, onExportFailure }: ExportWatch,
+  { log, onExportFailure, onExport }: ExportWatch,
   send: Export<T>,
 ): Export<T> {
   let down = false
@@ -23,6 +24,7 @@ export function watchExports<T>(
     send(items, (result) => {
       const failed = result.code !== ExportResultCode.SUCCESS
       if (failed) onExportFailure(signal)
+      else onExport?.(signal)
       // The error's text may repeat what the collector answered; its kind is enough to act on.
       if (failed && !down) log.warn({ signal, error: errorType(result.error) }, 'exports fail')
       if (!failed && down) log.info({ signal }, 'exports arrive again')
