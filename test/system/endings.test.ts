@@ -4,8 +4,10 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { createServer as createSilence } from 'node:net'
 import { dirname } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { freePort } from '../support/ports.ts'
 import {
   createHome,
   type Home,
@@ -14,11 +16,12 @@ import {
   type ServerProcess,
 } from '../support/process.ts'
 
+/** Each process ends before the next one starts, so that one database is made and migrated for all of them. */
 let home: Home
-beforeEach(async () => {
+beforeAll(async () => {
   home = await createHome()
 })
-afterEach(() => home.remove())
+afterAll(() => home.remove())
 
 const lines = (server: ServerProcess, word: string) =>
   server
@@ -27,23 +30,27 @@ const lines = (server: ServerProcess, word: string) =>
     .filter((line) => line.includes(word))
 
 describe('an error that nobody caught', () => {
-  /** Loaded before the server; SIGUSR2 makes it happen. */
-  const injected = (code: string) => ({
-    NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(`process.on('SIGUSR2', () => { ${code} })`)}`,
+  /** Loaded before the server; each SIGUSR2 makes the next one happen. */
+  const injected = `
+    const errors = [
+      () => Promise.reject(new Error('injected rejection')),
+      () => setTimeout(() => { throw Object.assign(new Error('injected reset'), { code: 'ECONNRESET', syscall: 'read' }) }),
+      () => setTimeout(() => { throw new Error('injected exception') }),
+    ]
+    process.on('SIGUSR2', () => errors.shift()())`
+  let server: ServerProcess
+  beforeAll(async () => {
+    server = await home.start({
+      NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(injected)}`,
+    })
   })
-  const rejection = injected("Promise.reject(new Error('injected'))")
-  const exception = injected("setTimeout(() => { throw new Error('injected') })")
-  const ofConnection = injected(
-    "setTimeout(() => { throw Object.assign(new Error('injected'), { code: 'ECONNRESET', syscall: 'read' }) })",
-  )
 
   it.each([
-    ['a rejection', rejection, 'rejection'],
-    ['an error of a connection', ofConnection, 'exception'],
+    ['a rejection', 'injected rejection', 'rejection'],
+    ['an error of a connection', 'injected reset', 'exception'],
   ] as const)(
     '%s is logged once with its stack and counted, and the server goes on',
-    async (_, settings, kind) => {
-      const server = await home.start(settings)
+    async (_, message, kind) => {
       process.kill(server.pid, 'SIGUSR2')
       await expect
         .poll(
@@ -52,48 +59,23 @@ describe('an error that nobody caught', () => {
           { timeout: 10_000 },
         )
         .toBe(1)
-      const told = lines(server, 'injected')
+      const told = lines(server, message)
       expect(told).toHaveLength(1)
       expect(JSON.parse(told[0] ?? '')).toMatchObject({
         level: 'error',
         kind,
-        err: { message: 'injected', stack: expect.stringMatching(/^\s+at /) },
+        err: { message, stack: expect.stringMatching(/^\s+at /) },
       })
       expect((await server.request('/readyz')).status).toBe(200)
-      expect(await server.stop()).toMatchObject({ code: 0 })
     },
   )
 
   it('an exception is logged once with its stack, and ends the process with code 1 through the drain', async () => {
-    const server = await home.start(exception)
     process.kill(server.pid, 'SIGUSR2')
     expect(await server.exited).toMatchObject({ code: 1, signal: null })
-    expect(lines(server, 'injected')).toHaveLength(1)
+    expect(lines(server, 'injected exception')).toHaveLength(1)
     expect(lines(server, '"draining"')).toHaveLength(1)
     expect(lines(server, '"stopped"')).toHaveLength(1)
-  })
-})
-
-describe('a signal', () => {
-  it.each(['SIGTERM', 'SIGINT', 'SIGHUP'] as const)('%s drains and exits 0', async (signal) => {
-    const server = await home.start()
-    process.kill(server.pid, signal)
-    expect(await server.exited).toMatchObject({ code: 0, signal: null })
-    expect(lines(server, '"stopped"')).toHaveLength(1)
-  })
-
-  it('says so by /readyz at once and serves on for SHUTDOWN_DELAY, which a second one ends', async () => {
-    const server = await home.start({ SHUTDOWN_DELAY: '60s' })
-    process.kill(server.pid, 'SIGTERM')
-    await expect
-      .poll(async () => (await server.request('/readyz')).status, { timeout: 5000 })
-      .toBe(503)
-    // The signal that npm passes on besides the terminal's is not taken for a second one.
-    process.kill(server.pid, 'SIGTERM')
-    await new Promise((resolve) => setTimeout(resolve, 700))
-    expect((await server.request('/livez')).status).toBe(200)
-    process.kill(server.pid, 'SIGTERM')
-    expect(await server.exited).toMatchObject({ code: 0, signal: null })
   })
 })
 
@@ -103,43 +85,64 @@ describe('a collector', () => {
     OTEL_EXPORTER_OTLP_PROTOCOL: 'http/json',
   })
 
-  it('that never answers adds no more than a second or two to the end', async () => {
+  it('that never answers adds no more than a second or two to the end, here by SIGINT', async () => {
     const silence = createSilence((socket) => socket.on('error', () => {})).listen(0, '127.0.0.1')
     await new Promise((resolve) => silence.once('listening', resolve))
     const server = await home.start(pushTo((silence.address() as AddressInfo).port))
-    await server.request('/livez')
     const start = performance.now()
-    expect(await server.stop()).toMatchObject({ code: 0 })
+    process.kill(server.pid, 'SIGINT')
+    expect(await server.exited).toMatchObject({ code: 0, signal: null })
     expect(performance.now() - start).toBeLessThan(4000)
     silence.close()
   })
 
-  it('that is well gets the last numbers of the requests that were drained', async () => {
+  it.each([
+    ['well', 0],
+    ['slow', 1500],
+  ])(
+    'that is %s gets the last numbers: SIGTERM says so by /readyz and serves on for SHUTDOWN_DELAY, which a second one ends',
+    async (_, answerAfterMs) => {
+      const { port, bodies, close } = await startCollector(answerAfterMs)
+      const server = await home.start({
+        ...pushTo(port),
+        OTEL_METRIC_EXPORT_INTERVAL: '4000',
+        SHUTDOWN_DELAY: '60s',
+      })
+      await expect.poll(() => bodies.length, { timeout: 20_000 }).toBeGreaterThan(0)
+      process.kill(server.pid, 'SIGTERM')
+      await sleep(50)
+      // The signal that npm passes on besides the terminal's is not taken for a second one.
+      process.kill(server.pid, 'SIGTERM')
+      await expect
+        .poll(async () => (await server.request('/readyz')).status, { timeout: 5000 })
+        .toBe(503)
+      await sleep(700)
+      for (let n = 0; n < 7; n += 1) expect((await server.request('/login')).status).toBe(200)
+      process.kill(server.pid, 'SIGTERM')
+      expect(await server.exited).toMatchObject({ code: 0, signal: null })
+      expect(lines(server, '"stopped"')).toHaveLength(1)
+      expect(loginPages(bodies.at(-1) ?? '{}')).toBe(7)
+      close()
+    },
+  )
+
+  async function startCollector(answerAfterMs: number) {
     const bodies: string[] = []
     const collector = createServer((request, response) => {
       let body = ''
       request.on('data', (chunk: Buffer) => {
         body += chunk.toString('latin1')
       })
-      request.on('end', () => {
-        if (request.url === '/v1/metrics') bodies.push(body)
+      request.on('end', async () => {
+        await sleep(answerAfterMs)
+        if (request.url === '/v1/metrics' && !response.destroyed) bodies.push(body)
         response.setHeader('content-type', 'application/json').end('{}')
       })
     }).listen(0, '127.0.0.1')
     await new Promise((resolve) => collector.once('listening', resolve))
-    const server = await home.start({
-      ...pushTo((collector.address() as AddressInfo).port),
-      SHUTDOWN_DELAY: '2s',
-    })
-    process.kill(server.pid, 'SIGTERM')
-    await expect
-      .poll(async () => (await server.request('/readyz')).status, { timeout: 5000 })
-      .toBe(503)
-    for (let n = 0; n < 7; n += 1) await server.request('/login')
-    expect(await server.exited).toMatchObject({ code: 0 })
-    expect(loginPages(bodies.at(-1) ?? '{}')).toBe(7)
-    collector.close()
-  })
+    const { port } = collector.address() as AddressInfo
+    return { port, bodies, close: () => collector.close() }
+  }
 
   interface Point {
     readonly attributes: readonly { key: string; value: { stringValue?: string } }[]
@@ -164,7 +167,7 @@ describe('a collector', () => {
 })
 
 describe('standard output', () => {
-  it('that takes no line, as on a full disk, ends nothing', async () => {
+  it('that takes no line, as on a full disk, ends nothing but SIGHUP does', async () => {
     const { PATH = '', HOME = '/' } = process.env
     const child = spawn('sh', ['-c', `exec "${nodePath}" "${mainPath}" > /dev/full 2> /dev/full`], {
       cwd: dirname(home.dataDir),
@@ -177,7 +180,7 @@ describe('standard output', () => {
         () => 0,
       )
     await expect.poll(ready, { timeout: 60_000, interval: 200 }).toBe(200)
-    child.kill('SIGTERM')
+    child.kill('SIGHUP')
     expect(await exited).toBe(0)
   })
 })
@@ -185,30 +188,74 @@ describe('standard output', () => {
 describe.skipIf(process.platform === 'win32')('npm', () => {
   const root = fileURLToPath(new URL('../..', import.meta.url))
 
-  /** The real npm of this machine, by the signal that it gets and passes on to a shell, or does not. */
-  it.each([
-    ['start', 'SIGTERM'],
-    ['start', 'SIGHUP'],
-    ['start', 'SIGINT'],
-    ['dev', 'SIGTERM'],
-  ] as const)(
-    'that runs %s and gets %s takes the server with it, drained',
-    async (script, signal) => {
-      const { PATH = '', HOME = '/' } = process.env
-      const npm = spawn('npm', ['run', script], {
+  /** The real npm of this machine, in a process group of its own as in a terminal. */
+  function runNpm(script: string, settings: Record<string, string> = {}) {
+    const { PATH = '', HOME = '/' } = process.env
+    const npm = spawn(
+      'npm',
+      ['run', script, '--', ...(script === 'admin' ? ['enable', 'x'] : [])],
+      {
         cwd: root,
-        env: { PATH, HOME, ...home.settings },
+        detached: true,
+        env: { PATH, HOME, ...home.settings, ...settings },
+      },
+    )
+    const said = { text: '' }
+    for (const stream of [npm.stdout, npm.stderr])
+      stream.setEncoding('utf8').on('data', (text: string) => {
+        said.text += text
       })
-      let output = ''
-      npm.stdout.setEncoding('utf8').on('data', (text: string) => {
-        output += text
-      })
-      await expect.poll(() => output, { timeout: 100_000, interval: 100 }).toMatch(/^ {2}Sign in /m)
-      const closed = new Promise((resolve) => npm.once('close', resolve))
-      npm.kill(signal)
-      // The pipe is closed when the last of them has ended: the server, and what stands between.
-      await closed
-      expect(output).toContain('"stopped"')
+    // The pipes are closed when the last of them has ended: the server, and what stands between.
+    const closed = new Promise((resolve) => npm.once('close', resolve))
+    return {
+      said,
+      until: (pattern: RegExp) =>
+        expect.poll(() => said.text, { timeout: 100_000, interval: 100 }).toMatch(pattern),
+      async end(signal: NodeJS.Signals, to: 'npm' | 'all') {
+        process.kill(to === 'npm' ? (npm.pid ?? 0) : -(npm.pid ?? 0), signal)
+        const outcome = await Promise.race([closed, sleep(20_000, 'left behind', { ref: false })])
+        if (outcome === 'left behind') process.kill(-(npm.pid ?? 0), 'SIGKILL')
+        expect(outcome).not.toBe('left behind')
+      },
+    }
+  }
+
+  it.each([
+    ['start', 'SIGTERM', 'npm'],
+    ['start', 'SIGHUP', 'npm'],
+    // A shell that waits for its child keeps SIGINT to itself; a terminal sends it to all of them.
+    ['start', 'SIGINT', 'all'],
+    ['dev', 'SIGTERM', 'npm'],
+  ] as const)(
+    'that runs %s takes the server with it on %s to %s, drained',
+    async (script, signal, to) => {
+      const npm = runNpm(script)
+      await npm.until(/^ {2}Sign in /m)
+      await npm.end(signal, to)
+      expect(npm.said.text.split('"stopped"')).toHaveLength(2)
     },
   )
+
+  it('that runs admin takes it with it, in the middle of its work', async () => {
+    const silence = createSilence((socket) => socket.on('error', () => {})).listen(0, '127.0.0.1')
+    const connected = new Promise((resolve) => silence.once('connection', resolve))
+    await new Promise((resolve) => silence.once('listening', resolve))
+    const { port } = silence.address() as AddressInfo
+    const npm = runNpm('admin', {
+      DATABASE_URL: `postgres://nobody@127.0.0.1:${port}/nothing`,
+      DB_START_TIMEOUT: '5m',
+      SESSION_SECRET: 'a secret of at least 32 characters for one test',
+    })
+    await connected
+    await npm.end('SIGTERM', 'npm')
+    silence.close()
+  })
+
+  it('that runs demo takes it and its server with it', async () => {
+    const port = String(await freePort())
+    const npm = runNpm('demo', { PORT: port })
+    await npm.until(/Metrics +http/)
+    await npm.end('SIGTERM', 'npm')
+    await expect(fetch(`http://127.0.0.1:${port}/livez`)).rejects.toThrow()
+  })
 })
