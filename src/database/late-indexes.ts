@@ -32,8 +32,8 @@ const lateIndexes = {
   users_by_username: 'users (username collate "C")',
 } as const
 
-/** Any number but that of the migrations, the same for every version of this server. */
-const buildLock = 7_264_002
+/** Any number but those of migrations and key rotation, the same for every version of this server. */
+const buildLock = 7_264_003
 
 /** Another replica may take hours over it. */
 const busyPauseMs = 5000

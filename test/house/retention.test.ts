@@ -7,9 +7,10 @@ import { readRepositoryFile } from '../../docs/generate.ts'
 
 const namesIn = (cell = '') => [...cell.matchAll(/`([^`]+)`/g)].map(([, name = '']) => name)
 
-const [, kept = ''] = readRepositoryFile('docs/OPERATIONS.md').split('\n## ')
-
-const rules = kept
+const [, section = ''] = readRepositoryFile('docs/OPERATIONS.md').split(
+  /^## What is kept how long$([\s\S]*?)^## /m,
+)
+const rules = section
   .split('\n')
   .filter((line) => line.startsWith('| `'))
   .map((line) => line.split('|').map((cell) => cell.trim()))
