@@ -3,6 +3,9 @@ import { endWithNpm } from '#/boot/end-with-npm.ts'
 import { OperatorError, operate, operatorHelp } from '#/boot/operate.ts'
 import { readConfig } from '#/boot/read-config.ts'
 
+// No file that is made here is for others, whoever makes it.
+process.umask(0o077)
+
 const [command, name, ...more] = process.argv.slice(2)
 
 if (command === '--help' || command === '-h') {

@@ -256,7 +256,7 @@ export const settings = {
   DATA_DIR: data(
     z.string(),
     './data',
-    'Directory of the embedded database, its generated secret and the first credentials.',
+    'Directory of the embedded database, its generated secret and the first credentials. With the embedded database it must belong to the user that runs the server, and everything in it is made unreadable to others (not on Windows, where what it inherits decides).',
   ),
   DATABASE_URL: data(
     databaseUrl,
@@ -299,7 +299,7 @@ export const settings = {
   DEFAULT_ADMIN_PASSWORD: data(
     z.string().min(8, 'write at least 8 characters'),
     undefined,
-    'Password of the `admin` account made at the first start. Unset: a random one, printed once.',
+    'Password of the `admin` account made at the first start; never printed. Unset: a random one, printed once.',
     { secret: true },
   ),
   CLIENT_CACHE_TTL: data(

@@ -6,6 +6,9 @@ import { readConfig } from '#/boot/read-config.ts'
 import { startServer } from '#/boot/server.ts'
 import { sessionSecrets } from './config.ts'
 
+// No file that is made here is for others, whoever makes it.
+process.umask(0o077)
+
 const [argument] = process.argv.slice(2)
 
 if (argument === '--help' || argument === '-h') {

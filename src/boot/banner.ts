@@ -43,7 +43,7 @@ const firstStart = ({ username, password, clientId, file }: FirstCredentials) =>
   '',
   '  First start. This is shown once:',
   `    username   ${username}`,
-  `    password   ${password}`,
+  `    password   ${password ?? 'the one in DEFAULT_ADMIN_PASSWORD'}`,
   `    client_id  ${clientId}  (public; http://127.0.0.1/callback on any port)`,
   `  Kept in ${file}; delete it once you have signed in.`,
 ]

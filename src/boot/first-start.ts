@@ -17,7 +17,8 @@ import { randomSecret } from '#/protocol/secrets.ts'
 
 export interface FirstCredentials {
   readonly username: string
-  readonly password: string
+  /** Only one that was made up here: an operator's own is known already, and no concern of a terminal or a log. */
+  readonly password: string | undefined
   readonly clientId: string
   /** Where they are kept. */
   readonly file: string
@@ -43,8 +44,8 @@ export function createFirstAccounts(
   return db.transaction(async (tx) => {
     if (await hasUsers(tx)) return undefined
     const username = 'admin'
-    const chosen = password ?? randomSecret().slice(0, 20)
-    const passwordHash = await createPasswords().hash(chosen)
+    const made = password === undefined ? randomSecret().slice(0, 20) : undefined
+    const passwordHash = await createPasswords().hash(password ?? made ?? '')
     const by = { origin: systemOrigin, now }
     const admin = await createUser(
       tx,
@@ -62,7 +63,7 @@ export function createFirstAccounts(
     const client = known?.client ?? (await createCliClient(tx, admin?.id, by))
     const credentials = {
       username,
-      password: chosen,
+      password: made,
       clientId: client.clientId,
       file: join(dataDir, 'authgate-credentials.txt'),
     }
@@ -100,7 +101,9 @@ function writeCredentials(
   mkdirSync(dataDir, { recursive: true, mode: 0o700 })
   // What an earlier database has left opens nothing any more; a new file is sure to have the right mode.
   rmSync(file, { force: true })
-  writeFileSync(file, `username=${username}\npassword=${password}\nclient_id=${clientId}\n`, {
+  const told = password === undefined ? '' : `password=${password}\n`
+  writeFileSync(file, `username=${username}\n${told}client_id=${clientId}\n`, {
     mode: 0o600,
+    flag: 'wx',
   })
 }

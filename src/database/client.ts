@@ -25,6 +25,7 @@ import { migrateEmbedded, migratePostgres, type Prepare } from './migrate.ts'
 import { ping } from './ping.ts'
 import { createPool } from './pool.ts'
 import { createClient } from './postgres-client.ts'
+import { keepPrivate } from './private-directory.ts'
 import { createReadiness, noteRefusal } from './readiness.ts'
 import { noteRecovery } from './recovery.ts'
 import { schema } from './schema.ts'
@@ -212,9 +213,17 @@ async function findListener(
 const unheard =
   'Changes of clients and keys reach the other replicas within CLIENT_CACHE_TTL, 5 s at most.'
 
+/** What PGlite has unpacked is open to everybody; what it writes from then on is not. */
+async function openPrivately(dataDir: string): Promise<PGlite> {
+  const client = await PGlite.create(`${dataDir}/pgdata`)
+  keepPrivate(dataDir)
+  return client
+}
+
 async function openEmbedded(options: DatabaseOptions): Promise<OpenDatabase> {
+  keepPrivate(options.dataDir)
   const unlock = lockDirectory(options.dataDir)
-  const client = await PGlite.create(`${options.dataDir}/pgdata`).catch((error: unknown) => {
+  const client = await openPrivately(options.dataDir).catch((error: unknown) => {
     unlock()
     throw error
   })

@@ -1,6 +1,14 @@
 /** The life of a process: first start, restart, crash, drain; and starts that must fail with a sentence. */
 import { once } from 'node:events'
-import { existsSync, readFileSync, rmSync, statSync } from 'node:fs'
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+} from 'node:fs'
 import { connect, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -24,6 +32,19 @@ const signIn = async (server: ServerProcess) => {
   expect((await browser.signIn(username, { password })).status).toBe(303)
   return browser
 }
+
+const below = (directory: string) => [
+  directory,
+  ...readdirSync(directory, { recursive: true, encoding: 'utf8' }).map((name) =>
+    join(directory, name),
+  ),
+]
+
+/** A file that goes meanwhile is open to nobody. */
+const openToOthers = (directory: string) =>
+  below(directory).filter(
+    (path) => ((statSync(path, { throwIfNoEntry: false })?.mode ?? 0) & 0o077) !== 0,
+  )
 
 const keySet = async (server: ServerProcess) =>
   (await server.request('/.well-known/jwks.json')).json()
@@ -59,15 +80,32 @@ describe('first start', () => {
     )
   })
 
-  it('takes the password of DEFAULT_ADMIN_PASSWORD', async () => {
+  it('takes the password of DEFAULT_ADMIN_PASSWORD and tells it nobody', async () => {
     const password = 'chosen by the operator'
     const server = await home.start({ DEFAULT_ADMIN_PASSWORD: password })
-    expect(home.credentials().password).toBe(password)
-    await signIn(server)
+    expect((await openBrowser(server).signIn('admin', { password })).status).toBe(303)
+    const file = readFileSync(join(home.dataDir, 'authgate-credentials.txt'), 'utf8')
+    expect(file).toMatch(/^username=admin\nclient_id=[\w-]+\n$/)
+    expect(server.output()).toContain('DEFAULT_ADMIN_PASSWORD')
+    const { stdout, stderr } = await server.stop()
+    expect(stdout + stderr).not.toContain(password)
   })
 })
 
 describe('one data directory', () => {
+  it('is closed to others, whatever it and its files allowed before, at work and after a restart', async () => {
+    mkdirSync(home.dataDir)
+    chmodSync(home.dataDir, 0o777)
+    const server = await home.start(embedded)
+    await signIn(server)
+    expect(openToOthers(home.dataDir)).toEqual([])
+    await server.stop()
+    expect(openToOthers(home.dataDir)).toEqual([])
+    for (const path of below(home.dataDir)) chmodSync(path, 0o777)
+    await signIn(await home.start(embedded))
+    expect(openToOthers(home.dataDir)).toEqual([])
+  })
+
   it('serves one process: the second is refused with a sentence, and the first goes on', async () => {
     const server = await home.start(embedded)
     const refused = await home.run({
