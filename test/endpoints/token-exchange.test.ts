@@ -1,4 +1,5 @@
 import { and, eq, gt, isNull } from 'drizzle-orm'
+import fc from 'fast-check'
 import { decodeJwt, type JWTPayload } from 'jose'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { tokens } from '#/database/schema/tokens.ts'
@@ -321,6 +322,50 @@ describe('the token exchange grant (RFC 8693)', () => {
     expect(await told(access_token)).toHaveProperty('email')
     const { access_token: next } = await obtain(orders, access_token)
     expect(await told(next)).toEqual({ sub: expect.any(String) })
+  })
+})
+
+describe('what comes out of an exchange', () => {
+  it('is never for this server where the token that went in was not', async () => {
+    const { access_token } = await signIn({ scope: 'read write' })
+    expect(decodeJwt(access_token).aud).toBe(ordersApi)
+    const untargeted = await addService(ordersApi)
+    const { result, moved } = await observeUnchanged(app, () => exchange(untargeted, access_token))
+    await expectError(result, 'invalid_target')
+    expect(moved).toMatchObject(exchanged('refused'))
+  })
+
+  it('has an audience, a scope and an end within what went in, along any chain', async () => {
+    const services = await Promise.all([
+      addService(ordersApi, { allowedResources: [ordersApi] }),
+      addService(ordersApi, { scope: 'openid read' }),
+      addService(ordersApi, { allowedResources: [ordersApi, stockApi], scope: 'read write' }),
+    ])
+    const pick = fc.nat(services.length - 1)
+    const scope = fc.constantFrom('read', 'read write', 'openid read write')
+    await fc.assert(
+      fc.asyncProperty(
+        scope,
+        fc.array(pick, { minLength: 1, maxLength: 4 }),
+        async (asked, path) => {
+          let { access_token: before } = await signIn({ scope: asked })
+          for (const index of path) {
+            const response = await exchange(services[index] ?? shop, before)
+            if (response.status !== 200) return
+            const { access_token: after } = (await response.json()) as Answer
+            const [came, went] = [decodeJwt(before), decodeJwt(after)]
+            const within = (name: string) => [came[name]].flat().join(' ').split(' ')
+            for (const name of ['aud', 'scope'])
+              expect(within(name)).toEqual(
+                expect.arrayContaining([went[name]].flat().join(' ').split(' ')),
+              )
+            expect(went.exp).toBeLessThanOrEqual(came.exp ?? 0)
+            before = after
+          }
+        },
+      ),
+      { numRuns: 12 },
+    )
   })
 })
 

@@ -17,6 +17,7 @@ import { span } from '#/telemetry/tracing.ts'
 import { activeClient, entitled, type Holder } from './entitled.ts'
 import { isPartyTo } from './introspect.ts'
 import { narrowResources, narrowScope } from './narrow.ts'
+import { audienceOf } from './sign-tokens.ts'
 import {
   findLiveAccessToken,
   type LiveToken,
@@ -116,17 +117,14 @@ const exchange = prepared((db, slots: Slots<Use>) => {
 })
 
 function tokenFor(subject: Token, presented: PresentedSubject): NewTokens {
-  const { client, scope, targets, dpopJkt, lifetimes, now } = presented
+  const { client, scope, dpopJkt, lifetimes, now } = presented
   // RFC 9449 §6: a bound token is of use to the holder of its key alone, whoever was sent it.
   if (subject.dpopJkt !== null && subject.dpopJkt !== dpopJkt)
     throw new OAuthError('invalid_request', 'the subject_token is bound to another key')
   return {
     grant: grantFor(subject, client),
     scope: scopeFor(subject, client, scope),
-    resources: narrowResources(
-      client.allowedResources,
-      targets ?? subject.resources.filter((target) => client.allowedResources.includes(target)),
-    ),
+    resources: resourcesFor(subject, presented),
     dpopJkt,
     lifetimes: {
       ...lifetimes,
@@ -134,6 +132,18 @@ function tokenFor(subject: Token, presented: PresentedSubject): NewTokens {
     },
     now,
   }
+}
+
+/** RFC 8693 §2.2.2. No resource stands for this server itself: what was made for others must not become that. */
+function resourcesFor(
+  subject: Token,
+  { client: { allowedResources }, targets, issuer }: PresentedSubject,
+): readonly string[] {
+  if (targets) return narrowResources(allowedResources, targets)
+  const both = subject.resources.filter((resource) => allowedResources.includes(resource))
+  if (both.length === 0 && ![audienceOf(issuer, subject)].flat().includes(issuer))
+    throw new OAuthError('invalid_target', 'nothing is left of the resources')
+  return both
 }
 
 /** Whose the new token is. A client that exchanges a token of its own acts for nobody new. */
