@@ -41,6 +41,8 @@ export interface TestAppOptions {
   readonly settings?: Record<string, string>
   /** Shares the database of another app: a second replica. */
   readonly replicaOf?: TestApp
+  /** Instead of a new one; closed with the app. */
+  readonly database?: TestDatabase
 }
 
 const secret = 'test secret of at least thirty-two characters'
@@ -56,10 +58,11 @@ const defaults = {
 export async function startTestApp({
   settings = {},
   replicaOf,
+  database: given,
 }: TestAppOptions = {}): Promise<TestApp> {
   const config = parseConfig({ ...defaults, ...settings })
   const secrets = config.SESSION_SECRET ?? [secret]
-  const database = replicaOf?.database ?? (await openTestDatabase())
+  const database = replicaOf?.database ?? given ?? (await openTestDatabase())
   let offset = 0
   const clock = () => new Date(Date.now() + offset)
   const log = createLog({ level: config.LOG_LEVEL })
