@@ -22,7 +22,8 @@ const slow = { testTimeout: 120_000, hookTimeout: 120_000, fileParallelism: fals
 const special: Record<string, Record<string, unknown>> = {
   // A real browser on a busy machine may lose a picture; a fresh one gets a second try, and the summary says so.
   browser: { retry: 1 },
-  faults: { testTimeout: 300_000, hookTimeout: 300_000 },
+  // Bounds in milliseconds are missed on a busy machine; there is a second try here, too.
+  faults: { testTimeout: 300_000, hookTimeout: 300_000, retry: 1 },
 }
 
 export default defineConfig({
