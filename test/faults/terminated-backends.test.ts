@@ -59,7 +59,7 @@ it('answers every statement and transaction, whole or not at all, while connecti
   )
   let ended = 0
   while (ended < terminations)
-    ended += await terminateBackends(server, "application_name = 'postgres.js' and random() < 0.3")
+    ended += await terminateBackends(server, "application_name = 'authgate' and random() < 0.3")
   running = false
   await Promise.all(workers)
   expect(counts.lost).toBeGreaterThan(0)
