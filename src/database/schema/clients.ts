@@ -35,11 +35,15 @@ export const clients = pgTable(
   {
     clientId: text('client_id').primaryKey(),
     name: text().notNull(),
+    /** What the name looks like (UTS 39 §4); null until somebody has asked, see domain/clients. */
+    nameSkeleton: text('name_skeleton'),
     /** What it is for, in its owner's words. */
     description: text().notNull().default(''),
     uri: text(),
     type: text({ enum: clientTypes }).notNull(),
     status: text({ enum: clientStatuses }).notNull().default('pending'),
+    /** When an operator let it in last; null for those that an operator made, and where nobody wrote it down. */
+    approvedAt: timestamp('approved_at', { withTimezone: true }),
     /** SHA-256 of a random secret; null for public clients. */
     secretHash: text('secret_hash'),
     tokenEndpointAuthMethod: text('token_endpoint_auth_method', {
@@ -81,6 +85,8 @@ export const clients = pgTable(
     requirePushedAuthorizationRequests: boolean('require_pushed_authorization_requests')
       .notNull()
       .default(false),
+    /** RFC 7636 for confidential clients, too; public ones always need it. */
+    requirePkce: boolean('require_pkce').notNull().default(false),
     /** RFC 9449 §5.2. */
     dpopBoundAccessTokens: boolean('dpop_bound_access_tokens').notNull().default(false),
     subjectType: text('subject_type', { enum: subjectTypes }).notNull().default('public'),
@@ -118,6 +124,7 @@ export const clients = pgTable(
     index('clients_forgotten')
       .on(t.updatedAt)
       .where(sql`${t.status} = 'pending' and ${t.registrationTokenHash} is not null`),
+    index('clients_skeleton').on(t.nameSkeleton),
     index('clients_name').on(sql`lower(${t.name}) collate "C"`, t.clientId),
     index('clients_status_name').on(t.status, sql`lower(${t.name}) collate "C"`, t.clientId),
     check('clients_type', oneOf(t.type, clientTypes)),

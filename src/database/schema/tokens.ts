@@ -1,5 +1,6 @@
 import { sql } from 'drizzle-orm'
 import {
+  boolean,
   check,
   index,
   jsonb,
@@ -49,8 +50,12 @@ export const tokens = pgTable(
       .references(() => clients.clientId, { onDelete: 'cascade' }),
     /** Set when another client was given it in exchange (RFC 8693): the client that the user has consented to. */
     originClientId: text('origin_client_id'),
+    /** The token that it was exchanged for, and with which it ends (RFC 8693). */
+    parentId: uuid('parent_id'),
     userId: uuid('user_id').references(() => users.id, { onDelete: 'cascade' }),
     sessionId: uuid('session_id'),
+    /** Access while its user is here: it ends when they sign out. */
+    endsWithSession: boolean('ends_with_session').notNull().default(false),
     scope: text().notNull(),
     /** RFC 8707: what the token is meant for; empty for this server alone. */
     resources: text().array().notNull().default([]),
@@ -74,6 +79,10 @@ export const tokens = pgTable(
     // Built after the migrations: see late-indexes.ts.
     index('tokens_client').on(t.clientId),
     index('tokens_origin').on(t.originClientId).where(sql`${t.originClientId} is not null`),
+    index('tokens_parent').on(t.parentId).where(sql`${t.parentId} is not null`),
+    index('tokens_of_session')
+      .on(t.sessionId)
+      .where(sql`${t.endsWithSession} and ${t.revokedAt} is null`),
     index('tokens_user_client').on(t.userId, t.clientId),
     index('tokens_family').on(t.familyId),
     index('tokens_revoked').on(t.revokedAt).where(sql`${t.revokedAt} is not null`),

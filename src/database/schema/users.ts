@@ -27,6 +27,8 @@ export const users = pgTable(
     authSource: text('auth_source', { enum: userAuthSources }).notNull().default('local'),
     /** argon2id; null for accounts that sign in elsewhere. */
     passwordHash: text('password_hash'),
+    /** Somebody else has chosen it: the next sign-in asks for another. */
+    passwordMustChange: boolean('password_must_change').notNull().default(false),
     isActive: boolean('is_active').notNull().default(true),
     createdAt: timestamp('created_at', { withTimezone: true }).notNull().defaultNow(),
     updatedAt: timestamp('updated_at', { withTimezone: true }).notNull().defaultNow(),

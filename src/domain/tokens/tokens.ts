@@ -33,7 +33,7 @@ type TokenGrant = Pick<
   Token,
   'familyId' | 'clientId' | 'userId' | 'sessionId' | 'authTime' | 'resources' | 'details'
 > &
-  Partial<Pick<Token, 'originClientId'>>
+  Partial<Pick<Token, 'originClientId' | 'parentId' | 'endsWithSession'>>
 
 export interface TokenLifetimes {
   readonly accessMs: number
@@ -142,8 +142,10 @@ const common = (grant: TokenGrant, now: Date) => ({
   familyId: grant.familyId,
   clientId: grant.clientId,
   originClientId: grant.originClientId ?? null,
+  parentId: grant.parentId ?? null,
   userId: grant.userId,
   sessionId: grant.sessionId,
+  endsWithSession: grant.endsWithSession ?? false,
   authTime: grant.authTime,
   details: grant.details,
   createdAt: now,
