@@ -1,10 +1,9 @@
 /** Forms as people use them: in two tabs, pressed twice, on the way to a client that leads on elsewhere. */
-import { createServer, type Server } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import type { Browser, Page } from 'playwright-core'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { authorizePath } from '../support/flow.ts'
 import { createHome, type Home, type ServerProcess } from '../support/process.ts'
+import { startCallback } from './callback.ts'
 import { launchChromium, openProfile, type Person } from './chromium.ts'
 
 let chromium: Browser
@@ -42,41 +41,6 @@ const button = (name: string, on: Page = page) => on.getByRole('button', { name,
 async function signIn(on: Page = page) {
   await fillIn(on)
   await button('Sign in', on).click()
-}
-
-interface Callback {
-  readonly url: string
-  /** What it was sent: method and query or body. */
-  readonly answers: string[]
-  close(): Promise<unknown>
-}
-
-/** A client's callback that leads on; whoever arrives where it leads sees "Landed". */
-async function startCallback(host: string, leadTo: (own: string) => string): Promise<Callback> {
-  const answers: string[] = []
-  const listen = async (on: string, handle: Parameters<typeof createServer>[1]) => {
-    const listener: Server = createServer(handle)
-    await new Promise<void>((resolve) => listener.listen(0, on, resolve))
-    const name = on.includes(':') ? `[${on}]` : on
-    return { listener, url: `http://${name}:${(listener.address() as AddressInfo).port}` }
-  }
-  const landing = await listen('127.0.0.1', (_, response) => response.end('Landed'))
-  const callback = await listen(host, (request, response) => {
-    if (!request.url?.startsWith('/callback')) return void response.writeHead(204).end()
-    answers.push(`${request.method} ${request.url}`)
-    response.writeHead(303, { location: leadTo(landing.url) }).end()
-  })
-  return {
-    url: `${callback.url}/callback`,
-    answers,
-    close: () =>
-      Promise.all(
-        [landing, callback].map(({ listener }) => {
-          listener.closeAllConnections()
-          return new Promise((resolve) => listener.close(resolve))
-        }),
-      ),
-  }
 }
 
 const requestFor = (redirect_uri: string, more: Record<string, string | undefined> = {}) =>
