@@ -3,7 +3,6 @@ import { readBuildInfo } from '#/boot/build-info.ts'
 import { helpText } from '#/boot/help.ts'
 import { failToStart, watchProcess } from '#/boot/process.ts'
 import { readConfig } from '#/boot/read-config.ts'
-import { startServer } from '#/boot/server.ts'
 import { sessionSecrets } from './config.ts'
 
 // No file that is made here is for others, whoever makes it.
@@ -28,6 +27,8 @@ async function run() {
   if (!config) return
   const watched = watchProcess(process.env)
   try {
+    // The server is most of what there is to load: who asks for help does not wait for it.
+    const { startServer } = await import('#/boot/server.ts')
     watched.serve(await startServer(config, sessionSecrets(config)))
   } catch (error) {
     failToStart(error)
