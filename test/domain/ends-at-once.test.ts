@@ -14,6 +14,7 @@ import { rowsOf } from '../endpoints/refusals.ts'
 import { openTestDatabase, type TestDatabase } from '../support/database.ts'
 import { addFamily, addSession } from '../support/grants.ts'
 import { addAdmin, addClient, addUser } from '../support/people.ts'
+import { rounds } from '../support/rounds.ts'
 
 let database: TestDatabase
 let admin: Awaited<ReturnType<typeof addAdmin>>
@@ -23,7 +24,7 @@ beforeAll(async () => {
 })
 afterAll(() => database.close())
 
-const rounds = 25
+const races = rounds(25)
 const byAdmin = () => ({ actor: admin, origin: systemOrigin, now: new Date() })
 const listener = { backchannelLogoutUri: 'https://app.example.test/logout' }
 
@@ -35,7 +36,7 @@ it.each([
   'people are deleted while an app of theirs is %s',
   async (_, end) => {
     const { db } = database
-    for (let round = 0; round < rounds; round += 1) {
+    for (let round = 0; round < races; round += 1) {
       const user = await addUser(db)
       const { clientId } = (await addClient(db, { ownerId: user.id })).client
       for (let n = 0; n < 3; n += 1) await addFamily(db, user, clientId)
@@ -58,7 +59,7 @@ it.each([
 
 it('people are deleted while a client is, to which all that they gave ended before', async () => {
   const { db } = database
-  for (let round = 0; round < rounds; round += 1) {
+  for (let round = 0; round < races; round += 1) {
     const user = await addUser(db)
     const { clientId } = (await addClient(db)).client
     for (let n = 0; n < 3; n += 1) await addFamily(db, user, clientId)
@@ -74,7 +75,7 @@ it('people are deleted while a client is, to which all that they gave ended befo
 
 it('people are disabled while a client is deleted that was to hear of it', async () => {
   const { db } = database
-  for (let round = 0; round < rounds; round += 1) {
+  for (let round = 0; round < races; round += 1) {
     const user = await addUser(db)
     const { clientId } = (await addClient(db, listener)).client
     for (let n = 0; n < 10; n += 1) {
@@ -114,7 +115,7 @@ it('12,000 sessions of one person end together, each told of and audited', async
 
 it('an admin is disabled many times at once, by some who still see an admin and some who do not', async () => {
   const { db } = database
-  for (let round = 0; round < rounds; round += 1) {
+  for (let round = 0; round < races; round += 1) {
     const other = await addAdmin(db)
     await addSession(db, other)
     const disable = () => disableUser(db, other.id, byAdmin())

@@ -11,6 +11,7 @@ import { openTestDatabase, type TestDatabase } from '../support/database.ts'
 import { ageFamily } from '../support/database-time.ts'
 import { addFamily, lifetimes } from '../support/grants.ts'
 import { addAdmin, addClient, addUser } from '../support/people.ts'
+import { rounds } from '../support/rounds.ts'
 
 let database: TestDatabase
 let family: { clientId: string; user: Awaited<ReturnType<typeof addUser>> }
@@ -21,7 +22,7 @@ beforeAll(async () => {
 })
 afterAll(() => database.close())
 
-const rounds = 100
+const races = rounds(100)
 const parallel = 50
 const latecomers = 10
 
@@ -79,7 +80,7 @@ const liveRows = async (familyId: string) => {
 }
 
 it('rotates once in fifty parallel uses, hands all others that successor, and ends the family of those who come later', async () => {
-  for (let round = 0; round < rounds; round += 1) {
+  for (let round = 0; round < races; round += 1) {
     const { refreshToken, familyId } = await start()
     const now = new Date()
     const results = await allAtOnce(parallel, refreshToken, now)
@@ -102,7 +103,7 @@ it('rotates once in fifty parallel uses, hands all others that successor, and en
 }, 300_000)
 
 it('leaves nothing live, and counts each row once, when retries meet uses of the successor', async () => {
-  for (let round = 0; round < rounds; round += 1) {
+  for (let round = 0; round < races; round += 1) {
     const { refreshToken, familyId } = await start()
     const now = new Date()
     const first = await refresh(refreshToken, now)
@@ -128,7 +129,7 @@ it('leaves nothing live, and counts each row once, when retries meet uses of the
 it('counts each row once when a user, a client, a consent and a family end at the same moment', async () => {
   const { db } = database
   const admin = await addAdmin(db)
-  for (let round = 0; round < 20; round += 1) {
+  for (let round = 0; round < rounds(20); round += 1) {
     const user = await addUser(db)
     const { clientId } = (await addClient(db)).client
     const families = []

@@ -14,6 +14,7 @@ import { startTestApp, type TestApp } from '../support/app.ts'
 import { type Browser, csrfTokenOf, openBrowser } from '../support/browser.ts'
 import { obtainTokens } from '../support/flow.ts'
 import { addAdmin, addClient, addUser } from '../support/people.ts'
+import { rounds } from '../support/rounds.ts'
 import { observe, observeUnchanged } from './refusals.ts'
 
 let app: TestApp
@@ -183,11 +184,11 @@ describe('editing an account', () => {
 })
 
 describe('two admins who demote or disable each other at the same moment', () => {
-  it('leave at least one, in fifty rounds', async () => {
+  it('leave at least one', async () => {
     const { db } = app.database
     const admins = and(eq(users.role, 'admin'), eq(users.isActive, true))
     await db.update(users).set({ role: 'user' }).where(admins)
-    for (let round = 0; round < 50; round += 1) {
+    for (let round = 0; round < rounds(50); round += 1) {
       const [a, b] = [await addAdmin(db), await addAdmin(db)]
       const by = (actor: typeof a) => ({ actor, origin: systemOrigin, now: new Date() })
       const demote = (user: typeof a, actor: typeof a) =>
@@ -203,10 +204,10 @@ describe('two admins who demote or disable each other at the same moment', () =>
 })
 
 describe("two admins who take each other's place away while others stay", () => {
-  it('cannot both do so: who has lost it first decides no more, in twenty rounds', async () => {
+  it('cannot both do so: who has lost it first decides no more', async () => {
     const { db } = app.database
     await addAdmin(db)
-    for (let round = 0; round < 20; round += 1) {
+    for (let round = 0; round < rounds(20); round += 1) {
       const [a, b] = [await addAdmin(db), await addAdmin(db)]
       const by = (actor: typeof a) => ({ actor, origin: systemOrigin, now: new Date() })
       const done = await Promise.all([

@@ -17,7 +17,7 @@ import { startTestApp, type TestApp } from '../support/app.ts'
 import { type Browser, csrfTokenOf, openBrowser } from '../support/browser.ts'
 import { obtainTokens } from '../support/flow.ts'
 import { addAdmin, addClient, addUser, testPassword } from '../support/people.ts'
-import { countAudit, observeUnchanged, stateOf } from './refusals.ts'
+import { countAudit, observeAllUnchanged, observeUnchanged, stateOf } from './refusals.ts'
 
 let app: TestApp
 let admin: Person
@@ -323,15 +323,16 @@ describe('a stranger', () => {
   it.each(guarded)('$route takes a made-up session cookie for none', async ({ method, path }) => {
     const address = await addressOf(path, user)
     const fields = await filledFor(address)
-    for (const cookie of ['x', 'Fe26.2*1*a*b*c*d*e*f~2', user.id, `${'x'.repeat(5000)}`]) {
+    const cookies = ['x', 'Fe26.2*1*a*b*c*d*e*f~2', user.id, `${'x'.repeat(5000)}`]
+    const { result, moved } = await observeAllUnchanged(app, cookies, (cookie) => {
       const forger = openBrowser(app, { cookies: new Map([['oauth_session', cookie]]) })
-      const { result, moved } = await observeUnchanged(app, () =>
-        method === 'GET' ? forger.get(address) : forger.post(address, fields),
-      )
-      expect(result.status).toBe(303)
-      expect(result.headers.get('location')).toMatch(/^\/login/)
-      expect(moved).toEqual({})
+      return method === 'GET' ? forger.get(address) : forger.post(address, fields)
+    })
+    for (const { status, headers } of result) {
+      expect(status).toBe(303)
+      expect(headers.get('location')).toMatch(/^\/login/)
     }
+    expect(moved).toEqual({})
   })
 })
 
@@ -372,13 +373,16 @@ describe('a form that the person did not send', () => {
         beforeSignIn,
       }
       const fields = await filledFor(address)
-      for (const [what, csrf_token] of Object.entries(tokens)) {
-        const { result, moved } = await observeUnchanged(app, () =>
-          sender.browser.post(address, { csrf_token, ...fields }),
-        )
-        expect([what, result.status, result.headers.get('location')]).toEqual([what, 403, null])
-        expect(moved).toEqual({})
-      }
+      const { result, moved } = await observeAllUnchanged(
+        app,
+        Object.entries(tokens),
+        async ([what, csrf_token]) => {
+          const { status, headers } = await sender.browser.post(address, { csrf_token, ...fields })
+          return [what, status, headers.get('location')]
+        },
+      )
+      expect(result).toEqual(Object.keys(tokens).map((what) => [what, 403, null]))
+      expect(moved).toEqual({})
     },
   )
 
@@ -398,17 +402,13 @@ describe('a form that the person did not send', () => {
         [{ 'content-type': 'application/json' }, JSON.stringify(fields), 400],
         [{ 'content-type': 'text/plain' }, new URLSearchParams(fields).toString(), 400],
       ]
-      for (const [headers, body, status] of sent) {
-        const { result, moved } = await observeUnchanged(app, () =>
-          app.request(address, {
-            method: 'POST',
-            body,
-            headers: { ...headers, ...asBrowser(sender) },
-          }),
-        )
-        expect([result.status, result.headers.get('location')]).toEqual([status, null])
-        expect(moved).toEqual({})
-      }
+      const { result, moved } = await observeAllUnchanged(app, sent, async ([headers, body]) => {
+        const all = { ...headers, ...asBrowser(sender) }
+        const answer = await app.request(address, { method: 'POST', body, headers: all })
+        return [answer.status, answer.headers.get('location')]
+      })
+      expect(result).toEqual(sent.map(([, , status]) => [status, null]))
+      expect(moved).toEqual({})
     },
   )
 
@@ -458,27 +458,26 @@ describe("somebody else's objects", () => {
       // Nobody's id would be refused for that alone.
       expect(['', other.id]).not.toContain(foreign)
       const ids = [foreign, crypto.randomUUID(), foreign.toUpperCase(), 'x', '%00', '..%2f', "'--"]
-      for (const id of ids) {
-        const { result, moved } = await observeUnchanged(app, () =>
-          user.browser.post(path.replace(':id', id), { csrf_token }),
-        )
-        expect(result.status).toBe(path.startsWith('/apps') ? 404 : 303)
-        expect(result.headers.get('location') ?? '').not.toContain('?')
-        expect(moved).toEqual({})
+      const { result, moved } = await observeAllUnchanged(app, ids, (id) =>
+        user.browser.post(path.replace(':id', id), { csrf_token }),
+      )
+      for (const { status, headers } of result) {
+        expect(status).toBe(path.startsWith('/apps') ? 404 : 303)
+        expect(headers.get('location') ?? '').not.toContain('?')
       }
+      expect(moved).toEqual({})
     },
   )
 
   const byId = forms.filter(({ path, guard }) => guard === 'admin' && path.includes(':id'))
   it.each(byId)('$route changes nothing for ids that do not exist', async ({ path }) => {
     const csrf_token = await tokenOf(admin)
-    for (const id of [crypto.randomUUID(), 'x', '%00', 'constructor', '..%2f..']) {
-      const { result, moved } = await observeUnchanged(app, () =>
-        admin.browser.post(path.replace(':id', id), { csrf_token }),
-      )
-      expect(result.status).toBeLessThan(500)
-      expect(moved).toEqual({})
-    }
+    const ids = [crypto.randomUUID(), 'x', '%00', 'constructor', '..%2f..']
+    const { result, moved } = await observeAllUnchanged(app, ids, (id) =>
+      admin.browser.post(path.replace(':id', id), { csrf_token }),
+    )
+    for (const { status } of result) expect(status).toBeLessThan(500)
+    expect(moved).toEqual({})
   })
 
   it.each(['disable', 'delete'])(

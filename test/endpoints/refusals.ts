@@ -23,19 +23,20 @@ const tables = [
 ] as const
 
 /** Count and digest of each table's rows; when a session was last seen does not belong to its state. */
-export async function stateOf(app: TestApp): Promise<Record<string, string>> {
-  const entries = tables.map(async (table) => {
-    const rows = await app.database.db.execute(
-      sql.raw(
-        `select count(*)::int as n, coalesce(md5(string_agg(r, '|' order by r)), '') as digest
-         from (select (to_jsonb(t) - 'last_seen_at' - 'idle_expires_at' - 'lapses_at')::text as r from ${table} t) x`,
-      ),
-    )
-    const [row] = rowsOf(rows)
-    return [table, `${row?.['n']} rows, ${row?.['digest']}`] as const
-  })
-  return Object.fromEntries(await Promise.all(entries))
+export async function stateOf(app: TestApp): Promise<Record<string, unknown>> {
+  const rows = rowsOf(await app.database.db.execute(state))
+  return Object.fromEntries(rows.map(({ name, ...digest }) => [String(name), digest]))
 }
+
+const state = sql.raw(
+  tables
+    .map(
+      (table) =>
+        `select '${table}' as name, count(*)::int as n, md5(string_agg(r, '|' order by r)) as digest
+         from (select (to_jsonb(t) - 'last_seen_at' - 'idle_expires_at' - 'lapses_at')::text as r from ${table} t) x`,
+    )
+    .join(' union all '),
+)
 
 /** Domain events; how long things took and what HTTP and the database did is told elsewhere. */
 const events =
@@ -67,6 +68,19 @@ export async function observeUnchanged<T>(
   const observed = await observe(app, step)
   expect(await stateOf(app)).toEqual(before)
   return observed
+}
+
+/** One after the other; each of these must not change a row, so that one look at the rows will do for all. */
+export async function observeAllUnchanged<T, R>(
+  app: TestApp,
+  things: readonly T[],
+  step: (thing: T) => Promise<R>,
+): Promise<Observed<R[]>> {
+  return observeUnchanged(app, async () => {
+    const results: R[] = []
+    for (const thing of things) results.push(await step(thing))
+    return results
+  })
 }
 
 /** Rows of a raw query, whichever driver answers it. */
