@@ -3,7 +3,7 @@
  * again, and after a rollback. The database itself remembers the oldest build that its schema still serves.
  */
 import { readFileSync } from 'node:fs'
-import { codeOf } from './refusals.ts'
+import { codeOf } from './errors.ts'
 
 /**
  * The last migration that the oldest builds know which can work on our schema. Migrations add first and remove a release

@@ -8,7 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import postgres from 'postgres'
 import { keepDatabaseTime } from './deadline.ts'
 import type { DriverOptions } from './driver-options.ts'
-import { endsConnection, lateError } from './errors.ts'
+import { connectionError, endsConnection, lateError } from './errors.ts'
 
 /** Where to connect to, and how. */
 export interface Driver {
@@ -113,7 +113,7 @@ function createConnection(driver: Driver, boundMs: number, onLost: () => void): 
       if (lost && !toCancel) socket.destroy()
       return socket
     },
-    onClose: () => lose(connectionError('CONNECTION_CLOSED', 'the connection was closed')),
+    onClose: () => lose(connectionError('the connection was closed', 'CONNECTION_CLOSED')),
   })
 
   function lose(error: Error) {
@@ -166,7 +166,7 @@ function createConnection(driver: Driver, boundMs: number, onLost: () => void): 
     destroy,
     async close() {
       await client.end({ timeout: 1 })
-      lose(connectionError('CONNECTION_ENDED', 'the connection was ended'))
+      lose(connectionError('the connection was ended', 'CONNECTION_ENDED'))
     },
   }
 }
@@ -204,9 +204,6 @@ const destroyAfter = (socket: Duplex, ms: number) => {
   const timer = setTimeout(() => socket.destroy(), ms)
   socket.once('close', () => clearTimeout(timer))
 }
-
-export const connectionError = (code: string, message: string) =>
-  Object.assign(new Error(message), { code })
 
 export const asError = (error: unknown) =>
   error instanceof Error ? error : new Error(String(error))

@@ -14,6 +14,12 @@ export class OutageError extends Error {
 export const lateError = (): OutageError =>
   new OutageError('DATABASE_LATE', 'the database did not answer in time')
 
+/** `CONNECTION_TLS` is for what no repetition mends. */
+export const connectionError = (
+  message: string,
+  code: `CONNECTION_${'CLOSED' | 'ENDED' | 'FAILED' | 'TLS'}` = 'CONNECTION_FAILED',
+): Error => Object.assign(new Error(message), { code })
+
 /** The SQLSTATE, or the driver's or system's word; empty where there is none. Drizzle wraps the driver's error. */
 export function codeOf(error: unknown): string {
   for (const one of [error, error instanceof Error ? error.cause : undefined])

@@ -15,12 +15,7 @@ import {
   socketPath,
   sslModeFor,
 } from './connection-string.ts'
-
-/** `CONNECTION_TLS` is for what no repetition mends. */
-export const connectionError = (
-  message: string,
-  code: 'CONNECTION_FAILED' | 'CONNECTION_TLS' = 'CONNECTION_FAILED',
-) => Object.assign(new Error(message), { code })
+import { connectionError } from './errors.ts'
 
 /** Reads the files that a connection string names, or throws a sentence that names the parameter. */
 export function readTlsFiles(target: ConnectionTarget): ConnectionOptions {

@@ -5,9 +5,9 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Availability, createAvailability } from './availability.ts'
-import { type Connection, connectionError, type Driver, openConnection } from './connection.ts'
+import { type Connection, type Driver, openConnection } from './connection.ts'
 import { deadlineAt } from './deadline.ts'
-import { isConnectionLimit, lateError, OutageError } from './errors.ts'
+import { connectionError, isConnectionLimit, lateError, OutageError } from './errors.ts'
 
 export interface PoolOptions {
   readonly driver: Driver
@@ -198,4 +198,4 @@ async function closePool(state: State, boundMs: number) {
   stopTicking(state)
 }
 
-const closedError = () => connectionError('CONNECTION_ENDED', 'the pool was closed')
+const closedError = () => connectionError('the pool was closed', 'CONNECTION_ENDED')

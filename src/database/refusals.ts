@@ -1,8 +1,6 @@
 /** Errors at connecting that no waiting mends, since the server (or the certificate it shows) says no. */
 
-/** SQLSTATE, or the code that the driver or Node gives; empty where there is none. */
-export const codeOf = (error: unknown): string =>
-  error instanceof Error && 'code' in error ? String(error.code) : ''
+import { codeOf } from './errors.ts'
 
 /** SQLSTATE class 28 is authentication, 3D000 a database that is not there, 42501 one that may not be entered. */
 export function isRefusal(error: unknown): boolean {
