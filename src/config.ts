@@ -58,10 +58,15 @@ const httpUrl = z.string().transform((text, context) => {
 })
 
 /** The path becomes the path of cookies and the beginning of links, so it is held to characters that mean nothing there. */
-const baseUrl = httpUrl.refine((text) => {
-  const path = text.replace(/^https?:\/\/[^/]*/i, '')
-  return /^(\/[\w.~-]+)*$/.test(path) && (path || '/') === new URL(text).pathname
-}, 'write a path of letters, digits and - . _ ~ between single slashes')
+const baseUrl = httpUrl
+  .refine((text) => {
+    const path = text.replace(/^https?:\/\/[^/]*/i, '')
+    return /^(\/[\w.~-]+)*$/.test(path) && (path || '/') === new URL(text).pathname
+  }, 'write a path of letters, digits and - . _ ~ between single slashes')
+  .refine(
+    (text) => new URL(text).username === '' && new URL(text).password === '',
+    'write it without a user and a password: everybody is told',
+  )
 
 /** Where passwords go: by plain http only inside this machine. */
 const apiUrl = z.string().refine((text) => {

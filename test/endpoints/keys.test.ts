@@ -52,8 +52,10 @@ const forgetKeys = () => app.database.db.transaction((tx) => notify(tx, cacheCha
 
 describe('the key set', () => {
   it('has a key for every algorithm that discovery lists for ID tokens', async () => {
-    const metadata = await (await app.request('/.well-known/openid-configuration')).json()
-    expect(metadata).toMatchObject({ id_token_signing_alg_values_supported: signingAlgorithms })
+    for (const document of ['openid-configuration', 'oauth-authorization-server']) {
+      const metadata = await (await app.request(`/.well-known/${document}`)).json()
+      expect(metadata).toMatchObject({ id_token_signing_alg_values_supported: signingAlgorithms })
+    }
     const { keys } = await keySet()
     expect(keys.map(({ alg }) => alg)).toEqual(signingAlgorithms)
     for (const key of keys) expect(key).toMatchObject({ use: 'sig', kid: expect.any(String) })

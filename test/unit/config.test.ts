@@ -87,6 +87,13 @@ describe('defaults', () => {
     },
   )
 
+  it('refuse a user and a password in BASE_URL', () => {
+    for (const who of ['ada', 'ada:secret', ':secret'])
+      expect(problemsOf({ BASE_URL: `https://${who}@id.example.test` })).toEqual([
+        expect.stringMatching(/^BASE_URL: write it without a user and a password/),
+      ])
+  })
+
   it('refuse to expect a stripped path where BASE_URL has none', () => {
     const settings = { BASE_URL: 'https://id.example.test/auth/v1.0', PROXY_STRIPS_PATH: 'true' }
     expect(problemsOf(settings)).toEqual([])

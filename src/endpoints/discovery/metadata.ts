@@ -33,6 +33,8 @@ export const oauthMetadata = ({ issuer, registration, pushRequired }: MetadataOp
   // RFC 8628 §4.
   device_authorization_endpoint: `${issuer}/oauth/device/code`,
   jwks_uri: `${issuer}/.well-known/jwks.json`,
+  // Libraries that discover us by RFC 8414 sign people in, too, and take RS256 for the only one where this is missing.
+  id_token_signing_alg_values_supported: signingAlgorithms,
   scopes_supported: standardScopes,
   response_types_supported: ['code'],
   response_modes_supported: responseModes,
@@ -87,7 +89,6 @@ export const openidMetadata = (options: MetadataOptions) => ({
   backchannel_logout_supported: true,
   backchannel_logout_session_supported: true,
   subject_types_supported: subjectTypes,
-  id_token_signing_alg_values_supported: signingAlgorithms,
   userinfo_signing_alg_values_supported: signingAlgorithms,
   acr_values_supported: acrValues,
   claims_supported: [...claimsOfTokens, ...userClaims],
