@@ -3,6 +3,7 @@ import { z } from 'zod'
 import {
   createProvider,
   knownServer,
+  optionalText,
   type Provider,
   type ProviderSettings,
   readJson,
@@ -13,7 +14,7 @@ import {
 const account = z.object({
   id: z.number().int(),
   login: z.string(),
-  full_name: z.string().nullish(),
+  full_name: optionalText,
 })
 
 /** `url` without a slash at its end. */

@@ -3,6 +3,7 @@ import { z } from 'zod'
 import {
   createProvider,
   knownServer,
+  optionalText,
   type Provider,
   type ProviderSettings,
   readJson,
@@ -10,7 +11,7 @@ import {
   withoutOpenid,
 } from './provider.ts'
 
-const account = z.object({ id: z.number().int(), login: z.string(), name: z.string().nullish() })
+const account = z.object({ id: z.number().int(), login: z.string(), name: optionalText })
 
 /** `url` without a slash at its end. */
 export function github(url: string, settings: ProviderSettings): Provider {

@@ -3,6 +3,7 @@ import { z } from 'zod'
 import {
   createProvider,
   knownServer,
+  optionalText,
   type Provider,
   type ProviderSettings,
   readJson,
@@ -12,9 +13,9 @@ import {
 const account = z.object({
   id: z.number().int(),
   username: z.string(),
-  name: z.string().nullish(),
-  email: z.string().nullish(),
-  confirmed_at: z.string().nullish(),
+  name: optionalText,
+  email: optionalText,
+  confirmed_at: optionalText,
 })
 
 /** `url` without a slash at its end. */
@@ -39,7 +40,7 @@ export const gitlab = (url: string, settings: ProviderSettings): Provider =>
           issuer: url,
           subject: String(user.id),
           username: user.username,
-          email: user.email || undefined,
+          email: user.email,
           emailVerified: Boolean(user.confirmed_at),
           fullName: user.name ?? '',
         }

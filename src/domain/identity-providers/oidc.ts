@@ -13,6 +13,7 @@ import {
   createProvider,
   extensionsFor,
   type Kind,
+  optionalText,
   type Provider,
   type ProviderSettings,
   UpstreamError,
@@ -41,10 +42,11 @@ export function discovered(issuer: string): Kind['connect'] {
 }
 
 const claimsOf = z.object({
-  email: z.string().optional(),
-  email_verified: z.boolean().optional(),
-  name: z.string().optional(),
-  preferred_username: z.string().optional(),
+  email: optionalText,
+  // Apple and others send words: anything but `true` leaves an address unverified.
+  email_verified: z.unknown().optional(),
+  name: optionalText,
+  preferred_username: optionalText,
 })
 
 /** The claims of the ID token, and where it leaves out who it is about, those of the userinfo endpoint. */
@@ -52,7 +54,7 @@ export const readClaims: Kind['readProfile'] = async (config, tokens) => {
   const idToken = tokens.claims()
   if (!idToken) throw new UpstreamError('invalid_id_token', 'there is no ID token')
   const { iss, sub } = idToken
-  const ask = idToken['email'] === undefined && config.serverMetadata().userinfo_endpoint
+  const ask = !optionalText.parse(idToken['email']) && config.serverMetadata().userinfo_endpoint
   const more = ask ? await fetchUserInfo(config, tokens.access_token, sub) : {}
   const claims = claimsOf.parse({ ...idToken, ...more })
   return {

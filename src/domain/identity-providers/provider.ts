@@ -251,8 +251,19 @@ export function knownServer(metadata: ServerMetadata, settings: ProviderSettings
   return config
 }
 
+/** A claim that somebody may go without. Providers send null and worse for one that they do not have: it is absent. */
+export const optionalText = z
+  .string()
+  .min(1)
+  .optional()
+  .catch(() => undefined)
+
 const addresses = z.array(
-  z.object({ email: z.string(), primary: z.boolean(), verified: z.boolean() }),
+  z.object({
+    email: optionalText,
+    primary: z.unknown().optional(),
+    verified: z.unknown().optional(),
+  }),
 )
 
 /** The primary address of somebody, from a list in the shape of GitHub's. */
@@ -262,7 +273,7 @@ export async function readPrimaryEmail(
   url: string,
 ): Promise<Pick<Profile, 'email' | 'emailVerified'>> {
   const all = addresses.parse(await readJson(config, tokens, url))
-  const found = all.find(({ primary }) => primary)
+  const found = all.find(({ primary }) => primary === true)
   return { email: found?.email, emailVerified: found?.verified === true }
 }
 
