@@ -46,7 +46,7 @@ import { giveBackProofs } from '#/web/give-back-proofs.ts'
 import { createKnownBrowsers } from '#/web/known-browsers.ts'
 import { limitBody } from '#/web/limit-body.ts'
 import type { SharedRedis } from '#/web/limit-store.ts'
-import { methodNotAllowed } from '#/web/method-not-allowed.ts'
+import { methodNotAllowed, refuseHead } from '#/web/method-not-allowed.ts'
 import { PageError } from '#/web/page-error.ts'
 import { createLimiters, createRateLimits, type Limiters } from '#/web/rate-limit.ts'
 import { requestTelemetry } from '#/web/request-telemetry.ts'
@@ -98,6 +98,8 @@ export function createApp(parts: AppParts): Hono<AppEnv> {
   app.use('/oauth/*', giveBackProofs(parts.db))
   app.use('/auth/callback/*', giveBackProofs(parts.db))
   app.use(requestTimeout(config.REQUEST_TIMEOUT))
+  for (const address of ['/oauth/authorize', '/oauth/logout', '/auth/*'])
+    app.use(address, refuseHead)
   app.use(limitBody({ maxSize: largestBody, onError: refuseBody }))
   allowOrigins(app, {
     enabled: config.CORS_ENABLED,

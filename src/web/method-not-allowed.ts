@@ -1,6 +1,6 @@
 /** Tells a wrong method from a wrong address: 405 with `Allow` (RFC 9110 §15.5.6) where other methods have a route. */
 import type { Hono, MiddlewareHandler } from 'hono'
-import type { AppEnv } from './context.ts'
+import type { AppContext, AppEnv } from './context.ts'
 import { PageError } from './page-error.ts'
 
 const methods = ['GET', 'POST', 'PUT', 'DELETE'] as const
@@ -10,13 +10,17 @@ export function methodNotAllowed(app: Hono<AppEnv>): MiddlewareHandler<AppEnv> {
   return async (c, next) => {
     const allowed = methods.filter((method) => hasRoute(app, method, c.req.path))
     if (allowed.length === 0 || allowed.some((method) => method === c.req.method)) return next()
-    c.header('allow', allowed.join(', '))
-    throw new PageError(
-      405,
-      'Not in this way',
-      `This address answers ${allowed.join(' and ')} only.`,
-    )
+    return refuse(c, allowed)
   }
+}
+
+/** RFC 9110 §9.3.2: HEAD changes nothing, so it is no GET where a GET issues codes, starts a sign-in or ends a session. */
+export const refuseHead: MiddlewareHandler<AppEnv> = async (c, next) =>
+  c.req.method === 'HEAD' ? refuse(c, ['GET', 'POST']) : next()
+
+function refuse(c: AppContext, allowed: readonly string[]): never {
+  c.header('allow', allowed.join(', '))
+  throw new PageError(405, 'Not in this way', `This address answers ${allowed.join(' and ')} only.`)
 }
 
 /** Whether a handler, not just middleware, answers the method there. */

@@ -3,9 +3,9 @@ import { systemOrigin } from '#/domain/audit/audit.ts'
 import { setClientStatus } from '#/domain/clients/clients.ts'
 import { startTestApp, type TestApp } from '../support/app.ts'
 import { type Browser, csrfTokenOf, hiddenField, openBrowser } from '../support/browser.ts'
-import { authorizePath, parametersOf, redeemCode } from '../support/flow.ts'
+import { authorizePath, obtainTokens, parametersOf, redeemCode } from '../support/flow.ts'
 import { addClient, addUser } from '../support/people.ts'
-import { observe, observeUnchanged } from './refusals.ts'
+import { observe, observeAllUnchanged, observeUnchanged } from './refusals.ts'
 
 let app: TestApp
 let clientId: string
@@ -526,6 +526,27 @@ describe('POST /oauth/authorize', () => {
     )
     expect([result.status, result.headers.get('location')]).toEqual([400, null])
     expect(moved).toEqual(errorSeries('invalid_request'))
+  })
+
+  it('answers HEAD with 405, as whatever else begins or ends something: who only looks gets no code', async () => {
+    const { client } = await addClient(app.database.db)
+    await obtainTokens(app, browser, client.clientId)
+    const cookie = [...browser.cookies].map(([name, value]) => `${name}=${value}`).join('; ')
+    const addresses = [
+      authorizePath(client.clientId),
+      '/oauth/logout',
+      '/auth/login/github',
+      '/auth/callback/github',
+    ]
+    const { result, moved } = await observeAllUnchanged(app, addresses, async (address) => {
+      const { status, headers } = await app.request(address, {
+        method: 'HEAD',
+        headers: { cookie },
+      })
+      return [status, headers.get('allow'), headers.get('location')]
+    })
+    expect(result).toEqual(addresses.map(() => [405, 'GET, POST', null]))
+    expect(moved).toEqual({})
   })
 
   it.each(['PUT', 'DELETE', 'PATCH'])('answers %s with 405 and Allow', async (method) => {
