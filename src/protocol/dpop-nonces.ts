@@ -2,7 +2,7 @@
  * The nonces this server wants in DPoP proofs, RFC 9449 §8: a keyed digest of the time window, so that every replica
  * knows those of the others and nobody stores any.
  */
-import { constantTimeEqual, deriveKey, hmac } from './secrets.ts'
+import { constantTimeEqual, deriveKey, hmac, newestOf } from './secrets.ts'
 
 const windowMs = 150_000
 
@@ -19,11 +19,10 @@ export interface DpopNonces {
 /** The newest secret makes nonces, all recognise them. */
 export function createDpopNonces(secrets: readonly string[]): DpopNonces {
   const keys = secrets.map((secret) => deriveKey(secret, 'dpop nonces'))
-  const [newest] = keys
-  if (newest === undefined) throw new Error('there is no secret')
+  const own = newestOf(keys)
   const windowOf = (now: Date) => Math.floor(now.getTime() / windowMs)
   return {
-    current: (now) => hmac(newest, String(windowOf(now))),
+    current: (now) => hmac(own, String(windowOf(now))),
     isKnown(nonce, now) {
       // The next window too: another replica's clock may be ahead.
       const windows = [0, -1, 1].map((offset) => String(windowOf(now) + offset))

@@ -11,6 +11,13 @@ export const sha256 = (value: string): string => hash('sha256', value, 'base64ur
 export const hmac = (key: Uint8Array | string, value: string): string =>
   createHmac('sha256', key).update(value).digest('base64url')
 
+/** What signs and seals, of a list that begins with it; the others only check. Throws where there is none: an empty key is known to all. */
+export function newestOf<T>(items: readonly T[]): T {
+  const [first] = items
+  if (first === undefined) throw new Error('there is no secret')
+  return first
+}
+
 /** A 256-bit key for one purpose, so that no two uses of a secret can be played against each other (RFC 5869). */
 export function deriveKey(secret: string, purpose: string): Uint8Array {
   const name = `${purpose}\n${secret}`

@@ -5,7 +5,7 @@
 import { createHash } from 'node:crypto'
 import { sealData, unsealData } from 'iron-session'
 import { LRUCache } from 'lru-cache'
-import { deriveKey, hmac } from '#/protocol/secrets.ts'
+import { deriveKey, hmac, newestOf } from '#/protocol/secrets.ts'
 import type { AppContext } from './context.ts'
 import type { Cookie, CookieJar } from './cookies.ts'
 
@@ -34,7 +34,7 @@ export function createSessionCookies({
   jar: CookieJar
 }): SessionCookies {
   const password = ironPasswords(secrets)
-  const sessionKey = deriveKey(secrets[0] ?? '', 'session id')
+  const sessionKey = deriveKey(newestOf(secrets), 'session id')
   // A seal is authenticated: equal strings hold equal data, so opening one twice (a millisecond each) is waste.
   const opened = new LRUCache<string, Sealed>({ max: 10_000 })
   async function unseal(seal: string | undefined): Promise<Sealed | undefined> {

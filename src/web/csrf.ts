@@ -4,7 +4,7 @@
  * Signing in changes the token, and a cookie planted by somebody else is worth nothing to a signed-in form.
  */
 import type { Handler, MiddlewareHandler } from 'hono'
-import { constantTimeEqual, deriveKey, hmac, randomSecret } from '#/protocol/secrets.ts'
+import { constantTimeEqual, deriveKey, hmac, newestOf, randomSecret } from '#/protocol/secrets.ts'
 import type { AppContext, AppEnv } from './context.ts'
 import type { Cookie, CookieJar } from './cookies.ts'
 import { readFields } from './forms.ts'
@@ -70,7 +70,7 @@ export function createCsrf({
       const known = browserOf(c)
       const browser = isBrowserValue(known) ? known : randomSecret()
       if (!isKept(c, browser)) jar.write(c, csrfCookie, browser)
-      return tokenUnder(keys[0] ?? new Uint8Array(), c, browser)
+      return tokenUnder(newestOf(keys), c, browser)
     },
     require: requireOr(refuseOutdated),
     requireOr,

@@ -11,7 +11,7 @@ import { type Client, clients } from '#/database/schema/clients.ts'
 import { type DeviceCode, deviceCodes } from '#/database/schema/device-codes.ts'
 import { type AuditOrigin, writeAudit } from '#/domain/audit/audit.ts'
 import { deviceCodeGrantType } from '#/protocol/grant-types.ts'
-import { deriveKey, hmac, randomSecret, sha256 } from '#/protocol/secrets.ts'
+import { deriveKey, hmac, newestOf, randomSecret, sha256 } from '#/protocol/secrets.ts'
 import { span } from '#/telemetry/tracing.ts'
 
 /** RFC 8628 §3.5: what an early poll adds to the interval. */
@@ -71,7 +71,7 @@ async function insertUnused(tx: Database, request: NewDeviceCode) {
       .values({
         id: crypto.randomUUID(),
         deviceCodeHash: sha256(deviceCode),
-        userCodeHash: userCodeHashes(userCode, request.secrets)[0] ?? '',
+        userCodeHash: newestOf(userCodeHashes(userCode, request.secrets)),
         clientId,
         scope,
         resources: [...resources],

@@ -2,17 +2,10 @@ import { and, eq, ne } from 'drizzle-orm'
 import type { Database } from '#/database/client.ts'
 import { serverSecrets } from '#/database/schema/server-secrets.ts'
 import { signingKeys } from '#/database/schema/signing-keys.ts'
-import { randomSecret } from '#/protocol/secrets.ts'
+import { newestOf, randomSecret } from '#/protocol/secrets.ts'
 import { signingAlgorithms } from '#/protocol/vocabulary.ts'
 import { createKey } from './create-key.ts'
-import {
-  nameOfSecret,
-  newestSecret,
-  requireSecret,
-  type SealPurpose,
-  seal,
-  unseal,
-} from './seal.ts'
+import { nameOfSecret, requireSecret, type SealPurpose, seal, unseal } from './seal.ts'
 
 export interface PreparedKeys {
   readonly created: number
@@ -28,7 +21,7 @@ export async function prepareKeys(
   secrets: readonly string[],
   now: Date,
 ): Promise<PreparedKeys> {
-  const secret = newestSecret(secrets)
+  const secret = newestOf(secrets)
   const resealed = await resealKeys(db, secrets)
   await resealServerSecrets(db, secrets)
   const present = await db.selectDistinct({ algorithm: signingKeys.algorithm }).from(signingKeys)
@@ -48,7 +41,7 @@ export async function prepareKeys(
 }
 
 async function resealKeys(db: Database, secrets: readonly string[]): Promise<number> {
-  const newest = nameOfSecret(newestSecret(secrets))
+  const newest = nameOfSecret(newestOf(secrets))
   const stale = await db.select().from(signingKeys).where(ne(signingKeys.sealedWith, newest))
   let resealed = 0
   for (const { kid, sealedPrivateJwk: sealed, sealedWith } of stale) {
@@ -66,7 +59,7 @@ async function resealKeys(db: Database, secrets: readonly string[]): Promise<num
 }
 
 async function resealServerSecrets(db: Database, secrets: readonly string[]) {
-  const newest = nameOfSecret(newestSecret(secrets))
+  const newest = nameOfSecret(newestOf(secrets))
   const stale = await db.select().from(serverSecrets).where(ne(serverSecrets.sealedWith, newest))
   for (const { name, sealedValue: sealed, sealedWith } of stale)
     await db
@@ -82,5 +75,4 @@ const reseal = (
   sealed: string,
   sealedWith: string,
   { secrets, purpose }: { secrets: readonly string[]; purpose: SealPurpose },
-) =>
-  seal(unseal(sealed, requireSecret(sealedWith, secrets), purpose), newestSecret(secrets), purpose)
+) => seal(unseal(sealed, requireSecret(sealedWith, secrets), purpose), newestOf(secrets), purpose)

@@ -6,9 +6,9 @@ import { and, asc, desc, eq, isNull, lte, sql } from 'drizzle-orm'
 import { type Database, notify } from '#/database/client.ts'
 import { signingKeys } from '#/database/schema/signing-keys.ts'
 import { cacheChannel } from '#/domain/clients/announce.ts'
+import { newestOf } from '#/protocol/secrets.ts'
 import type { SigningAlgorithm } from '#/protocol/vocabulary.ts'
 import { createKey } from './create-key.ts'
-import { newestSecret } from './seal.ts'
 
 /** When keys take over from one another. */
 export interface KeySchedule {
@@ -48,7 +48,7 @@ export async function publishNextKey(
         .update(signingKeys)
         .set({ retiresAt: activatesAt })
         .where(eq(signingKeys.kid, newest.kid))
-    await createKey(tx, algorithm, { secret: newestSecret(rotation.secrets), now, activatesAt })
+    await createKey(tx, algorithm, { secret: newestOf(rotation.secrets), now, activatesAt })
     return 1
   })
 }

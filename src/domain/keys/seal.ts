@@ -9,13 +9,6 @@ export type SealPurpose = 'signing keys' | 'server secrets'
 export const nameOfSecret = (secret: string): string =>
   sha256(`authgate secret name ${secret}`).slice(0, 12)
 
-/** The newest secret, which seals everything from now on. */
-export function newestSecret(secrets: readonly string[]): string {
-  const [newest] = secrets
-  if (newest === undefined) throw new Error('there is no session secret')
-  return newest
-}
-
 /** The secret that this was sealed with, or an error that says what to set. */
 export function requireSecret(sealedWith: string, secrets: readonly string[]): string {
   const secret = secrets.find((candidate) => nameOfSecret(candidate) === sealedWith)

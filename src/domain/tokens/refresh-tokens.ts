@@ -11,7 +11,7 @@ import type { User } from '#/database/schema/users.ts'
 import { attempting, settleAttempts } from '#/domain/attempts/attempts.ts'
 import { type AuditOrigin, auditedAs } from '#/domain/audit/audit.ts'
 import { OAuthError } from '#/protocol/errors.ts'
-import { deriveKey, hmac, sha256 } from '#/protocol/secrets.ts'
+import { deriveKey, hmac, newestOf, sha256 } from '#/protocol/secrets.ts'
 import { span } from '#/telemetry/tracing.ts'
 import { isEntitled } from './entitled.ts'
 import { narrowResources, narrowScope } from './narrow.ts'
@@ -102,7 +102,7 @@ async function refresh(
 ): Promise<Refreshed | undefined> {
   const { now, rotate: rotated } = presented
   const { id, clientId, familyId } = token
-  const [successor = ''] = rotated ? successors(presented) : [presented.token]
+  const successor = rotated ? newestOf(successors(presented)) : presented.token
   const {
     access,
     refresh: next,

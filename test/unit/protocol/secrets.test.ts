@@ -1,5 +1,12 @@
 import { describe, expect, it } from 'vitest'
-import { constantTimeEqual, deriveKey, hmac, randomSecret, sha256 } from '#/protocol/secrets.ts'
+import {
+  constantTimeEqual,
+  deriveKey,
+  hmac,
+  newestOf,
+  randomSecret,
+  sha256,
+} from '#/protocol/secrets.ts'
 
 describe('secrets', () => {
   it('are 256 random bits in characters that need no encoding', () => {
@@ -27,6 +34,11 @@ describe('secrets', () => {
     expect(new Set(keys).size).toBe(3)
     for (const key of keys) expect(key).toHaveLength(64)
     expect(Buffer.from(deriveKey('one', 'csrf')).toString('hex')).toBe(keys[0])
+  })
+
+  it('are never replaced by an empty one', () => {
+    expect(newestOf(['new', 'old'])).toBe('new')
+    expect(() => newestOf([])).toThrow('no secret')
   })
 
   it('are equal only when every character is', () => {
