@@ -15,7 +15,7 @@ import {
   registerPending,
 } from './registration.ts'
 import { letIn, type Scenario } from './scenarios.ts'
-import { did, expectThat, nextAddress, type World } from './world.ts'
+import { did, expectThat, nextAddress, nextName, type World } from './world.ts'
 
 const redirectUri = 'https://newcomer.example.test/callback'
 const newcomer = {
@@ -48,7 +48,10 @@ const turncoat: Scenario = async (world) => {
   await knock(world, app, true)
   const looked = await manage(world, app, 'GET')
   expectThat(looked.status === 200, `reading a registration answered ${looked.status}`)
-  const changed = await manage(world, app, 'PUT', { ...newcomer, client_name: 'Your bank' })
+  const changed = await manage(world, app, 'PUT', {
+    ...newcomer,
+    client_name: nextName('Your bank'),
+  })
   expectThat(changed.status === 200, `changing a registration answered ${changed.status}`)
   noteRegistration(world, 'updated')
   did(world, 'authgate_client_decisions_total', { decision: 'returned' })

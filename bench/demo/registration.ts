@@ -1,7 +1,7 @@
 /** How apps register themselves (RFC 7591), are let in by the administrator, and leave again (RFC 7592). */
 import { decideOnApp } from './admin.ts'
 import { call } from './apps.ts'
-import { did, expectThat, nextAddress, type World } from './world.ts'
+import { did, expectThat, nextAddress, nextName, type World } from './world.ts'
 
 export interface Registered {
   readonly client_id: string
@@ -13,7 +13,9 @@ export type Metadata = Readonly<Record<string, unknown>>
 
 /** It waits for the administrator. */
 export async function registerPending(world: World, metadata: Metadata): Promise<Registered> {
-  const answer = await postMetadata(world, JSON.stringify(metadata))
+  // Nobody may be called like somebody else.
+  const client_name = nextName(String(metadata['client_name']))
+  const answer = await postMetadata(world, JSON.stringify({ ...metadata, client_name }))
   expectThat(answer.status === 201, `registering answered ${answer.status}: ${answer.text}`)
   noteRegistration(world, 'created')
   noteClients(world, 'pending', 1)

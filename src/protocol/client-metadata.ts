@@ -6,6 +6,7 @@ import { z } from 'zod'
 import { publicKeySet } from './client-jwks.ts'
 import { OAuthError } from './errors.ts'
 import { type GrantType, tokenExchangeGrantType } from './grant-types.ts'
+import { isPlainText, normalizeName, problemOfName } from './names.ts'
 import {
   isLoopback,
   isRegistrableRedirectUri,
@@ -93,8 +94,14 @@ const askedUri = ({ loopbackHttp }: MetadataRules, { fragment = false } = {}) =>
     `must be an https URL${fragment ? '' : ' without fragment'}`,
   )
 
-/** No control characters, and none that turn the direction of what follows: people read it when they are asked for consent. */
-const plainName = /^[^\p{Cc}\u202a-\u202e\u2066-\u2069]*$/u
+/** What people decide by when they are asked for consent. */
+const clientName = z
+  .string('must be a string')
+  .transform(normalizeName)
+  .superRefine((name, context) => {
+    const message = problemOfName(name, 100)
+    if (message !== undefined) context.addIssue({ code: 'custom', message })
+  })
 
 function metadataSchema(rules: MetadataRules) {
   return z
@@ -113,12 +120,12 @@ function metadataSchema(rules: MetadataRules) {
 
 /** What people read about it. */
 const descriptionFields = {
-  client_name: orNull(text(100).regex(plainName, 'must be plain text')),
+  client_name: orNull(clientName),
   client_uri: orNull(webPage),
   logo_uri: orNull(webPage),
   policy_uri: orNull(webPage),
   tos_uri: orNull(webPage),
-  contacts: listOf(text(320)).default([]),
+  contacts: listOf(text(320).refine(isPlainText, 'must be plain text')).default([]),
 }
 
 const grantFields = ({ grantTypes, scopes, ...rules }: MetadataRules) => ({
@@ -271,13 +278,24 @@ function fillIn({ response_types: _, ...given }: Fields) {
     ...given,
     // Clients that know RFC 7591 alone have no word for this, and their loopback URIs say it.
     application_type: given.application_type ?? (uris.every(isSecure) ? 'web' : 'native'),
-    client_name: given.client_name ?? hostOf(given.redirect_uris[0] ?? given.client_uri),
+    client_name: given.client_name ?? nameByAddress(given),
     scope: given.scope ?? defaultScope(given as Fields),
   }
 }
 
-const hostOf = (uri: string | null | undefined) =>
-  (uri && new URL(uri).hostname) || 'Unnamed client'
+const unnamed = 'Unnamed client'
+
+/** Where answers go is a name that nobody can give themselves; what a private-use scheme has for a host, anybody can. */
+const nameByAddress = (given: Pick<Fields, 'redirect_uris' | 'client_uri'>) => {
+  const address = given.redirect_uris[0] ?? given.client_uri
+  return (address && /^https?:/.test(address) && new URL(address).hostname) || unnamed
+}
+
+/** Whether a client goes by its address, or by no name at all: then others may be called the same. */
+export const isNamedByAddress = (metadata: ClientMetadata): boolean =>
+  [unnamed, metadata.redirect_uris.length > 0 && nameByAddress(metadata)].includes(
+    metadata.client_name,
+  )
 
 function defaultScope(given: Fields): string {
   if (!has(given, 'authorization_code', deviceGrant)) return ''

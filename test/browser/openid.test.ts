@@ -43,12 +43,15 @@ async function fillSignIn(on: Page = page) {
   await press('Sign in', on)
 }
 
+let registrations = 0
+
 /** A confidential client that has registered itself. */
 async function register(more: object = {}) {
+  registrations += 1
   const answer = await fetch(`${server.url}/oauth/register`, {
     method: 'POST',
     body: JSON.stringify({
-      client_name: 'Example app',
+      client_name: `Example app ${registrations}`,
       application_type: 'native',
       redirect_uris: [client.redirectUri],
       grant_types: ['authorization_code', 'refresh_token'],

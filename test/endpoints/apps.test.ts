@@ -39,8 +39,16 @@ const form = {
   scope: 'openid profile email offline_access',
 }
 
-const register = (browser: Browser, fields: Record<string, string> = {}) =>
-  browser.submit('/apps/new', '/apps', { ...form, ...fields })
+let registered = 0
+
+const register = (browser: Browser, fields: Record<string, string> = {}) => {
+  registered += 1
+  return browser.submit('/apps/new', '/apps', {
+    ...form,
+    client_name: `App ${registered}`,
+    ...fields,
+  })
+}
 
 const idIn = (html: string) => /[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}/.exec(html)?.[0] ?? ''
 
@@ -66,7 +74,7 @@ async function edit(clientId: string, fields: Record<string, string> = {}) {
 describe('a new app', () => {
   it('waits for approval, belongs to its user, and shows its secret once', async () => {
     const audited = await countAudit(app, 'CLIENT_REGISTERED')
-    const { result, moved } = await observe(app, () => register(owner))
+    const { result, moved } = await observe(app, () => register(owner, { client_name: 'My app' }))
     const html = await result.text()
     expect([result.status, html.includes('Client secret')]).toEqual([200, true])
     const clientId = idIn(html)

@@ -433,6 +433,11 @@ describe('a client and its registration (RFC 7592)', () => {
     ['keys', { jwks_uri: 'https://evil.example.test/jwks' }],
     ['authentication', { token_endpoint_auth_method: 'none' }],
     ['name', { client_name: 'Your bank' }],
+    ['logo', { logo_uri: 'https://app.example.test/other.png' }],
+    ['home page', { client_uri: 'https://evil.example.test/' }],
+    ['privacy policy', { policy_uri: 'https://evil.example.test/' }],
+    ['terms', { tos_uri: 'https://evil.example.test/' }],
+    ['contacts', { contacts: ['ceo@evil.example.test'] }],
     ['logout address', { backchannel_logout_uri: 'https://evil.example.test/' }],
   ]
   it.each(becomesAnother)('has to be approved again when it changes its %s', async (_, change) => {
@@ -459,9 +464,7 @@ describe('a client and its registration (RFC 7592)', () => {
     }
     const registered = await register({ jwks })
     expect((await put(registered, { jwks }, strict)).status).toBe(200)
-    expect((await put(registered, { jwks, contacts: ['ops@example.test'] }, strict)).status).toBe(
-      200,
-    )
+    expect((await put(registered, { jwks, default_max_age: 60 }, strict)).status).toBe(200)
     expect((await rowOf(registered))?.status).toBe('active')
   })
 
@@ -469,7 +472,7 @@ describe('a client and its registration (RFC 7592)', () => {
     const registered = await register()
     const change = { clientId: registered.client_id, status: 'inactive' } as const
     await setClientStatus(app.database.db, change, { origin: systemOrigin, now: app.now() })
-    expect((await put(registered, { client_name: 'New' })).status).toBe(200)
+    expect((await put(registered, { client_name: 'Newer' })).status).toBe(200)
     expect((await rowOf(registered))?.status).toBe('inactive')
   })
 
@@ -605,7 +608,7 @@ describe('an operator who is asked for approval', () => {
     const decide = await operator()
     const registered = await register({}, strict)
     const seen = await seenOf(registered)
-    expect((await put(registered, { client_name: 'Your bank' }, strict)).status).toBe(200)
+    expect((await put(registered, { client_name: 'Any bank' }, strict)).status).toBe(200)
     for (const fields of [
       { seen },
       {},

@@ -47,7 +47,7 @@ export async function register(
   const config = await openid.dynamicClientRegistration(
     new URL(server.url),
     {
-      client_name: 'Interop',
+      client_name: `Interop ${crypto.randomUUID()}`,
       redirect_uris: [callback],
       grant_types: ['authorization_code', 'refresh_token'],
       ...metadata,

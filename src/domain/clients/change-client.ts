@@ -4,6 +4,7 @@ import type { Database } from '#/database/client.ts'
 import { type Client, clients } from '#/database/schema/clients.ts'
 import type { By } from '#/domain/audit/audit.ts'
 import { revokeTokensBeyond } from '#/domain/tokens/revoke-tokens.ts'
+import { skeletonOf } from '#/protocol/names.ts'
 import { isScopeWithin, scopeWords } from '#/protocol/scopes.ts'
 import { randomSecret, sha256 } from '#/protocol/secrets.ts'
 import type { TokenRevocationReason } from '#/protocol/vocabulary.ts'
@@ -17,6 +18,7 @@ import {
   endCodesOfClient,
   nothingEnded,
 } from './end-access.ts'
+import { lockNames } from './names.ts'
 
 const isClient = (clientId: string) => eq(clients.clientId, clientId)
 
@@ -29,7 +31,7 @@ export async function replaceClient(
   const { secret, ...secretColumns } = secretAfter(current, next)
   const [client] = await tx
     .update(clients)
-    .set({ ...next, ...secretColumns })
+    .set({ ...next, ...secretColumns, nameSkeleton: skeletonOf(next.name ?? current.name) })
     .where(isClient(current.clientId))
     .returning()
   if (!client) throw new Error('the client was not updated')
@@ -107,6 +109,7 @@ export const editClient = (
 ): Promise<EditedClient | 'unknown' | 'changed'> =>
   span('clients.edit', () =>
     db.transaction(async (tx) => {
+      await lockNames(tx)
       const current = await lockClient(tx, isClient(clientId))
       if (!current) return 'unknown'
       if (versionOf(current) !== seen) return 'changed'

@@ -3,11 +3,13 @@ import { and, asc, eq, isNotNull, ne, type SQL } from 'drizzle-orm'
 import type { Database } from '#/database/client.ts'
 import { type Client, clients } from '#/database/schema/clients.ts'
 import type { By } from '#/domain/audit/audit.ts'
+import { skeletonOf } from '#/protocol/names.ts'
 import { constantTimeEqual, randomSecret, sha256 } from '#/protocol/secrets.ts'
 import type { ClientDecision, ClientStatus } from '#/protocol/vocabulary.ts'
 import { span } from '#/telemetry/tracing.ts'
 import { announceClient } from './announce.ts'
 import { countsOf, type EndedOfClient, endAccessOfClient, nothingEnded } from './end-access.ts'
+import { lockNames } from './names.ts'
 
 export type { Client } from '#/database/schema/clients.ts'
 
@@ -20,7 +22,13 @@ export async function findClient(db: Database, clientId: string): Promise<Client
 /** What a client is made of; everything that has a default may be left out. */
 export type NewClient = Omit<
   typeof clients.$inferInsert,
-  'clientId' | 'secretHash' | 'tokenEndpointAuthMethod' | 'createdAt' | 'updatedAt'
+  | 'clientId'
+  | 'nameSkeleton'
+  | 'approvedAt'
+  | 'secretHash'
+  | 'tokenEndpointAuthMethod'
+  | 'createdAt'
+  | 'updatedAt'
 > & {
   readonly status: Client['status']
   readonly tokenEndpointAuthMethod?: Client['tokenEndpointAuthMethod']
@@ -35,6 +43,7 @@ export interface CreatedClient {
 export function createClient(db: Database, client: NewClient, by: By): Promise<CreatedClient> {
   return span('clients.create', () =>
     db.transaction(async (tx) => {
+      await lockNames(tx)
       const created = await insertClient(tx, client, by.now)
       await announceClient(tx, created.client.clientId, { type: 'CLIENT_CREATED', by })
       return created
@@ -56,6 +65,7 @@ export async function insertClient(
     .values({
       ...client,
       clientId: crypto.randomUUID(),
+      nameSkeleton: skeletonOf(client.name),
       secretHash: secret === undefined ? null : sha256(secret),
       tokenEndpointAuthMethod: method,
       createdAt: now,
@@ -122,14 +132,14 @@ export function setClientStatus(
       const before = await lockClient(tx, whatChanges(change))
       if (!before || (change.seen !== undefined && change.seen !== versionOf(before)))
         return undefined
+      const { decision, type } =
+        decisions[before.status === 'pending' ? 'pending' : 'other'][status]
       const [client] = await tx
         .update(clients)
-        .set({ status, updatedAt: by.now })
+        .set({ status, updatedAt: by.now, ...(decision === 'approved' && { approvedAt: by.now }) })
         .where(eq(clients.clientId, clientId))
         .returning()
       if (!client) throw new Error('the client was not updated')
-      const { decision, type } =
-        decisions[before.status === 'pending' ? 'pending' : 'other'][status]
       const ended =
         status === 'active'
           ? nothingEnded
@@ -146,8 +156,9 @@ export const lockClient = async (
   which: SQL | undefined,
 ): Promise<Client | undefined> => (await tx.select().from(clients).where(which).for('update'))[0]
 
-/** Changes with everything that a client is; says nothing about it. */
-export const versionOf = (client: Client): string => sha256(JSON.stringify(client))
+/** Changes with everything that a client is; says nothing about it. The skeleton of its name may be filled in by anybody. */
+export const versionOf = ({ nameSkeleton: _, ...client }: Client): string =>
+  sha256(JSON.stringify(client))
 
 const whatChanges = ({ clientId, status, from }: StatusChange) =>
   and(

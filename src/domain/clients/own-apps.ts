@@ -21,6 +21,7 @@ import {
 } from './clients.ts'
 import { countsOf, type EndedOfClient, endAccessOfClient, nothingEnded } from './end-access.ts'
 import { columnsOf } from './metadata.ts'
+import { lockNames, requireOwnName } from './names.ts'
 import { needsApproval, type UpdatedClient } from './registrations.ts'
 
 /** An app, by its id and by whose it must be. */
@@ -62,10 +63,12 @@ export const registerApp = (
 ): Promise<CreatedClient | undefined> =>
   span('apps.register', () =>
     db.transaction(async (tx) => {
+      await lockNames(tx)
       // Those that are sent at once are counted one after the other.
       await lockUser(tx, ownerId)
       const waiting = and(eq(clients.ownerId, ownerId), eq(clients.status, 'pending'))
       if ((await tx.$count(clients, waiting)) >= mostPendingApps) return undefined
+      await requireOwnName(tx, metadata)
       const status = 'pending'
       const app: NewClient = { ...columnsOf(metadata), description, status, ownerId }
       const created = await insertClient(tx, app, by.now)
@@ -86,9 +89,11 @@ export const updateApp = (
 ): Promise<UpdatedClient | 'unknown' | 'changed'> =>
   span('apps.update', () =>
     db.transaction(async (tx) => {
+      await lockNames(tx)
       const current = await lockClient(tx, isOwn(app))
       if (!current) return 'unknown'
       if (versionOf(current) !== seen) return 'changed'
+      await requireOwnName(tx, content.metadata, current)
       const next = columnsOf(content.metadata)
       const returned = current.status === 'active' && needsApproval(current, next)
       const status = returned ? 'pending' : current.status

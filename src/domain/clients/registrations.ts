@@ -15,6 +15,7 @@ import { removeClient, replaceClient } from './change-client.ts'
 import { type CreatedClient, findClient, insertClient, lockClient } from './clients.ts'
 import { type EndedOfClient, endAccessOfClient, nothingEnded } from './end-access.ts'
 import { columnsOf, type MetadataColumns } from './metadata.ts'
+import { lockNames, requireOwnName } from './names.ts'
 
 /** What new and changed registrations become. */
 export type RegistrationStatus = 'pending' | 'active'
@@ -38,6 +39,8 @@ export function registerClient(
   }
   return span('clients.register', () =>
     db.transaction(async (tx) => {
+      await lockNames(tx)
+      await requireOwnName(tx, metadata)
       const created = await insertClient(tx, client, by.now)
       const { clientId } = created.client
       await announceClient(tx, clientId, { type: 'CLIENT_REGISTERED', by, details: { status } })
@@ -76,8 +79,10 @@ export function updateClient(
   const profile = profileOf(change.metadata)
   return span('clients.update', () =>
     db.transaction(async (tx) => {
+      await lockNames(tx)
       const current = await lockRegistered(tx, change.client)
       if (!current) return undefined
+      await requireOwnName(tx, change.metadata, current)
       const returned =
         change.status === 'pending' && current.status === 'active' && needsApproval(current, next)
       const status = returned ? 'pending' : current.status
@@ -125,11 +130,8 @@ const lockRegistered = (tx: Database, { clientId, registrationTokenHash }: Clien
 const profileOf = (metadata: ClientMetadata): Partial<Pick<Client, 'refreshTokenMode'>> =>
   metadata.require_pushed_authorization_requests ? { refreshTokenMode: 'fixed' } : {}
 
-/** Nobody is deceived and nothing gets weaker when these change; everything else is what was approved. */
+/** Nobody sees these and nothing gets weaker when they change; everything else is what was approved. */
 const harmless: readonly (keyof MetadataColumns)[] = [
-  'contacts',
-  'policyUri',
-  'tosUri',
   'idTokenSignedResponseAlg',
   'userinfoSignedResponseAlg',
   'introspectionSignedResponseAlg',

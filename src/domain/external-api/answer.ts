@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { tameName } from '#/protocol/names.ts'
 
 /** Whom the API vouches for. */
 export interface ExternalPerson {
@@ -35,7 +36,11 @@ export function parseAnswer(status: number, text: string): ExternalPerson | 'ref
   // An error that claims success is believed by nobody.
   if (status < 200 || status > 299) return undefined
   const { user_id: subject, email, full_name: fullName } = parsed.data
-  return { subject, email: email || undefined, fullName: fullName || undefined }
+  return {
+    subject,
+    email: email || undefined,
+    fullName: (fullName && tameName(fullName, 200)) || undefined,
+  }
 }
 
 function parseJson(text: string): unknown {

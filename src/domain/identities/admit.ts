@@ -7,6 +7,7 @@ import { type AuditOrigin, writeAudit } from '#/domain/audit/audit.ts'
 import type { Profile } from '#/domain/identity-providers/provider.ts'
 import { lockUser } from '#/domain/users/lock-user.ts'
 import { createUser, isUsername, type User } from '#/domain/users/users.ts'
+import { tameName } from '#/protocol/names.ts'
 import { randomSecret } from '#/protocol/secrets.ts'
 import type { UpstreamProvider } from '#/protocol/vocabulary.ts'
 import { span } from '#/telemetry/tracing.ts'
@@ -108,7 +109,7 @@ async function register(tx: Database, arrival: Arrival): Promise<Admission | und
       username: await freeUsername(tx, profile),
       email,
       emailVerified: profile.emailVerified && arrival.trustEmail,
-      fullName: plain(profile.fullName),
+      fullName: tameName(profile.fullName, 100),
       passwordHash: null,
       authSource: 'oauth',
       now,
@@ -168,15 +169,10 @@ async function link(
   })
 }
 
-/** Without what turns text around or breaks lines; of a length that pages can show. */
-const plain = (text: string) =>
-  text
-    .replaceAll(/[\p{Cc}\p{Cf}]/gu, '')
-    .trim()
-    .slice(0, 100)
-
+/** Who they are there, as pages can show it. */
 const labelOf = ({ username, email, subject }: Profile) =>
-  plain(username) || plain(email ?? '') || plain(subject)
+  [username, email ?? '', subject].map((text) => tameName(text, 100)).find((text) => text !== '') ??
+  ''
 
 const isAddress = (text: string) =>
   text.length <= 254 && /^[^\s@\p{Cc}]+@[^\s@\p{Cc}]+$/u.test(text)

@@ -4,6 +4,7 @@ import { metadataOf } from '#/domain/clients/metadata.ts'
 import type { AppContent } from '#/domain/clients/own-apps.ts'
 import { createMetadataParser, type MetadataRules } from '#/protocol/client-metadata.ts'
 import { type GrantType, grantTypes } from '#/protocol/grant-types.ts'
+import { isPlainText } from '#/protocol/names.ts'
 import { isStandardScope, scopeWords } from '#/protocol/scopes.ts'
 import { FormError } from '#/web/form-error.ts'
 import { wordsOf } from '#/web/forms.ts'
@@ -113,8 +114,7 @@ function descriptionIn(fields: URLSearchParams): string {
       `The description must have at most ${longestDescription} characters.`,
     )
   // As for names: operators read it when they decide.
-  if (/[\p{Cc}\u202a-\u202e\u2066-\u2069]/u.test(text))
-    throw new FormError('description', 'The description must be plain text.')
+  if (!isPlainText(text)) throw new FormError('description', 'The description must be plain text.')
   return text
 }
 

@@ -55,7 +55,7 @@ export async function registrationRequest({
   sharedKey ??= createClientKey()
   const { jwk } = key ?? (await sharedKey)
   return {
-    client_name: 'OIDF conformance test RX2fTN6sZ8n0MGR',
+    client_name: `OIDF conformance test ${randomText(15)}`,
     grant_types: ['authorization_code'],
     jwks: { keys: [jwk] },
     token_endpoint_auth_method: authentication,

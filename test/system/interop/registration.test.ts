@@ -21,7 +21,7 @@ it.each(['client_secret_basic', 'client_secret_post', 'none'])(
     const config = await register(running, { token_endpoint_auth_method: method }, authentication)
     const metadata = config.clientMetadata()
     expect(metadata).toMatchObject({
-      client_name: 'Interop',
+      client_name: expect.stringMatching(/^Interop/),
       redirect_uris: [callback],
       token_endpoint_auth_method: method,
       response_types: ['code'],
@@ -64,7 +64,7 @@ it('a client reads, changes and deletes its registration, and is gone', async ()
       ...(body && { body: JSON.stringify(body) }),
     })
   const read = await manage('GET')
-  expect(await read.json()).toMatchObject({ client_id, client_name: 'Interop' })
+  expect(await read.json()).toMatchObject({ client_id, client_name: expect.stringMatching(/^Interop/) })
   const change = { client_id, client_secret, client_name: 'Renamed', redirect_uris: [callback] }
   const changed = await manage('PUT', change)
   expect(await changed.json()).toMatchObject({ client_id, client_name: 'Renamed' })

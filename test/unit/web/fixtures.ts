@@ -53,6 +53,7 @@ const faceOf = (text: string) => ({
   logoUri: `https://client.example.test/logo/${text}`,
   policyUri: `https://client.example.test/policy/${text}`,
   tosUri: `https://client.example.test/tos/${text}`,
+  registration: { by: 'itself', at: now, approvedAt: now } as const,
 })
 
 /** Every property that can hold text holds `text`. */
@@ -205,6 +206,7 @@ const userPasswordProps = (text: string): UserPasswordPageProps => ({
 
 const listedClient = (text: string, status: 'active' | 'pending' | 'inactive') => ({
   clientId: text,
+  nameNotes: [text],
   version: text,
   name: text,
   uri: `https://client.example.test/${text}`,
@@ -241,6 +243,7 @@ const refusedClientProps = (text: string): ClientsPageProps => ({
 export const clientSecretProps = (text: string): ClientSecretPageProps => ({
   ...member(text),
   clientId: text,
+  nameNotes: [text],
   name: text,
   clientSecret: text,
 })

@@ -30,6 +30,7 @@ import type { AdminOptions } from '../options.ts'
 import type { AdminPageProps } from '../page.ts'
 import { fieldsOf, type ParseClient } from './fields.ts'
 import { type ClientQuestion, readQuestion } from './filter.ts'
+import { withNameNotes } from './name-notes.ts'
 import {
   type ClientEditPageProps,
   type ListedClient,
@@ -72,7 +73,7 @@ async function clientsPage(c: AppContext, { db, csrf }: AdminOptions, refused?: 
     user: viewer(c),
     csrfToken: csrf.token(c),
     now: c.var.now,
-    pending: pending.map(listed),
+    pending: await withNameNotes(db, pending.map(listed)),
     pendingCount: isStart ? await countPendingClients(db) : 0,
     sent,
     ...(await findPage(db, question)),
@@ -86,7 +87,10 @@ async function findPage(db: AdminOptions['db'], { sent, filter, after }: ClientQ
   const found = await clientsPageQuery(db, filter, { after, limit: pageSize + 1 })
   const rows = found.slice(0, pageSize)
   const last = found.length > pageSize ? rows.at(-1) : undefined
-  const clients = rows.map(({ client }) => listed(client))
+  const clients = await withNameNotes(
+    db,
+    rows.map(({ client }) => listed(client)),
+  )
   if (!last) return { clients }
   const behind = { after_name: last.sortName, after_id: last.client.clientId }
   return { clients, next: `${path}?${new URLSearchParams({ ...sent, ...behind })}` }
@@ -242,15 +246,18 @@ export async function postClientSecret(c: AppContext, options: AdminOptions) {
 
 async function secretPage(
   c: AppContext,
-  { csrf }: AdminOptions,
-  { client: { clientId, name }, secret }: CreatedClient,
+  { db, csrf }: AdminOptions,
+  { client, secret }: CreatedClient,
 ) {
+  const { clientId, name } = client
+  const [noted] = await withNameNotes(db, [client])
   return c.html(
     await renderClientSecretPage({
       user: viewer(c),
       csrfToken: csrf.token(c),
       clientId,
       name,
+      nameNotes: noted?.nameNotes ?? [],
       ...(secret !== undefined && { clientSecret: secret }),
     }),
   )

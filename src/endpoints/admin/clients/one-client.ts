@@ -10,6 +10,7 @@ import { uuidParameter, viewer } from '#/web/viewer.ts'
 import { cursorByUuid } from '../cursor.ts'
 import type { AdminOptions } from '../options.ts'
 import { listed, noticesOf, requireClient } from './actions.ts'
+import { withNameNotes } from './name-notes.ts'
 import { renderClientPage, renderConsentsPage } from './one-client-pages.ts'
 
 const pageSize = 50
@@ -24,7 +25,14 @@ export async function getClient(c: AppContext, options: AdminOptions) {
   const client = await requireClient(c, options)
   const held = await countHeld(options.db, client.clientId, c.var.now)
   const { ownerId } = client
-  const page = { ...frame(c, options), ...noticesOf(c), client: listed(client), ownerId, held }
+  const [shown] = await withNameNotes(options.db, [listed(client)])
+  const page = {
+    ...frame(c, options),
+    ...noticesOf(c),
+    client: shown ?? listed(client),
+    ownerId,
+    held,
+  }
   return c.html(await renderClientPage(page))
 }
 

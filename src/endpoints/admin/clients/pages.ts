@@ -44,6 +44,8 @@ export interface ListedClient {
   /** Changes with the client, so that nobody decides on what they have not seen. */
   readonly version: string
   readonly name: string
+  /** What is odd about the name. */
+  readonly nameNotes?: readonly string[]
   readonly uri?: string | null
   readonly type: (typeof clientTypes)[number]
   /** Whether it has a secret that can be replaced. */
@@ -157,7 +159,8 @@ function card(
   const uris = html`<ul>${client.redirectUris.map((uri) => html`<li><code>${uri}</code></li>`)}</ul>`
   return listItem(
     { tile: monogram(name), title, action },
-    html`<dl class="facts facts-wide">
+    html`${client.nameNotes?.map((note) => caution(note))}
+<dl class="facts facts-wide">
 ${uri && fact('Website', outsideLink(uri, uri))}
 ${fact('Redirect URIs', client.redirectUris.length > 0 ? uris : none)}
 ${fact('Scopes', chips(client.scopes))}
@@ -249,23 +252,25 @@ ${clientForm({ csrfToken, open: true, refused: form, edited: { clientId, seen } 
 export interface ClientSecretPageProps extends AdminPageProps {
   readonly clientId: string
   readonly name: string
+  readonly nameNotes: readonly string[]
   /** Missing for clients that have none. */
   readonly clientSecret?: string
 }
 
 /** A client's credentials; the secret is shown this once. */
 export function renderClientSecretPage(props: ClientSecretPageProps): Html {
-  const { user, csrfToken, clientId, name, clientSecret } = props
+  const { user, csrfToken, clientId, name, nameNotes, clientSecret } = props
   return renderPage(
     { title: `Credentials of ${name}`, user, csrfToken, nav: 'admin-clients' },
-    oneTime({
-      title: `Credentials of ${name}`,
-      warning:
-        clientSecret === undefined
-          ? undefined
-          : 'The secret is shown only once. Put it where the application keeps its secrets.',
-      values: html`${copyable('Client ID', clientId)}${clientSecret === undefined ? '' : copyable('Client secret', clientSecret)}`,
-      back: { href: '/admin/clients', text: 'Back to clients' },
-    }),
+    html`${nameNotes.map((note) => caution(note))}
+${oneTime({
+  title: `Credentials of ${name}`,
+  warning:
+    clientSecret === undefined
+      ? undefined
+      : 'The secret is shown only once. Put it where the application keeps its secrets.',
+  values: html`${copyable('Client ID', clientId)}${clientSecret === undefined ? '' : copyable('Client secret', clientSecret)}`,
+  back: { href: '/admin/clients', text: 'Back to clients' },
+})}`,
   )
 }

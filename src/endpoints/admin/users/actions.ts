@@ -21,6 +21,7 @@ import { recordEndedAccess, recordEndedSessions } from '#/web/record-ended.ts'
 import { outdatedForm, type RefusedForm } from '#/web/refused-form.ts'
 import { uuidParameter, viewer } from '#/web/viewer.ts'
 import type { AdminOptions } from '../options.ts'
+import { fullNameField } from './full-name.ts'
 import { renderUserPasswordPage, renderUsersPage } from './pages.ts'
 
 const path = '/admin/users'
@@ -66,7 +67,7 @@ const newUser = z.object({
     .transform(normalizeUsername)
     .refine(isUsername, 'Use letters, digits and _ . @ + - in the username.'),
   email: z.email('Give a valid e-mail address.').max(320),
-  full_name: z.string().max(200).default(''),
+  full_name: fullNameField,
   role: z.enum(['user', 'admin']).default('user'),
   password: z
     .string()

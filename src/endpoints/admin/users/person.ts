@@ -20,6 +20,7 @@ import { recordEndedAccess, recordEndedSessions, recordRevokedTokens } from '#/w
 import { renderTime } from '#/web/times.ts'
 import { uuidParameter, viewer } from '#/web/viewer.ts'
 import type { AdminOptions } from '../options.ts'
+import { fullNameField } from './full-name.ts'
 import { renderEditPage, renderPersonPage } from './person-pages.ts'
 
 const notices: Readonly<Record<string, string>> = {
@@ -127,7 +128,7 @@ export const postOutdatedEdit = async (c: AppContext, options: AdminOptions) =>
   editPage(c, options, { status: 403, text: outdated, fields: await readForm(c) })
 
 const edited = z.object({
-  full_name: z.string().max(200, 'The full name is too long.').default(''),
+  full_name: fullNameField,
   email: z.email('Give a valid e-mail address.').max(320),
   role: z.enum(['user', 'admin'], 'Choose a role.'),
   seen: z.string('Open the form again.'),

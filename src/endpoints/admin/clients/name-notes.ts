@@ -1,0 +1,36 @@
+/** What an operator should know about the name of a client, before people decide by it. */
+import type { Database } from '#/database/client.ts'
+import { listLookalikes } from '#/domain/clients/names.ts'
+import { doubtAbout, type NameDoubt } from '#/protocol/names.ts'
+
+const doubts: Readonly<Record<NameDoubt, string>> = {
+  mixed_scripts: 'Its name mixes letters of several alphabets: some may stand for others.',
+  looks_latin: 'Its name has letters of another alphabet that look like Latin ones.',
+}
+
+const mostNamed = 3
+
+/** The clients of a page, each with what is odd about its name. */
+export async function withNameNotes<C extends { clientId: string; name: string }>(
+  db: Database,
+  clients: readonly C[],
+): Promise<(C & { readonly nameNotes: readonly string[] })[]> {
+  const lookalikes = await listLookalikes(db, clients)
+  return clients.map((client) => ({
+    ...client,
+    nameNotes: notesOn(client.name, lookalikes.get(client.clientId) ?? []),
+  }))
+}
+
+function notesOn(name: string, lookalikes: readonly string[]): string[] {
+  const doubt = doubtAbout(name)
+  const named = lookalikes.slice(0, mostNamed).map((other) => `“${other}”`)
+  const more =
+    lookalikes.length > named.length ? ` and ${lookalikes.length - named.length} more` : ''
+  return [
+    ...(doubt ? [doubts[doubt]] : []),
+    ...(named.length > 0
+      ? [`It can be taken for another client: ${named.join(', ')}${more}.`]
+      : []),
+  ]
+}
