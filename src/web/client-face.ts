@@ -4,6 +4,7 @@ import type { Client } from '#/domain/clients/clients.ts'
 import { monogram, outsideLink } from './components.ts'
 import type { AppContext } from './context.ts'
 import type { Html } from './html.ts'
+import { formatDay } from './times.ts'
 
 export interface ClientFace {
   readonly name: string
@@ -11,6 +12,14 @@ export interface ClientFace {
   readonly logoUri?: string | undefined
   readonly policyUri?: string | undefined
   readonly tosUri?: string | undefined
+  /** How it came here, if no operator brought it. */
+  readonly registration?: Registration | undefined
+}
+
+interface Registration {
+  readonly by: 'itself' | 'user'
+  readonly at: Date
+  readonly approvedAt: Date | null
 }
 
 /** The face of a client; this page may load its logo. */
@@ -23,7 +32,15 @@ export function faceOf(c: AppContext, client: Client): ClientFace {
     logoUri,
     policyUri: client.policyUri ?? undefined,
     tosUri: client.tosUri ?? undefined,
+    registration: registrationOf(client),
   }
+}
+
+/** Only what did not come from an operator waits for approval. */
+function registrationOf(client: Client): Registration | undefined {
+  const { registrationTokenHash, createdAt: at, approvedAt } = client
+  if (registrationTokenHash !== null) return { by: 'itself', at, approvedAt }
+  return approvedAt === null ? undefined : { by: 'user', at, approvedAt }
 }
 
 /** RFC 7591 §5: who registers by themselves could show anybody's logo, so it has to come from where answers go. */
@@ -39,6 +56,18 @@ export const clientTile = ({ name, logoUri }: ClientFace): Html =>
   logoUri === undefined
     ? monogram(name, 'large')
     : html`<img class="monogram monogram-large" src="${logoUri}" alt="" width="56" height="56">`
+
+/** Who brought it here, and whether anybody has looked at it; nothing for what an operator brought. */
+export function clientHistory({ registration }: ClientFace): Html | '' {
+  if (!registration) return ''
+  const { by, at, approvedAt } = registration
+  const start = html`${by === 'itself' ? 'This app registered itself' : 'A user of this server registered this app'} on ${formatDay(at)}`
+  const end =
+    approvedAt === null
+      ? 'no approval is on record'
+      : html`an administrator approved it on ${formatDay(approvedAt)}`
+  return html`<p class="consent-note">${start}; ${end}.</p>`
+}
 
 /** What it promises and what it asks, to be read elsewhere; nothing where it says nothing. */
 export function clientTerms({ name, policyUri, tosUri }: ClientFace): Html | '' {

@@ -9,12 +9,17 @@ export const renderTime = (at: Date, now: Date): Html =>
 /** "24 Nov 2026, 02:57 UTC" */
 export const formatMoment = (at: Date): string => `${moments.format(at)} UTC`
 
+/** "24 Nov 2026" */
+export const formatDay = (at: Date): string => days.format(at)
+
 /** "3 minutes ago", "in 12 hours", "just now". */
 export function formatDistance(at: Date, now: Date): string {
   const seconds = Math.round((at.getTime() - now.getTime()) / 1000)
   const unit = units.find(([, size]) => Math.abs(seconds) >= size)
   return unit ? distances.format(Math.trunc(seconds / unit[1]), unit[0]) : 'just now'
 }
+
+const days = new Intl.DateTimeFormat('en-GB', { timeZone: 'UTC', dateStyle: 'medium' })
 
 const moments = new Intl.DateTimeFormat('en-GB', {
   timeZone: 'UTC',

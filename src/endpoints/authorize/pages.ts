@@ -1,5 +1,5 @@
 import { html } from 'hono/html'
-import { type ClientFace, clientTerms } from '#/web/client-face.ts'
+import { type ClientFace, clientHistory, clientTerms } from '#/web/client-face.ts'
 import { caution, monogram, outsideLink, postForm } from '#/web/components.ts'
 import {
   accountBox,
@@ -37,6 +37,7 @@ ${accountBox(props)}
 ${permissionList(props)}
 ${consentForm(props)}
 <p class="consent-note">Afterwards you go to <strong class="host">${destination(client.redirectHost)}</strong>.</p>
+${clientHistory(client)}
 ${clientTerms(client)}
 <p class="consent-note">You can take this back at any time under “Apps with access”.</p>
 </section>`,

@@ -1,6 +1,6 @@
 /** The pages on which a person answers a device. */
 import { html } from 'hono/html'
-import { type ClientFace, clientTerms } from '#/web/client-face.ts'
+import { type ClientFace, clientHistory, clientTerms } from '#/web/client-face.ts'
 import {
   badge,
   caution,
@@ -112,6 +112,7 @@ ${accountBox(props)}
 ${whereFrom(props)}
 ${permissionList(props)}
 ${answer}
+${clientHistory(client)}
 ${clientTerms(client)}
 <p class="consent-note">You can take this back at any time under “Apps with access”.</p>
 </section>`,
