@@ -8,6 +8,7 @@ import { createExternalApi } from '#/domain/external-api/external-api.ts'
 import type { KeySet } from '#/domain/keys/keys.ts'
 import type { FetchDocument } from '#/domain/outbound/fetch-document.ts'
 import type { Population } from '#/domain/population/caches.ts'
+import { limitRows, type RowLimits } from '#/domain/row-limits/row-limits.ts'
 import { createPasswords } from '#/domain/users/passwords.ts'
 import { accountRoutes } from '#/endpoints/account/routes.ts'
 import { adminRoutes } from '#/endpoints/admin/routes.ts'
@@ -81,6 +82,7 @@ const largestBody = 64 * 1024
 
 export function createApp(parts: AppParts): Hono<AppEnv> {
   const { config, recorder, ready, draining } = parts
+  limitRows(parts.db, rowLimits(config))
   const path = basePathOf(config.BASE_URL)
   const app = new Hono<AppEnv>(routing(path, { stripped: config.PROXY_STRIPS_PATH }))
   app.use(
@@ -119,6 +121,14 @@ export function createApp(parts: AppParts): Hono<AppEnv> {
   app.notFound(notFound)
   return app
 }
+
+/** How much strangers may leave here. */
+const rowLimits = (config: Config): RowLimits => ({
+  clients: config.DYNAMIC_CLIENT_REGISTRATION_MAX,
+  authorization_requests: config.MAX_AUTHORIZATION_REQUESTS,
+  device_codes: config.MAX_DEVICE_CODES,
+  used_proofs: config.MAX_USED_PROOFS,
+})
 
 /** Probes and what is answered from memory stay free. */
 const ceilingOf = ({ db, clock }: AppParts, { limiters }: House) =>

@@ -307,6 +307,21 @@ export const settings = {
     'Password of the `admin` account made at the first start; never printed. Unset: a random one, printed once.',
     { secret: true },
   ),
+  MAX_AUTHORIZATION_REQUESTS: data(
+    whole(1),
+    '100000',
+    'Most authorization requests, pushed or not, that are stored at a time; beyond it further ones are answered by 503.',
+  ),
+  MAX_DEVICE_CODES: data(
+    whole(1),
+    '200000',
+    'Most device codes that are stored at a time, those that ended within a day included; beyond it further requests are answered by 503.',
+  ),
+  MAX_USED_PROOFS: data(
+    whole(1),
+    '2000000',
+    'Most used assertions, DPoP proofs and request objects that are remembered at a time; beyond it requests with further ones are answered by 503.',
+  ),
   CLIENT_CACHE_TTL: data(
     duration,
     '5s',
@@ -544,6 +559,11 @@ export const settings = {
     positiveDuration,
     '720h',
     'How long clients that registered themselves wait for approval, from their last change, before they are deleted; those that somebody has allowed stay.',
+  ),
+  DYNAMIC_CLIENT_REGISTRATION_MAX: registration(
+    whole(1),
+    '10000',
+    'Most clients that registered themselves; beyond it registering is answered by 503.',
   ),
   PRIVATE_USE_SCHEMES: registration(
     schemes,

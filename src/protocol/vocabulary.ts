@@ -229,6 +229,19 @@ export type ExchangeResult = (typeof exchangeResults)[number]
 export const cacheNames = ['client', 'client_keys', 'signing_keys', 'population'] as const
 export type CacheName = (typeof cacheNames)[number]
 
+/** Tables that requests of strangers make grow, and that are refused more rows than a setting says. */
+export const boundedTables = [
+  'clients',
+  'authorization_requests',
+  'device_codes',
+  'used_proofs',
+] as const
+export type BoundedTable = (typeof boundedTables)[number]
+
+/** All that they make grow: what has happened is written down, however much it is. */
+export const strangersTables = [...boundedTables, 'audit_events'] as const
+export type StrangersTable = (typeof strangersTables)[number]
+
 /** The COUNTs behind the population gauges. */
 export const populationGroups = [
   'users',
@@ -238,6 +251,7 @@ export const populationGroups = [
   'consents',
   'logout_deliveries',
   'device_codes',
+  'rows',
 ] as const
 export type PopulationGroup = (typeof populationGroups)[number]
 

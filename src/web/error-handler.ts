@@ -4,6 +4,7 @@
  */
 import type { ErrorHandler, NotFoundHandler } from 'hono'
 import { codeOf, isOutage } from '#/database/errors.ts'
+import { TableFullError } from '#/domain/row-limits/row-limits.ts'
 import { OverloadedError } from '#/domain/users/passwords.ts'
 import {
   AuthorizationError,
@@ -33,11 +34,22 @@ export function createErrorHandler({ issuer }: { issuer: string }): ErrorHandler
         }),
       )
     }
+    if (error instanceof TableFullError) return answerFull(c, error)
     if (isBrokenOff(error))
       return answerPageError(c, new PageError(400, 'Not a whole request', 'The request broke off.'))
     if (isOutage(error)) return answerOutage(c, error)
     return answerBug(c, error)
   }
+}
+
+/** Somebody piles up rows, or a limit is too low: both are for an operator to look at. */
+function answerFull(c: AppContext, { table }: TableFullError) {
+  c.var.log.error({ table }, 'a table is full: a request was refused')
+  c.var.recorder.rowRefused(table)
+  return answerPageError(
+    c,
+    new PageError(503, 'Full at the moment', 'Please try again in a minute.', { retryAfter: 60 }),
+  )
 }
 
 /** That the database is known to be down was logged when it became so. */

@@ -2,7 +2,7 @@
 import { getTableConfig } from 'drizzle-orm/pg-core'
 import { describe, expect, it } from 'vitest'
 import { schema } from '#/database/schema.ts'
-import { sweeperTasks } from '#/protocol/vocabulary.ts'
+import { boundedTables, strangersTables, sweeperTasks } from '#/protocol/vocabulary.ts'
 import { readRepositoryFile } from '../../docs/generate.ts'
 
 const namesIn = (cell = '') => [...cell.matchAll(/`([^`]+)`/g)].map(([, name = '']) => name)
@@ -14,13 +14,14 @@ const rules = section
   .split('\n')
   .filter((line) => line.startsWith('| `'))
   .map((line) => line.split('|').map((cell) => cell.trim()))
-  .map(([, table, kept, time, setting, task, index]) => ({
+  .map(([, table, kept, time, setting, task, index, most]) => ({
     table: namesIn(table)[0] ?? '',
     kept: kept ?? '',
     time: time ?? '',
     settings: namesIn(setting),
     tasks: namesIn(task),
     indexes: namesIn(index),
+    most: most ?? '',
   }))
 
 const tables = Object.values(schema).map((table) => getTableConfig(table))
@@ -39,8 +40,15 @@ describe('the rules of retention', () => {
 
   it('name settings that there are', () => {
     const documented = readRepositoryFile('docs/CONFIGURATION.md')
-    for (const setting of rules.flatMap(({ settings }) => settings))
+    for (const setting of rules.flatMap(({ settings, most }) => [...settings, ...namesIn(most)]))
       expect(documented).toContain(`\`${setting}\``)
+  })
+
+  it('bound every table that strangers make grow, by a setting where rows can be refused', () => {
+    const bounds = (name: string) => rules.filter(({ table }) => table === name).map((r) => r.most)
+    for (const name of strangersTables) expect(bounds(name).join(''), name).not.toBe('')
+    for (const name of boundedTables)
+      expect(bounds(name).flatMap(namesIn).length, name).toBeGreaterThan(0)
   })
 
   it('name an index of the table for each task but that of the few signing keys', () => {

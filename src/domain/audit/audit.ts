@@ -137,12 +137,28 @@ const rowOf = (origin: AuditOrigin, event: AuditEvent) => ({
   severity: severities[event.type],
   success: event.success ?? true,
   actorUserId: event.actor?.id ?? null,
-  actorName: event.actor?.username ?? null,
-  clientId: event.clientId ?? null,
+  actorName: cut(event.actor?.username) ?? null,
+  clientId: cut(event.clientId) ?? null,
   resourceType: event.resource?.type ?? null,
-  resourceId: event.resource?.id ?? null,
-  ip: origin.ip ?? null,
-  userAgent: origin.userAgent?.slice(0, 500) ?? null,
+  resourceId: cut(event.resource?.id) ?? null,
+  ip: cut(origin.ip) ?? null,
+  userAgent: cut(origin.userAgent) ?? null,
   traceId: origin.traceId ?? null,
-  details: { ...event.details },
+  details: boundedDetails(event.details),
 })
+
+/** Strangers decide on much of it; no honest value is longer. */
+const cut = (text: string | undefined, longest = 256): string | undefined =>
+  // Half a character cannot be stored.
+  text === undefined || text.length <= longest ? text : text.slice(0, longest).toWellFormed()
+
+/** A scope can have as many characters. */
+const longestDetail = 1000
+
+const boundedDetails = (details: AuditEvent['details'] = {}) =>
+  Object.fromEntries(
+    Object.entries(details).map(([name, value]) => [
+      name,
+      typeof value === 'string' ? (cut(value, longestDetail) ?? '') : value,
+    ]),
+  )

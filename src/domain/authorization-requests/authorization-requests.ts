@@ -9,6 +9,7 @@ import {
   authorizationRequests,
   type Interaction,
 } from '#/database/schema/authorization-requests.ts'
+import { addRow } from '#/domain/row-limits/row-limits.ts'
 import { randomSecret } from '#/protocol/secrets.ts'
 
 export type {
@@ -56,9 +57,8 @@ async function insert(
 ): Promise<string> {
   const id = randomSecret()
   const expiresAt = later(now, ms)
-  await db
-    .insert(authorizationRequests)
-    .values({ ...request, id, pushed, createdAt: now, expiresAt })
+  const row = { ...request, id, pushed, createdAt: now, expiresAt }
+  await addRow(db, 'authorization_requests', () => db.insert(authorizationRequests).values(row))
   return id
 }
 

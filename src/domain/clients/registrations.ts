@@ -7,6 +7,7 @@ import { and, eq } from 'drizzle-orm'
 import type { Database } from '#/database/client.ts'
 import { type Client, clients } from '#/database/schema/clients.ts'
 import type { By } from '#/domain/audit/audit.ts'
+import { addRow } from '#/domain/row-limits/row-limits.ts'
 import type { ClientMetadata } from '#/protocol/client-metadata.ts'
 import { constantTimeEqual, randomSecret, sha256 } from '#/protocol/secrets.ts'
 import { span } from '#/telemetry/tracing.ts'
@@ -37,7 +38,7 @@ export function registerClient(
     status,
     registrationTokenHash: sha256(registrationToken),
   }
-  return span('clients.register', () =>
+  const insert = () =>
     db.transaction(async (tx) => {
       await lockNames(tx)
       await requireOwnName(tx, metadata)
@@ -45,8 +46,8 @@ export function registerClient(
       const { clientId } = created.client
       await announceClient(tx, clientId, { type: 'CLIENT_REGISTERED', by, details: { status } })
       return { ...created, registrationToken }
-    }),
-  )
+    })
+  return span('clients.register', () => addRow(db, 'clients', insert))
 }
 
 /** The client whose registration access token this is. */

@@ -10,6 +10,7 @@ import { inTime } from '#/database/in-time.ts'
 import { type Client, clients } from '#/database/schema/clients.ts'
 import { type DeviceCode, deviceCodes } from '#/database/schema/device-codes.ts'
 import { type AuditOrigin, writeAudit } from '#/domain/audit/audit.ts'
+import { addRow } from '#/domain/row-limits/row-limits.ts'
 import { deviceCodeGrantType } from '#/protocol/grant-types.ts'
 import { deriveKey, hmac, newestOf, randomSecret, sha256 } from '#/protocol/secrets.ts'
 import { span } from '#/telemetry/tracing.ts'
@@ -46,7 +47,7 @@ export function issueDeviceCode(
   request: NewDeviceCode,
   origin: AuditOrigin,
 ): Promise<IssuedDeviceCode> {
-  return span('device_codes.issue', () =>
+  const insert = () =>
     db.transaction(async (tx) => {
       const { row, ...issued } = await insertUnused(tx, request)
       await writeAudit(tx, origin, {
@@ -57,8 +58,8 @@ export function issueDeviceCode(
         details: { scope: row.scope },
       })
       return issued
-    }),
-  )
+    })
+  return span('device_codes.issue', () => addRow(db, 'device_codes', insert))
 }
 
 async function insertUnused(tx: Database, request: NewDeviceCode) {

@@ -4,6 +4,7 @@
  */
 import type { Database } from '#/database/client.ts'
 import { withoutDeadline } from '#/database/deadline.ts'
+import { countStored } from '#/domain/row-limits/count-rows.ts'
 import type { PopulationGroup } from '#/protocol/vocabulary.ts'
 import type { Recorder } from '#/telemetry/recorder.ts'
 import { createTtlCache, type TtlCache, type TtlCacheOptions } from '#/telemetry/ttl-cache.ts'
@@ -33,6 +34,7 @@ const counts = {
   consents: countConsents,
   logout_deliveries: countLogoutDeliveries,
   device_codes: countDeviceCodes,
+  rows: countStored,
 } satisfies Record<PopulationGroup, (db: Database, now: Date) => Promise<unknown>>
 
 /** Group -> its cache. */
@@ -62,6 +64,7 @@ export function createPopulation(db: Database, options: PopulationOptions): Popu
     consents: group('consents', counts.consents),
     logout_deliveries: group('logout_deliveries', counts.logout_deliveries),
     device_codes: group('device_codes', counts.device_codes),
+    rows: group('rows', counts.rows),
   }
 }
 

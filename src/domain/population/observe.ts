@@ -3,7 +3,12 @@
  * counted in time is left out; a false 0 is never observed.
  */
 import type { BatchObservableResult, Meter, Observable } from '@opentelemetry/api'
-import { clientStatuses, storedTokenTypes, userAuthSources } from '#/protocol/vocabulary.ts'
+import {
+  clientStatuses,
+  storedTokenTypes,
+  strangersTables,
+  userAuthSources,
+} from '#/protocol/vocabulary.ts'
 import { catalogue } from '#/telemetry/catalogue.ts'
 import { createGauge } from '#/telemetry/instruments.ts'
 import type { TtlCache } from '#/telemetry/ttl-cache.ts'
@@ -43,6 +48,7 @@ export function observePopulation(meter: Meter, population: Population): void {
   add('consents', population.consents, all.consents)
   add('logout_deliveries', population.logout_deliveries, all.logout_deliveries)
   add('device_codes', population.device_codes, all.device_codes)
+  add('rows', population.rows, all.rows)
 }
 
 function peopleGauges(meter: Meter): Pick<AllGauges, 'users' | 'clients' | 'sessions'> {
@@ -75,6 +81,7 @@ function grantGauges(meter: Meter): Omit<AllGauges, 'users' | 'clients' | 'sessi
   const deliveries = createGauge(meter, catalogue.logoutDeliveriesPending)
   const devices = createGauge(meter, catalogue.deviceCodesActive)
   const waiting = createGauge(meter, catalogue.deviceCodesPending)
+  const rows = createGauge(meter, catalogue.rowsStored)
   return {
     tokens: {
       gauges: [tokens],
@@ -93,6 +100,12 @@ function grantGauges(meter: Meter): Omit<AllGauges, 'users' | 'clients' | 'sessi
       observe(result, { pending, approved }) {
         result.observe(devices, pending + approved)
         result.observe(waiting, pending)
+      },
+    },
+    rows: {
+      gauges: [rows],
+      observe(result, counts) {
+        for (const table of strangersTables) result.observe(rows, counts[table], { table })
       },
     },
   }

@@ -11,6 +11,7 @@ import { statementDeadline } from '#/database/deadline.ts'
 import { inTime, isPast, TooLateError } from '#/database/in-time.ts'
 import { usedProofs } from '#/database/schema/used-proofs.ts'
 import { settleAttempts, type Undone, undoInTime } from '#/domain/attempts/attempts.ts'
+import { addRow } from '#/domain/row-limits/row-limits.ts'
 import { sha256 } from '#/protocol/secrets.ts'
 import type { ProofKind } from '#/protocol/vocabulary.ts'
 import { span } from '#/telemetry/tracing.ts'
@@ -53,7 +54,11 @@ export function useProof(
   }
   return span('proofs.use', async () => {
     usedByRequest.getStore()?.add(use)
-    return (await insert(db, use)) || (await insertAfter(db, use))
+    return addRow(
+      db,
+      'used_proofs',
+      async () => (await insert(db, use)) || (await insertAfter(db, use)),
+    )
   })
 }
 

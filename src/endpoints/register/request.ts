@@ -6,11 +6,19 @@ export async function readObject(c: AppContext): Promise<Readonly<Record<string,
   const type = c.req.header('content-type')?.split(';')[0]?.trim().toLowerCase()
   if (type !== 'application/json')
     throw new OAuthError('invalid_request', 'the body must be application/json', { status: 415 })
-  const value = parse(await c.req.text())
+  const text = await c.req.text()
+  if (Buffer.byteLength(text) > mostBytes)
+    throw new OAuthError('invalid_client_metadata', 'the metadata must have at most 16 KiB', {
+      status: 413,
+    })
+  const value = parse(text)
   if (typeof value !== 'object' || value === null || Array.isArray(value))
     throw new OAuthError('invalid_request', 'the body must be a JSON object')
   return value as Record<string, unknown>
 }
+
+/** No honest client comes near it, and it is stored. */
+const mostBytes = 16 * 1024
 
 function parse(text: string): unknown {
   try {

@@ -1,5 +1,6 @@
 /** What is counted at a scrape, and what the server does for its own good. */
 import {
+  boundedTables,
   cacheNames,
   clientStatuses,
   connectionLimits,
@@ -7,6 +8,7 @@ import {
   outboundResults,
   populationGroups,
   rateLimitedEndpoints,
+  strangersTables,
   sweeperTasks,
   uncaughtKinds,
   userAuthSources,
@@ -28,6 +30,12 @@ export const populations = {
     unit: '{client}',
     description: 'OAuth clients by status.',
     labels: { status: clientStatuses },
+  }),
+  rowsStored: gauge('authgate.rows.stored', {
+    unit: '{row}',
+    description:
+      'Rows of tables that requests of strangers make grow: of clients those that registered themselves, of audit_events those from the first number to the last.',
+    labels: { table: strangersTables },
   }),
   populationAge: gauge('authgate.population.age', {
     unit: 's',
@@ -93,6 +101,12 @@ export const housekeeping = {
     description: 'Time of a request to an address that a client named.',
     labels: { purpose: outboundPurposes },
     buckets: requestBuckets,
+  }),
+  rowsRefused: counter('authgate.rows.refused', {
+    unit: '{row}',
+    description:
+      'Rows that were not made, and their requests answered 503, because the table was full.',
+    labels: { table: boundedTables },
   }),
   auditEventsDropped: counter('audit.events.dropped', {
     unit: '{event}',

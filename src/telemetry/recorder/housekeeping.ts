@@ -1,5 +1,6 @@
 /** What the server does for its own good. */
 import type {
+  BoundedTable,
   CacheName,
   ConnectionLimit,
   OutboundPurpose,
@@ -43,6 +44,7 @@ export function limitsAndCaches(instruments: Instruments) {
 
 export function housekeeping(instruments: Instruments) {
   const dropped = createCounter(instruments, catalogue.auditEventsDropped)
+  const rowsRefused = createCounter(instruments, catalogue.rowsRefused)
   const rows = createCounter(instruments, catalogue.sweeperRows)
   const errors = createCounter(instruments, catalogue.sweeperErrors)
   const turns = createHistogram(instruments, catalogue.sweeperDuration)
@@ -61,6 +63,10 @@ export function housekeeping(instruments: Instruments) {
     /** Audit events could not be written. */
     auditEventsDropped(count: number): void {
       dropped({}, count)
+    },
+    /** A row was not made, since its table was full. */
+    rowRefused(table: BoundedTable): void {
+      rowsRefused({ table })
     },
     /** The sweeper ended or deleted rows. */
     sweeperSwept(task: SweeperTask, count: number): void {

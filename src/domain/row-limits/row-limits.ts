@@ -1,0 +1,112 @@
+/**
+ * Bounds on tables that requests of strangers make grow. How full a table is was counted some seconds ago, and what this
+ * process has added since is known: nobody waits for a count, and a burst cannot run far ahead of it.
+ */
+import type { Database } from '#/database/client.ts'
+import { withoutDeadline } from '#/database/deadline.ts'
+import type { BoundedTable } from '#/protocol/vocabulary.ts'
+import { countRows } from './count-rows.ts'
+
+/** A row was not made, since its table is full. */
+export class TableFullError extends Error {
+  override readonly name = 'TableFullError'
+  readonly table: BoundedTable
+
+  constructor(table: BoundedTable) {
+    super(`${table} is full`)
+    this.table = table
+  }
+}
+
+/** The most rows of each table. */
+export type RowLimits = Readonly<Record<BoundedTable, number>>
+
+interface Fill {
+  counted: number
+  countedAt: number
+  /** Added by this process since the last count began. */
+  added: number
+  /** About to be added. */
+  underway: number
+  counting: Promise<void> | undefined
+}
+
+interface Bounded {
+  readonly limits: RowLimits
+  readonly fills: Map<BoundedTable, Fill>
+}
+
+/** A replica is itself: it knows of others what the next count says. */
+const bounded = new WeakMap<Database, Bounded>()
+
+const freshMs = 5000
+/** A full table is looked at again sooner: something may have been swept. */
+const fullMs = 1000
+
+/** From now on no more rows than these are made through this handle. */
+export const limitRows = (db: Database, limits: RowLimits): void => {
+  bounded.set(db, { limits, fills: new Map() })
+}
+
+/** Makes a row if its table has room; throws `TableFullError`. A handle that nobody has limited has room. */
+export async function addRow<T>(
+  db: Database,
+  table: BoundedTable,
+  insert: () => Promise<T>,
+): Promise<T> {
+  const { limits, fills } = bounded.get(db) ?? {}
+  if (!limits || !fills) return insert()
+  const fill = fills.get(table) ?? emptyFill()
+  fills.set(table, fill)
+  const count = () => recount(db, table, { fill, most: limits[table] })
+  const age = performance.now() - fill.countedAt
+  if (age > freshMs) {
+    const counted = count()
+    if (fill.countedAt === Number.NEGATIVE_INFINITY) await counted
+  }
+  if (isFull(fill, limits[table]) && age > fullMs) await count()
+  if (isFull(fill, limits[table])) throw new TableFullError(table)
+  return inserting(fill, insert)
+}
+
+const emptyFill = (): Fill => ({
+  counted: 0,
+  countedAt: Number.NEGATIVE_INFINITY,
+  added: 0,
+  underway: 0,
+  counting: undefined,
+})
+
+const isFull = ({ counted: known, added, underway }: Fill, most: number) =>
+  known + added + underway >= most
+
+async function inserting<T>(fill: Fill, insert: () => Promise<T>): Promise<T> {
+  fill.underway += 1
+  try {
+    const row = await insert()
+    fill.added += 1
+    return row
+  } finally {
+    fill.underway -= 1
+  }
+}
+
+/** One at a time. A database that cannot count will not insert, either: the last count stands. */
+function recount(
+  db: Database,
+  table: BoundedTable,
+  { fill, most }: { fill: Fill; most: number },
+): Promise<void> {
+  const before = fill.added
+  fill.counting ??= withoutDeadline(() => countRows(db, table, most))
+    .then((rows) => {
+      fill.counted = rows
+      fill.added -= before
+    })
+    .catch(() => undefined)
+    .finally(() => {
+      fill.countedAt = performance.now()
+      fill.counting = undefined
+    })
+  return fill.counting
+}
