@@ -654,20 +654,29 @@ describe('what was exchanged ends with what it came from', () => {
     expect(await liveOf(hops)).toEqual([false, false])
   })
 
-  it('but a client that is deactivated on the way ends its own token alone', async () => {
+  it('when a client on the way is deactivated, and what came before goes on', async () => {
     const { access_token } = await signIn()
-    const service = await addService(ordersApi)
-    const { access_token: next } = await obtain(service, access_token)
-    await setClientStatus(app.database.db, { clientId: service.id, status: 'inactive' }, at())
-    expect(await liveOf([access_token, next])).toEqual([true, false])
+    const between = await addService(ordersApi, { allowedResources: [stockApi] })
+    const { access_token: first } = await obtain(between, access_token, { resource: stockApi })
+    const { access_token: second } = await obtain(stock, first)
+    const change = { clientId: between.id, status: 'inactive' } as const
+    const changed = await setClientStatus(app.database.db, change, at())
+    expect(changed?.ended.tokens).toEqual({ reason: 'client_inactive', access: 2, refresh: 0 })
+    expect(await liveOf([access_token, first, second])).toEqual([true, false, false])
   })
 
-  it('but an access token that is revoked alone is only exchanged no more', async () => {
+  it('when its client revokes the access token, and is counted with it', async () => {
     const { access_token, hops } = await chain()
     const body = new URLSearchParams({ token: access_token, ...shown(shop) })
-    await app.request('/oauth/revoke', { method: 'POST', body })
+    const { moved } = await observe(app, () =>
+      app.request('/oauth/revoke', { method: 'POST', body }),
+    )
+    expect(moved).toMatchObject({
+      'oauth_tokens_revoked_total{reason="client_request",token_type="access"}': 3,
+      'oauth_tokens_active{token_type="access"}': -3,
+    })
     await expectError(await exchange(orders, access_token), 'invalid_request')
-    expect(await liveOf(hops)).toEqual([true, true])
+    expect(await liveOf(hops)).toEqual([false, false])
   })
 
   const takers: [string, (subject: Subject, by: Party) => Promise<unknown>][] = [
@@ -688,6 +697,18 @@ describe('what was exchanged ends with what it came from', () => {
       (_, { id }) => setClientStatus(app.database.db, { clientId: id, status: 'inactive' }, at()),
     ],
   ]
+  const liveOfFamily = (familyId: string) =>
+    app.database.db
+      .select()
+      .from(tokens)
+      .where(
+        and(
+          eq(tokens.familyId, familyId),
+          isNull(tokens.revokedAt),
+          gt(tokens.expiresAt, app.now()),
+        ),
+      )
+
   it.each(takers)('leaves no live token behind when %s meanwhile', async (_, take) => {
     for (let round = 0; round < 3; round += 1) {
       const by = await addShop()
@@ -705,17 +726,37 @@ describe('what was exchanged ends with what it came from', () => {
       ])
       const statuses = answers.flatMap((answer) => answer?.status ?? [])
       expect(statuses.filter((status) => status !== 200 && status !== 400)).toEqual([])
-      const live = await app.database.db
-        .select()
-        .from(tokens)
-        .where(
-          and(
-            eq(tokens.familyId, familyId),
-            isNull(tokens.revokedAt),
-            gt(tokens.expiresAt, app.now()),
-          ),
-        )
-      expect(live).toEqual([])
+      expect(await liveOfFamily(familyId)).toEqual([])
+    }
+  })
+
+  it.each<[string, (subject: Subject, between: Party) => Promise<unknown>]>([
+    [
+      'the token it all comes from is revoked',
+      ({ access_token }) =>
+        app.request('/oauth/revoke', {
+          method: 'POST',
+          body: new URLSearchParams({ token: access_token, ...shown(shop) }),
+        }),
+    ],
+    [
+      'the first client on the way is deactivated',
+      (_, { id }) => setClientStatus(app.database.db, { clientId: id, status: 'inactive' }, at()),
+    ],
+  ])('leaves nothing behind that was exchanged when %s meanwhile', async (_, take) => {
+    for (let round = 0; round < 3; round += 1) {
+      const between = await addService(ordersApi, { allowedResources: [stockApi] })
+      const subject = await signIn()
+      const { access_token: first } = await obtain(between, subject.access_token, {
+        resource: stockApi,
+      })
+      const { access_token: second } = await obtain(stock, first)
+      const some = () =>
+        Array.from({ length: 4 }, () => [exchange(stock, first), exchange(stock, second)]).flat()
+      const { familyId } = await rowOf(first)
+      await Promise.all([...some(), take(subject, between), ...some()])
+      const live = await liveOfFamily(familyId)
+      expect(live.filter(({ parentId }) => parentId !== null)).toEqual([])
     }
   })
 })

@@ -1,13 +1,13 @@
 /**
  * Exchanging an access token (RFC 8693): a client that was sent one as a resource goes on with another, for the same
- * user, in its own name. What comes out is never more than what went in, and ends with the approval it all rests on.
+ * user, in its own name. What comes out is never more than what went in, and ends with it and with the approval it all rests on.
  */
-import { sql } from 'drizzle-orm'
+import { type Placeholder, sql } from 'drizzle-orm'
 import type { Database } from '#/database/client.ts'
 import { statementDeadline } from '#/database/deadline.ts'
 import { prepared, type Slots } from '#/database/prepared.ts'
-import type { Client } from '#/database/schema/clients.ts'
-import type { Actor } from '#/database/schema/tokens.ts'
+import { type Client, clients } from '#/database/schema/clients.ts'
+import { type Actor, tokens } from '#/database/schema/tokens.ts'
 import type { User } from '#/database/schema/users.ts'
 import { type AuditOrigin, auditedAs, auditWith } from '#/domain/audit/audit.ts'
 import type { KeySet } from '#/domain/keys/keys.ts'
@@ -76,7 +76,12 @@ export function exchangeToken(
     })
     const originClientId = subject.originClientId ?? subject.clientId
     const who = { userId: user.id, clientId, originClientId }
-    const which = { id: subject.id, now, deadline: statementDeadline() }
+    const which = {
+      id: subject.id,
+      chain: chainOf(subject.details.actor),
+      now,
+      deadline: statementDeadline(),
+    }
     const used = await exchange(db, { ...who, ...which, ...values, ...audited })
     return used.length > 0 ? { result: 'success', access, user } : { result: 'invalid' }
   })
@@ -93,6 +98,7 @@ async function findSubject(
 
 type Use = Holder & {
   readonly originClientId: string
+  readonly chain: readonly string[]
   readonly id: string
   readonly now: Date
   readonly deadline: Date
@@ -100,21 +106,36 @@ type Use = Holder & {
 
 /**
  * One statement: the token is stored if the subject token is still live, its user consents to the client that it began
- * with, and the client that asks is active.
+ * with, and the client that asks is active. The clients in between are held, too: whoever ends what one of them holds
+ * either sees the new token, or was there before.
  */
 const exchange = prepared((db, slots: Slots<Use>) => {
-  const { userId, clientId, originClientId, id, now, deadline } = slots
+  const { userId, clientId, originClientId, chain, id, now, deadline } = slots
   const consenting = db.$with('consenting').as(entitled(db, { userId, clientId: originClientId }))
   const client = db.$with('client').as(activeClient(db, clientId))
+  const between = db.$with('between').as(heldClients(db, chain))
   const holder = db
     .$with('holder')
-    .as(db.select({ userId: consenting.userId }).from(consenting).innerJoin(client, sql`true`))
+    .as(
+      db
+        .select({ userId: consenting.userId })
+        .from(consenting)
+        .innerJoin(client, sql`true`)
+        .where(sql`(select count(*) from ${between}) >= 0`),
+    )
   const used = db.$with('used').as(held(db, holder, { id, now, deadline }))
   return db
-    .with(consenting, client, holder, used, ...tokensWith(db, used), auditWith(db, used))
+    .with(consenting, client, between, holder, used, ...tokensWith(db, used), auditWith(db, used))
     .select()
     .from(used)
 })
+
+const heldClients = (db: Database, chain: Placeholder) =>
+  db
+    .select({ clientId: clients.clientId })
+    .from(clients)
+    .where(sql`${clients.clientId} = any(${sql.param(chain, tokens.resources)})`)
+    .for('key share')
 
 function tokenFor(subject: Token, presented: PresentedSubject): NewTokens {
   const { client, scope, dpopJkt, lifetimes, now } = presented
@@ -150,9 +171,10 @@ function resourcesFor(
 function grantFor(subject: Token, { clientId }: Client): NewTokens['grant'] {
   // The claims that were asked for by name are for the client that asked.
   const { claims: _, ...details } = subject.details
-  if (subject.clientId === clientId) return { ...subject, details }
+  const below = { ...subject, parentId: subject.id, details }
+  if (subject.clientId === clientId) return below
   return {
-    ...subject,
+    ...below,
     clientId,
     originClientId: subject.originClientId ?? subject.clientId,
     details: { ...details, actor: actorAfter(details.actor, clientId) },
@@ -161,12 +183,13 @@ function grantFor(subject: Token, { clientId }: Client): NewTokens['grant'] {
 
 /** RFC 8693 §4.1: the one who acts now, and in it those who acted before. */
 function actorAfter(before: Actor | undefined, clientId: string): Actor {
-  if (chainLength(before) >= longestChain)
+  if (chainOf(before).length >= longestChain)
     throw new OAuthError('invalid_request', 'too many clients have exchanged this token already')
   return before ? { sub: clientId, act: before } : { sub: clientId }
 }
 
-const chainLength = (actor: Actor | undefined): number => (actor ? 1 + chainLength(actor.act) : 0)
+const chainOf = (actor: Actor | undefined): string[] =>
+  actor ? [actor.sub, ...chainOf(actor.act)] : []
 
 /** What both may have; a token that ends with another one is no access while the user is away. */
 function scopeFor(subject: Token, client: Client, asked: readonly string[] | undefined): string {

@@ -27,7 +27,8 @@ export type ClientRevocation =
 
 /**
  * A refresh token takes its whole family with it, whatever has become of itself: who refreshed, lost the answer and now
- * signs out has no other word for it (RFC 7009 §2.1, SHOULD). An access token goes alone: its client may refresh (MAY).
+ * signs out has no other word for it (RFC 7009 §2.1, SHOULD). An access token goes
+ * with what it was exchanged for alone: its client may refresh (MAY).
  */
 export function revokePresentedToken(
   db: Database,
@@ -52,9 +53,9 @@ async function revoke(
   { token, now, origin }: { token: Token; now: Date; origin: AuditOrigin },
 ): Promise<RevokedTokens> {
   const end = { reason: 'client_request', now } as const
-  const { id, type, familyId, clientId } = token
+  const { type, familyId, clientId } = token
   const revoked =
-    type === 'refresh' ? await revokeFamily(tx, token, end) : await revokeToken(tx, id, end)
+    type === 'refresh' ? await revokeFamily(tx, token, end) : await revokeToken(tx, token, end)
   const { access, refresh } = revoked
   if (access + refresh > 0) {
     await writeAudit(tx, origin, {

@@ -115,23 +115,32 @@ export async function revokeFamily(
   return revokeTokens(tx, eq(tokens.familyId, familyId), end)
 }
 
-/** Ends one token, and nothing else of its family. */
-export const revokeToken = (tx: Database, id: string, end: Revocation): Promise<RevokedTokens> =>
-  revokeTokens(tx, eq(tokens.id, id), end)
+/** Ends one token with what it was exchanged for, and nothing else of its family; locks the user's row as `revokeFamily` does. */
+export async function revokeToken(
+  tx: Database,
+  { id, userId }: Pick<Token, 'id' | 'userId'>,
+  end: Revocation,
+): Promise<RevokedTokens> {
+  if (userId !== null) await lockUser(tx, userId)
+  return revokeTokens(tx, eq(tokens.id, id), end)
+}
 
 /**
- * Expired rows are left alone: they had ended by themselves. The others are locked in one order, so that two who end
- * overlapping sets (those of a user, those of a client) wait for one another instead of deadlocking.
+ * What was exchanged for a token ends with it, however often (RFC 8693 §2.1). Expired rows are left alone: they had ended
+ * by themselves. All are locked in one order, so that two who end overlapping sets (those of a user, those of a client)
+ * wait for one another instead of deadlocking. Nobody exchanges them meanwhile: they would hold the row of the user, or
+ * of each client in the chain, one of which the caller has locked.
  */
 async function revokeTokens(
   tx: Database,
   which: SQL | undefined,
   { reason, now }: Revocation,
 ): Promise<RevokedTokens> {
+  const isLive = and(isNull(tokens.revokedAt), gt(tokens.expiresAt, now))
   const live = tx
     .select({ id: tokens.id })
     .from(tokens)
-    .where(and(which, isNull(tokens.revokedAt), gt(tokens.expiresAt, now)))
+    .where(and(sql`${tokens.id} in ${withDescendants(tx, and(which, isLive))}`, isLive))
     .orderBy(tokens.id)
     .for('update')
   const rows = await tx
@@ -141,4 +150,11 @@ async function revokeTokens(
     .returning({ type: tokens.type })
   const access = rows.filter((row) => row.type === 'access').length
   return { reason, access, refresh: rows.length - access }
+}
+
+/** A token is live no longer than the one that it was exchanged for, so that a live one is never below a dead one. */
+const withDescendants = (tx: Database, which: SQL | undefined): SQL => {
+  const roots = tx.select({ id: tokens.id }).from(tokens).where(which)
+  return sql`(with recursive ending as (${roots.getSQL()}
+    union select child.id from ${tokens} child join ending on child.parent_id = ending.id) select id from ending)`
 }
