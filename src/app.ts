@@ -307,6 +307,7 @@ const tokenPolicy = (config: Config, { limiters }: House) => ({
   },
   clientTokenMs: config.CLIENT_CREDENTIALS_TOKEN_EXPIRATION,
   refreshTokens: config.ENABLE_REFRESH_TOKENS,
+  endsWithSession: config.TOKENS_END_WITH_SESSION,
   rotation: config.ENABLE_TOKEN_ROTATION,
   ...backChannelLimits(limiters, 'token'),
   pollLimiter: limiters['token-device'],

@@ -515,6 +515,11 @@ export const settings = {
     'true',
     'Replace the refresh token at each use. Public clients always rotate (RFC 9700 §2.2.2).',
   ),
+  TOKENS_END_WITH_SESSION: tokens(
+    flag,
+    'true',
+    'Access tokens that come without a refresh token end when their user signs out, or the session ends otherwise. Decided when a token is issued; devices stay signed in.',
+  ),
   DPOP_REQUIRE_NONCE: tokens(
     flag,
     'true',

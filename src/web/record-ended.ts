@@ -3,9 +3,12 @@ import type { RevokedTokens } from '#/domain/tokens/revoke-tokens.ts'
 import { type ConsentRevoker, storedTokenTypes } from '#/protocol/vocabulary.ts'
 import type { Recorder } from '#/telemetry/recorder.ts'
 
-/** Records the sessions that a committed change has ended. */
+/** Records the sessions that a committed change has ended, and the tokens that ended with them. */
 export function recordEndedSessions(recorder: Recorder, ended: readonly EndedSession[]): void {
-  for (const { reason, seconds } of ended) recorder.sessionEnded(reason, seconds)
+  for (const { reason, seconds, tokens } of ended) {
+    recorder.sessionEnded(reason, seconds)
+    recordRevokedTokens(recorder, tokens)
+  }
 }
 
 /** Records the tokens that a committed change has ended. */

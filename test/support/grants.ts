@@ -113,6 +113,7 @@ export const redeem = (
       resources: undefined,
       lifetimes,
       refreshTokens: true,
+      endsWithSession: false,
       now: new Date(),
       ...more,
     },

@@ -18,12 +18,12 @@ export function endWithAudit(
 ): Promise<readonly EndedSession[]> {
   return db.transaction(async (tx) => {
     const ended = await end(tx)
-    const events = ended.map(({ id, userId, reason }) => ({
+    const events = ended.map(({ id, userId, reason, tokens }) => ({
       type,
       at: now,
       actor: actor ?? (userId === null ? undefined : { id: userId }),
       resource: { type: 'session', id } as const,
-      details: { reason },
+      details: { reason, ...(tokens.access > 0 && { access_ended: tokens.access }) },
     }))
     await writeAudit(tx, origin, ...events)
     return ended

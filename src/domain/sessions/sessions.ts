@@ -23,7 +23,8 @@ import { prepared, type Slots } from '#/database/prepared.ts'
 import { type Session, sessions } from '#/database/schema/sessions.ts'
 import { type User, users } from '#/database/schema/users.ts'
 import { announceEnds } from '#/domain/logout-deliveries/announce.ts'
-import type { LoginSource, SessionEndReason } from '#/protocol/vocabulary.ts'
+import { type RevokedTokens, revokeTokensOfSessions } from '#/domain/tokens/revoke-tokens.ts'
+import type { LoginSource, SessionEndReason, TokenRevocationReason } from '#/protocol/vocabulary.ts'
 import { span } from '#/telemetry/tracing.ts'
 
 export type { Session } from '#/database/schema/sessions.ts'
@@ -35,6 +36,15 @@ export interface EndedSession {
   readonly reason: SessionEndReason
   /** Life of the session, in seconds. */
   readonly seconds: number
+  /** What clients could do as long as it lasted. */
+  readonly tokens: RevokedTokens
+}
+
+export interface SessionEnd {
+  readonly reason: SessionEndReason
+  readonly now: Date
+  /** Why its tokens end, where that says more than the reason. */
+  readonly tokenReason?: TokenRevocationReason
 }
 
 /** A session that was found, with its user as the same statement saw it. */
@@ -62,7 +72,7 @@ const selectSession = prepared((db, { id }: Slots<{ id: string }>) =>
 export const openSession = (
   db: Database,
   holder: WithSubquery,
-  { sessionId, userId }: Slots<{ sessionId: string; userId: string }>,
+  { sessionId, userId }: Slots<{ sessionId: string | null; userId: string }>,
 ) =>
   db
     .select({ id: sessions.id })
@@ -70,6 +80,15 @@ export const openSession = (
     .innerJoin(holder, eq(sessions.userId, userId))
     .where(and(eq(sessions.id, sessionId), isNull(sessions.endedAt)))
     .for('share', { of: sessions })
+
+/** Whether a session has not ended; held, so that it does not until the transaction is over. */
+export async function holdOpenSession(tx: Database, id: string): Promise<boolean> {
+  const open = tx
+    .select({ id: sessions.id })
+    .from(sessions)
+    .where(and(eq(sessions.id, id), isNull(sessions.endedAt)))
+  return (await open.for('share')).length > 0
+}
 
 /** The rows that `judgeSession` accepts, as a condition; the fingerprint is the one thing only a request can know. */
 export const isLive = (now: Date): SQL =>
@@ -101,7 +120,7 @@ export function judgeSession(
 function endSessions(
   db: Database,
   which: SQL | undefined,
-  end: { reason: SessionEndReason; now: Date },
+  end: SessionEnd,
 ): Promise<EndedSession[]> {
   // A parallel request may have moved the idle deadline since it was found to have passed.
   const stillLapsed =
@@ -114,7 +133,7 @@ function endSessions(
 async function endRows(
   db: Database,
   which: SQL | undefined,
-  { reason, now }: { reason: SessionEndReason; now: Date },
+  { reason, now, tokenReason = tokenReasons[reason] }: SessionEnd,
 ): Promise<EndedSession[]> {
   const moment = sql`${now.toISOString()}::timestamptz`
   const rows = await db
@@ -139,7 +158,34 @@ async function endRows(
     ended.filter((session) => announced.has(session.reason)),
     now,
   )
-  return ended
+  return endTokensOf(db, ended, { reason: tokenReason, now })
+}
+
+/** What a replaced session has led to is passed on, or ended, by the caller. */
+async function endTokensOf(
+  db: Database,
+  ended: readonly Omit<EndedSession, 'tokens'>[],
+  end: { reason: TokenRevocationReason; now: Date },
+): Promise<EndedSession[]> {
+  const nothing = { reason: end.reason, access: 0, refresh: 0 }
+  const replaced = ended.filter(({ reason }) => reason === 'replaced')
+  const others = ended.filter(({ reason }) => reason !== 'replaced')
+  return [
+    ...replaced.map((session) => ({ ...session, tokens: nothing })),
+    ...(await revokeTokensOfSessions(db, others, end)),
+  ]
+}
+
+/** The words that the end of a token knows. */
+export const tokenReasons: Readonly<Record<SessionEndReason, TokenRevocationReason>> = {
+  logout: 'user_request',
+  idle_timeout: 'user_request',
+  timeout: 'user_request',
+  fingerprint_mismatch: 'user_request',
+  revoked: 'user_request',
+  replaced: 'user_request',
+  account_inactive: 'account_inactive',
+  password_changed: 'password_changed',
 }
 
 /**
@@ -155,22 +201,14 @@ const announced: ReadonlySet<SessionEndReason> = new Set([
 ])
 
 /** Ends one session, whoever's it is; empty when it had ended already. */
-export const endSession = (
-  db: Database,
-  id: string,
-  end: { reason: SessionEndReason; now: Date },
-): Promise<EndedSession[]> => endSessions(db, eq(sessions.id, id), end)
+export const endSession = (db: Database, id: string, end: SessionEnd): Promise<EndedSession[]> =>
+  endSessions(db, eq(sessions.id, id), end)
 
 /** Ends what a user has: everything, what was begun in one way, all but one session. */
 export const endSessionsOfUser = (
   db: Database,
   userId: string,
-  end: {
-    reason: SessionEndReason
-    now: Date
-    source?: LoginSource
-    except?: string | undefined
-  },
+  end: SessionEnd & { source?: LoginSource; except?: string | undefined },
 ): Promise<EndedSession[]> =>
   endSessions(
     db,
@@ -186,7 +224,7 @@ export const endSessionsOfUser = (
 export const endOwnSession = (
   db: Database,
   { userId, id }: { userId: string; id: string },
-  end: { reason: SessionEndReason; now: Date },
+  end: SessionEnd,
 ): Promise<EndedSession[]> =>
   endSessions(db, and(eq(sessions.id, id), eq(sessions.userId, userId)), end)
 

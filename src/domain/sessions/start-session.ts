@@ -6,9 +6,10 @@ import { sessions } from '#/database/schema/sessions.ts'
 import { type User, users } from '#/database/schema/users.ts'
 import { type AuditOrigin, writeAudit } from '#/domain/audit/audit.ts'
 import { announceEnds, inheritSessionClients } from '#/domain/logout-deliveries/announce.ts'
+import { moveTokensToSession, revokeTokensOfSessions } from '#/domain/tokens/revoke-tokens.ts'
 import type { LoginSource } from '#/protocol/vocabulary.ts'
 import { span } from '#/telemetry/tracing.ts'
-import { type EndedSession, endSession, isLive } from './sessions.ts'
+import { type EndedSession, endSession, isLive, tokenReasons } from './sessions.ts'
 
 export interface NewSession {
   /** New at every sign-in, and nobody's guess: a session id known before it is worth nothing (no fixation). */
@@ -60,10 +61,7 @@ export function startSession(
       if (!current?.isActive || current.passwordHash !== user.passwordHash) return undefined
       if (!(await isLinkedStill(tx, start))) return undefined
       if (!(await insert(tx, start))) return findRepeated(tx, start)
-      const replaced = start.replaces
-        ? await endSession(tx, start.replaces, { reason: 'replaced', now })
-        : []
-      await passOn(tx, replaced, start)
+      const replaced = start.replaces ? await replace(tx, start.replaces, start) : []
       await writeAudit(tx, origin, {
         type: 'AUTHENTICATION_SUCCESS',
         at: now,
@@ -140,13 +138,19 @@ async function isLinkedStill(tx: Database, { user, source, identity }: NewSessio
 }
 
 /** To clients, the same user signing in again is the same session; anybody else is not. */
-async function passOn(
+async function replace(
   tx: Database,
-  replaced: readonly EndedSession[],
-  { id, user, now }: NewSession,
-): Promise<void> {
-  for (const session of replaced) {
-    if (session.userId === user.id) await inheritSessionClients(tx, { from: session.id, to: id })
-    else await announceEnds(tx, [session], now)
+  from: string,
+  { id: to, user, now }: NewSession,
+): Promise<readonly EndedSession[]> {
+  const replaced = await endSession(tx, from, { reason: 'replaced', now })
+  if (replaced.some(({ userId }) => userId !== user.id)) {
+    await announceEnds(tx, replaced, now)
+    return revokeTokensOfSessions(tx, replaced, { reason: tokenReasons.replaced, now })
   }
+  if (replaced.length > 0) {
+    await inheritSessionClients(tx, { from, to })
+    await moveTokensToSession(tx, { from, to, now })
+  }
+  return replaced
 }

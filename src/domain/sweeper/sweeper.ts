@@ -146,7 +146,10 @@ const watchTasks = (log: Log) =>
 async function endLapsed(db: Database, { recorder, origin, now }: Turn) {
   const end = (tx: Database) => endLapsedSessions(tx, { now, limit: batch })
   const ended = await endWithAudit(db, end, { type: 'SESSION_ENDED', origin, now })
-  for (const { reason, seconds } of ended) recorder.sessionEnded(reason, seconds)
+  for (const { reason, seconds, tokens } of ended) {
+    recorder.sessionEnded(reason, seconds)
+    if (tokens.access > 0) recorder.tokensRevoked(tokens.reason, 'access', tokens.access)
+  }
   return ended.length
 }
 

@@ -1,6 +1,6 @@
-import { and, eq, isNull, type Placeholder } from 'drizzle-orm'
+import { and, eq, isNull, type Placeholder, sql, type WithSubquery } from 'drizzle-orm'
 import type { Database } from '#/database/client.ts'
-import { prepared } from '#/database/prepared.ts'
+import { prepared, type Slots } from '#/database/prepared.ts'
 import { clients } from '#/database/schema/clients.ts'
 import { consents } from '#/database/schema/consents.ts'
 import { users } from '#/database/schema/users.ts'
@@ -35,6 +35,10 @@ export const entitled = (
     .where(and(eq(users.id, userId), eq(users.isActive, true)))
     .for('key share', { of: [users, clients] })
 
+/** The same by a name. */
+export const consentingIn = (db: Database, holder: Slots<Holder>) =>
+  db.$with('consenting').as(entitled(db, holder))
+
 /** The part that finds a client which is active, and locks it: all it takes where no user is involved. */
 export const activeClient = (db: Database, clientId: Placeholder) =>
   db
@@ -42,6 +46,24 @@ export const activeClient = (db: Database, clientId: Placeholder) =>
     .from(clients)
     .where(and(eq(clients.clientId, clientId), eq(clients.status, 'active')))
     .for('key share')
+
+/** Who has tokens that end with a session. */
+export interface SignedIn {
+  readonly userId: string
+  readonly sessionId: string | null
+  readonly endsWithSession: boolean
+}
+
+/** The part that finds whom `consenting` has found, as long as the session is there with which their tokens end, if any. */
+export const whileSignedIn = (
+  db: Database,
+  { consenting, session }: { consenting: ReturnType<typeof consentingIn>; session: WithSubquery },
+  { endsWithSession }: Pick<Slots<SignedIn>, 'endsWithSession'>,
+) =>
+  db
+    .select({ userId: consenting.userId })
+    .from(consenting)
+    .where(sql`(not ${endsWithSession}::boolean or exists (select from ${session}))`)
 
 const lockEntitled = prepared(entitled)
 

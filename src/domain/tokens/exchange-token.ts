@@ -11,10 +11,11 @@ import { type Actor, tokens } from '#/database/schema/tokens.ts'
 import type { User } from '#/database/schema/users.ts'
 import { type AuditOrigin, auditedAs, auditWith } from '#/domain/audit/audit.ts'
 import type { KeySet } from '#/domain/keys/keys.ts'
+import { openSession } from '#/domain/sessions/sessions.ts'
 import { OAuthError } from '#/protocol/errors.ts'
 import { scopeWords } from '#/protocol/scopes.ts'
 import { span } from '#/telemetry/tracing.ts'
-import { activeClient, entitled, type Holder } from './entitled.ts'
+import { activeClient, entitled, type SignedIn, whileSignedIn } from './entitled.ts'
 import { isPartyTo } from './introspect.ts'
 import { narrowResources, narrowScope } from './narrow.ts'
 import { audienceOf } from './sign-tokens.ts'
@@ -75,7 +76,8 @@ export function exchangeToken(
       details: { scope: access.scope, subject_client_id: subject.clientId },
     })
     const originClientId = subject.originClientId ?? subject.clientId
-    const who = { userId: user.id, clientId, originClientId }
+    const { sessionId, endsWithSession } = subject
+    const who = { userId: user.id, clientId, originClientId, sessionId, endsWithSession }
     const which = {
       id: subject.id,
       chain: chainOf(subject.details.actor),
@@ -96,7 +98,8 @@ async function findSubject(
   return verified.result === 'valid' ? findLiveAccessToken(db, verified.id, now) : undefined
 }
 
-type Use = Holder & {
+type Use = SignedIn & {
+  readonly clientId: string
   readonly originClientId: string
   readonly chain: readonly string[]
   readonly id: string
@@ -110,22 +113,34 @@ type Use = Holder & {
  * either sees the new token, or was there before.
  */
 const exchange = prepared((db, slots: Slots<Use>) => {
-  const { userId, clientId, originClientId, chain, id, now, deadline } = slots
-  const consenting = db.$with('consenting').as(entitled(db, { userId, clientId: originClientId }))
+  const { userId, clientId, originClientId, id, now, deadline } = slots
+  const user = db.$with('user').as(entitled(db, { userId, clientId: originClientId }))
   const client = db.$with('client').as(activeClient(db, clientId))
-  const between = db.$with('between').as(heldClients(db, chain))
-  const holder = db
-    .$with('holder')
+  const between = db.$with('between').as(heldClients(db, slots.chain))
+  const consenting = db
+    .$with('consenting')
     .as(
       db
-        .select({ userId: consenting.userId })
-        .from(consenting)
+        .select({ userId: user.userId })
+        .from(user)
         .innerJoin(client, sql`true`)
         .where(sql`(select count(*) from ${between}) >= 0`),
     )
+  const session = db.$with('session').as(openSession(db, consenting, slots))
+  const holder = db.$with('holder').as(whileSignedIn(db, { consenting, session }, slots))
   const used = db.$with('used').as(held(db, holder, { id, now, deadline }))
   return db
-    .with(consenting, client, between, holder, used, ...tokensWith(db, used), auditWith(db, used))
+    .with(
+      user,
+      client,
+      between,
+      consenting,
+      session,
+      holder,
+      used,
+      ...tokensWith(db, used),
+      auditWith(db, used),
+    )
     .select()
     .from(used)
 })

@@ -14,11 +14,12 @@ import {
   findUnusedCode,
   restoreCode,
 } from '#/domain/authorization-codes/authorization-codes.ts'
+import { holdOpenSession, openSession } from '#/domain/sessions/sessions.ts'
 import { OAuthError } from '#/protocol/errors.ts'
 import { matchesChallenge } from '#/protocol/pkce.ts'
 import { randomSecret, sha256 } from '#/protocol/secrets.ts'
 import { span } from '#/telemetry/tracing.ts'
-import { entitled, type Holder, isEntitled } from './entitled.ts'
+import { consentingIn, isEntitled, type SignedIn, whileSignedIn } from './entitled.ts'
 import { earnsRefreshToken, narrowResources } from './narrow.ts'
 import { endStolenFamily, type RevokedTokens, type Theft } from './revoke-tokens.ts'
 import { type Token, type TokenLifetimes, tokensAs, tokensWith } from './tokens.ts'
@@ -38,6 +39,8 @@ export interface PresentedCode {
   readonly lifetimes: TokenLifetimes
   /** Whether this client may have refresh tokens. */
   readonly refreshTokens: boolean
+  /** Whether access without a refresh token is over when the user signs out. */
+  readonly endsWithSession: boolean
   readonly now: Date
 }
 
@@ -96,10 +99,10 @@ async function redeem(
   requireMatch(code, presented)
   const { dpopJkt, lifetimes, now } = presented
   const { codeHash, clientId, familyId, userId, scope } = code
-  const refreshToken =
-    presented.refreshTokens && earnsRefreshToken(scope) ? randomSecret() : undefined
+  const endsWithSession = doesEndWithSession(code, presented)
+  const refreshToken = isRefreshable(code, presented) ? randomSecret() : undefined
   const { access, refresh, values } = tokensAs({
-    grant: code,
+    grant: { ...code, endsWithSession },
     scope,
     resources: narrowResources(code.resources, presented.resources),
     dpopJkt,
@@ -134,7 +137,8 @@ async function redeem(
     restore: (tx) => restoreCode(tx, { codeHash, usedAt: now }),
   }
   const attempt = { key: keyOf(codeHash), undo: (tx: Database) => undoTokens(tx, unheard) }
-  const which = { codeHash, clientId, userId, now, deadline }
+  const { sessionId } = code
+  const which = { codeHash, clientId, userId, sessionId, endsWithSession, now, deadline }
   const used = await attempting(db, attempt, () =>
     exchange(db, { ...which, ...values, ...audited }),
   )
@@ -144,7 +148,14 @@ async function redeem(
 /** Under which attempts at a code are kept in mind. */
 const keyOf = (codeHash: string) => `authorization code ${codeHash}`
 
-type Exchange = Holder & {
+const isRefreshable = ({ scope }: AuthorizationCode, { refreshTokens }: PresentedCode) =>
+  refreshTokens && earnsRefreshToken(scope)
+
+const doesEndWithSession = (code: AuthorizationCode, presented: PresentedCode) =>
+  presented.endsWithSession && !isRefreshable(code, presented)
+
+type Exchange = SignedIn & {
+  readonly clientId: string
   readonly codeHash: string
   readonly now: Date
   readonly deadline: Date
@@ -153,10 +164,12 @@ type Exchange = Holder & {
 /** One statement: the code is used up, the tokens stored and the audit log told, or none of it. */
 const exchange = prepared((db, slots: Slots<Exchange>) => {
   const { userId, clientId, codeHash, now, deadline } = slots
-  const holder = db.$with('holder').as(entitled(db, { userId, clientId }))
+  const consenting = consentingIn(db, { userId, clientId })
+  const session = db.$with('session').as(openSession(db, consenting, slots))
+  const holder = db.$with('holder').as(whileSignedIn(db, { consenting, session }, slots))
   const used = db.$with('used').as(consumeCode(db, holder, { codeHash, clientId, now, deadline }))
   return db
-    .with(holder, used, ...tokensWith(db, used), auditWith(db, used))
+    .with(consenting, session, holder, used, ...tokensWith(db, used), auditWith(db, used))
     .select()
     .from(used)
 })
@@ -192,6 +205,10 @@ async function judgeUnusable(
   const entitled = await isEntitled(tx, { userId, clientId })
   // Whoever was giving it back held the user's lock until now.
   const code = (await findAuthorizationCode(tx, presented)) ?? found
-  if (!code.consumedAt) return entitled ? 'usable' : 'invalid'
+  if (!code.consumedAt) {
+    const isOver =
+      doesEndWithSession(code, presented) && !(await holdOpenSession(tx, code.sessionId))
+    return entitled && !isOver ? 'usable' : 'invalid'
+  }
   return { familyId, userId, clientId, reason: 'code_replay', now: presented.now }
 }

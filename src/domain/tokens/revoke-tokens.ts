@@ -38,6 +38,42 @@ export const revokeTokensOfConsent = (
     now,
   })
 
+/** Ends what clients were given for as long as their user is signed in, and notes with each session what ended. */
+export async function revokeTokensOfSessions<S extends { readonly id: string }>(
+  tx: Database,
+  sessions: readonly S[],
+  end: Revocation,
+): Promise<(S & { readonly tokens: RevokedTokens })[]> {
+  const ids = sessions.map(({ id }) => id)
+  const rows = ids.length > 0 ? await endTokens(tx, endingWith(ids), end) : []
+  const bySession = Map.groupBy(rows, ({ sessionId }) => sessionId)
+  return sessions.map((session) => ({
+    ...session,
+    tokens: countsOf(bySession.get(session.id) ?? [], end),
+  }))
+}
+
+/** The same user has signed in again in the same browser: what was given to clients goes on. */
+export async function moveTokensToSession(
+  tx: Database,
+  { from, to, now }: { from: string; to: string; now: Date },
+): Promise<void> {
+  const moving = tx
+    .select({ id: tokens.id })
+    .from(tokens)
+    .where(and(endingWith([from]), isLive(now)))
+    .orderBy(tokens.id)
+    .for('update')
+  await tx.update(tokens).set({ sessionId: to }).where(inArray(tokens.id, moving))
+}
+
+const endingWith = (sessionIds: readonly string[]): SQL | undefined =>
+  and(
+    sql`${tokens.sessionId} = any(${sql.param([...sessionIds], tokens.resources)}::uuid[])`,
+    eq(tokens.endsWithSession, true),
+    isNull(tokens.revokedAt),
+  )
+
 /** What a client holds, and what others were given for its tokens. */
 const restsOn = (clientId: string): SQL | undefined =>
   or(eq(tokens.clientId, clientId), eq(tokens.originClientId, clientId))
@@ -134,23 +170,37 @@ export async function revokeToken(
 async function revokeTokens(
   tx: Database,
   which: SQL | undefined,
-  { reason, now }: Revocation,
+  end: Revocation,
 ): Promise<RevokedTokens> {
-  const isLive = and(isNull(tokens.revokedAt), gt(tokens.expiresAt, now))
+  return countsOf(await endTokens(tx, which, end), end)
+}
+
+type EndedToken = Pick<Token, 'type' | 'sessionId'>
+
+function endTokens(
+  tx: Database,
+  which: SQL | undefined,
+  { reason, now }: Revocation,
+): Promise<EndedToken[]> {
   const live = tx
     .select({ id: tokens.id })
     .from(tokens)
-    .where(and(sql`${tokens.id} in ${withDescendants(tx, and(which, isLive))}`, isLive))
+    .where(and(sql`${tokens.id} in ${withDescendants(tx, and(which, isLive(now)))}`, isLive(now)))
     .orderBy(tokens.id)
     .for('update')
-  const rows = await tx
+  return tx
     .update(tokens)
     .set({ revokedAt: now, revocationReason: reason })
     .where(inArray(tokens.id, live))
-    .returning({ type: tokens.type })
+    .returning({ type: tokens.type, sessionId: tokens.sessionId })
+}
+
+function countsOf(rows: readonly EndedToken[], { reason }: Revocation): RevokedTokens {
   const access = rows.filter((row) => row.type === 'access').length
   return { reason, access, refresh: rows.length - access }
 }
+
+const isLive = (now: Date) => and(isNull(tokens.revokedAt), gt(tokens.expiresAt, now))
 
 /** A token is live no longer than the one that it was exchanged for, so that a live one is never below a dead one. */
 const withDescendants = (tx: Database, which: SQL | undefined): SQL => {

@@ -217,7 +217,7 @@ const audit = (
     details: {
       username: user.username,
       sessions_ended: sessions.length,
-      access_ended: tokens.access,
+      access_ended: sessions.reduce((sum, session) => sum + session.tokens.access, tokens.access),
       refresh_ended: tokens.refresh,
     },
   })

@@ -25,6 +25,8 @@ export interface GrantContext {
   /** Whether this client may have refresh tokens at all. */
   readonly refreshTokens: boolean
   readonly rotation: boolean
+  /** Whether access without a refresh token is over when the user signs out. */
+  readonly endsWithSession: boolean
   readonly secrets: readonly string[]
   /** RFC 8707 §2.2: what the access token is to be used at; undefined for all that was granted. */
   readonly resources: readonly string[] | undefined

@@ -162,7 +162,7 @@ const back = (c: AppContext, id: string, notice: string | undefined) =>
 export async function postEndSession(c: AppContext, { db }: AdminOptions) {
   const user = await requireUser(c, db)
   const id = uuidParameter(c, 'sessionId')
-  const end = { reason: 'revoked', now: c.var.now } as const
+  const end = { reason: 'revoked', tokenReason: 'admin_request', now: c.var.now } as const
   const ended = await endSessionsFromAfar(c, db, async (tx) =>
     id === undefined ? [] : endOwnSession(tx, { userId: user.id, id }, end),
   )
@@ -171,7 +171,7 @@ export async function postEndSession(c: AppContext, { db }: AdminOptions) {
 
 export async function postEndSessions(c: AppContext, { db }: AdminOptions) {
   const { id } = await requireUser(c, db)
-  const end = { reason: 'revoked', now: c.var.now } as const
+  const end = { reason: 'revoked', tokenReason: 'admin_request', now: c.var.now } as const
   const ended = await endSessionsFromAfar(c, db, (tx) => endSessionsOfUser(tx, id, end))
   return back(c, id, ended.length > 0 ? 'signed_out_everywhere' : undefined)
 }

@@ -28,6 +28,7 @@ export const authorizationCode = defineGrant({
         bindRefresh: client.type === 'public',
         resources: context.resources,
         refreshTokens: context.refreshTokens,
+        endsWithSession: context.endsWithSession,
         now: context.now,
       },
       context.origin,
