@@ -346,6 +346,11 @@ export const settings = {
     '2592000',
     'Seconds a remembered session lives at most.',
   ),
+  SESSION_MAX_PER_USER: sessions(
+    whole(0),
+    '0',
+    'Browsers that a person may be signed in with at once; the oldest is signed out for one more. 0 for no cap.',
+  ),
   SESSION_FINGERPRINT: sessions(
     flag,
     'true',

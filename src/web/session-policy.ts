@@ -9,6 +9,8 @@ export interface SessionPolicy {
   readonly rememberMe: boolean
   /** 0 for none. */
   readonly idleMs: number
+  /** How many sessions a user may have at once; 0 for any number. */
+  readonly most: number
   readonly fingerprint: boolean
   readonly fingerprintAddress: boolean
   readonly touch: { readonly idleMs: number; readonly everyMs: number }
@@ -19,6 +21,7 @@ export function sessionPolicy(config: {
   readonly SESSION_REMEMBER_ME_MAX_AGE: number
   readonly SESSION_REMEMBER_ME_ENABLED: boolean
   readonly SESSION_IDLE_TIMEOUT: number
+  readonly SESSION_MAX_PER_USER: number
   readonly SESSION_FINGERPRINT: boolean
   readonly SESSION_FINGERPRINT_IP: boolean
 }): SessionPolicy {
@@ -28,6 +31,7 @@ export function sessionPolicy(config: {
     rememberedMs: config.SESSION_REMEMBER_ME_MAX_AGE,
     rememberMe: config.SESSION_REMEMBER_ME_ENABLED,
     idleMs,
+    most: config.SESSION_MAX_PER_USER,
     fingerprint: config.SESSION_FINGERPRINT,
     fingerprintAddress: config.SESSION_FINGERPRINT_IP,
     // A session is touched at most once a minute, and often enough that a short idle limit still means what it says.

@@ -41,7 +41,7 @@ export async function signIn(
   if (!started) return undefined
   cookies.save(c, seal, remembered ? lifetimeMs : undefined)
   if (started.outcome === 'repeated') return 'repeated'
-  recordEndedSessions(c.var.recorder, started.replaced)
+  recordEndedSessions(c.var.recorder, started.ended)
   c.var.recorder.sessionStarted()
   return 'started'
 }
@@ -63,6 +63,7 @@ async function start(
       ip: c.var.address,
       fingerprint: fingerprintOf(c, policy),
       idleMs: policy.idleMs,
+      most: policy.most,
       replaces: c.var.signedIn?.session.id ?? (await cookies.open(c)),
       now: c.var.now,
     },

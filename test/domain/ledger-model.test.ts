@@ -269,6 +269,7 @@ async function signIn(world: World, action: SignIn, process: number) {
       remembered: action.remembered,
       lifetimeMs,
       idleMs,
+      most: 0,
       replaces,
       now,
     },
@@ -289,12 +290,12 @@ async function signIn(world: World, action: SignIn, process: number) {
   // A process that dies right after the commit has counted nothing, and the gauge is right all the same.
   if (action.crash) {
     world.lost.created += 1
-    world.lost.ended += started.replaced.length
+    world.lost.ended += started.ended.length
     return
   }
   const counters = world.counters[process]
   if (counters) counters.created += 1
-  record(world, process, started.replaced)
+  record(world, process, started.ended)
 }
 
 /** What the middleware does with a cookie. */

@@ -46,6 +46,7 @@ async function start(user: User, more: Partial<Parameters<typeof startSession>[1
       remembered: false,
       lifetimeMs: 12 * hour,
       idleMs: 30 * minute,
+      most: 0,
       replaces: undefined,
       now,
       ...more,
@@ -112,10 +113,36 @@ describe('the session ledger', () => {
     const user = await addUser(database.db)
     const first = await start(user)
     const second = await start(user, { replaces: first.id })
-    expect(second.started?.replaced).toMatchObject([{ id: first.id, reason: 'replaced' }])
+    expect(second.started?.ended).toMatchObject([{ id: first.id, reason: 'replaced' }])
     expect((await listLiveSessions(database.db, user.id, new Date())).map(({ id }) => id)).toEqual([
       second.id,
     ])
+  })
+
+  it('ends the oldest sessions of a user who starts more than they may have, and no others', async () => {
+    const [user, other] = [await addUser(database.db), await addUser(database.db)]
+    const kept = await start(other)
+    const ago = (minutes: number) => new Date(Date.now() - minutes * minute)
+    const old = []
+    for (const minutes of [5, 4, 3, 2]) old.push(await start(user, { now: ago(minutes) }))
+    const fifth = await start(user, { most: 3 })
+    const ended = fifth.started?.ended ?? []
+    expect(ended.map(({ id, reason }) => [id, reason])).toEqual([
+      [old[1]?.id, 'revoked'],
+      [old[0]?.id, 'revoked'],
+    ])
+    const sixth = await start(user, { most: 3, replaces: fifth.id })
+    expect(sixth.started?.ended).toMatchObject([{ id: fifth.id, reason: 'replaced' }])
+    expect((await rowOf(kept.id))?.endedAt).toBeNull()
+  })
+
+  it('leaves exactly as many sessions as a user may have, however many start at once', async () => {
+    const user = await addUser(database.db)
+    const started = await Promise.all(Array.from({ length: 12 }, () => start(user, { most: 3 })))
+    const ended = started.flatMap((one) => one.started?.ended ?? [])
+    expect(new Set(ended.map(({ id }) => id)).size).toBe(9)
+    expect(ended).toHaveLength(9)
+    expect(await listLiveSessions(database.db, user.id, new Date())).toHaveLength(3)
   })
 
   it('starts nothing when the account was disabled or its password changed since the check', async () => {

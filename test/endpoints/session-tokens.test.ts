@@ -194,3 +194,22 @@ it('TOKENS_END_WITH_SESSION=false leaves access tokens to their own lifetime', a
   expect((await redeemCode(lasting, clientId, code)).status).toBe(200)
   await lasting.close()
 })
+
+it('SESSION_MAX_PER_USER signs the oldest browser out, and ends what it has given', async () => {
+  const capped = await startTestApp({ settings: { SESSION_MAX_PER_USER: '2' }, replicaOf: app })
+  const { user, browser } = await signIn(capped)
+  const token = await accessOf(browser, brief, capped)
+  await openBrowser(capped).signIn(user.username)
+  const audited = await countAudit(capped, 'SESSION_REVOKED')
+  const { moved } = await observe(capped, () => openBrowser(capped).signIn(user.username))
+  expect(moved).toMatchObject({
+    ...revoked('user_request', 1),
+    sessions_created_total: 1,
+    'sessions_expired_total{reason="revoked"}': 1,
+  })
+  expect(moved).not.toHaveProperty('sessions_active')
+  expect(await countAudit(capped, 'SESSION_REVOKED')).toBe(audited + 1)
+  expect((await browser.get('/account/devices')).status).toBe(302)
+  expect(await userinfo(token, capped)).toBe(401)
+  await capped.close()
+})

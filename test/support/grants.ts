@@ -36,6 +36,7 @@ export async function addSession(
       remembered: false,
       lifetimeMs: 3_600_000,
       idleMs: 0,
+      most: 0,
       replaces: undefined,
       now: new Date(),
       ...more,

@@ -14,18 +14,29 @@ export interface SessionEndEvent {
 export function endWithAudit(
   db: Database,
   end: (tx: Database) => Promise<readonly EndedSession[]>,
-  { type, origin, actor, now }: SessionEndEvent,
+  event: SessionEndEvent,
 ): Promise<readonly EndedSession[]> {
   return db.transaction(async (tx) => {
     const ended = await end(tx)
-    const events = ended.map(({ id, userId, reason, tokens }) => ({
+    await auditEnds(tx, ended, event)
+    return ended
+  })
+}
+
+/** Writes those events where a transaction is under way. */
+export const auditEnds = (
+  tx: Database,
+  ended: readonly EndedSession[],
+  { type, origin, actor, now }: SessionEndEvent,
+): Promise<void> =>
+  writeAudit(
+    tx,
+    origin,
+    ...ended.map(({ id, userId, reason, tokens }) => ({
       type,
       at: now,
       actor: actor ?? (userId === null ? undefined : { id: userId }),
       resource: { type: 'session', id } as const,
       details: { reason, ...(tokens.access > 0 && { access_ended: tokens.access }) },
-    }))
-    await writeAudit(tx, origin, ...events)
-    return ended
-  })
-}
+    })),
+  )

@@ -1,5 +1,5 @@
 /** Starting a session: the one way in for every kind of sign-in. */
-import { and, eq, gt } from 'drizzle-orm'
+import { and, desc, eq, gt, ne } from 'drizzle-orm'
 import type { Database } from '#/database/client.ts'
 import { identities } from '#/database/schema/identities.ts'
 import { sessions } from '#/database/schema/sessions.ts'
@@ -9,6 +9,7 @@ import { announceEnds, inheritSessionClients } from '#/domain/logout-deliveries/
 import { moveTokensToSession, revokeTokensOfSessions } from '#/domain/tokens/revoke-tokens.ts'
 import type { LoginSource } from '#/protocol/vocabulary.ts'
 import { span } from '#/telemetry/tracing.ts'
+import { auditEnds } from './end-with-audit.ts'
 import { type EndedSession, endSession, isLive, tokenReasons } from './sessions.ts'
 
 export interface NewSession {
@@ -31,6 +32,8 @@ export interface NewSession {
   readonly idleMs: number
   /** The session this browser had until now; it ends as `replaced`. */
   readonly replaces: string | undefined
+  /** How many sessions the user may have at once; 0 for any number. */
+  readonly most: number
   readonly now: Date
 }
 
@@ -40,8 +43,8 @@ const repeatMs = 60_000
 export interface StartedSession {
   /** `repeated`: it is there since a moment ago, by the same form. `taken`: it is not, its id was used for another one. */
   readonly outcome: 'started' | 'repeated' | 'taken'
-  /** What this browser had until now; at most one. */
-  readonly replaced: readonly EndedSession[]
+  /** What this browser had until now, and the oldest of what the user has too many of. */
+  readonly ended: readonly EndedSession[]
 }
 
 /**
@@ -57,8 +60,7 @@ export function startSession(
   const { user, now } = start
   return span('sessions.start', () =>
     db.transaction(async (tx) => {
-      const [current] = await tx.select().from(users).where(eq(users.id, user.id)).for('share')
-      if (!current?.isActive || current.passwordHash !== user.passwordHash) return undefined
+      if (!(await lockUnchanged(tx, start))) return undefined
       if (!(await isLinkedStill(tx, start))) return undefined
       if (!(await insert(tx, start))) return findRepeated(tx, start)
       const replaced = start.replaces ? await replace(tx, start.replaces, start) : []
@@ -73,9 +75,21 @@ export function startSession(
           replaced: replaced.length,
         },
       })
-      return { replaced, outcome: 'started' as const }
+      const surplus = await endSurplus(tx, start, origin)
+      return { ended: [...replaced, ...surplus], outcome: 'started' as const }
     }),
   )
+}
+
+/** Whether the account still is what the credentials were verified against. */
+async function lockUnchanged(tx: Database, { user, most }: NewSession): Promise<boolean> {
+  // Parallel sign-ins that are counted wait for one another, but for nobody who is giving out tokens.
+  const [current] = await tx
+    .select()
+    .from(users)
+    .where(eq(users.id, user.id))
+    .for(most > 0 ? 'no key update' : 'share')
+  return current?.isActive === true && current.passwordHash === user.passwordHash
 }
 
 /** False when the id is taken. */
@@ -116,7 +130,7 @@ async function findRepeated(tx: Database, { id, user, now }: NewSession): Promis
         isLive(now),
       ),
     )
-  return { replaced: [], outcome: known ? 'repeated' : 'taken' }
+  return { ended: [], outcome: known ? 'repeated' : 'taken' }
 }
 
 async function isLinkedStill(tx: Database, { user, source, identity }: NewSession) {
@@ -135,6 +149,26 @@ async function isLinkedStill(tx: Database, { user, source, identity }: NewSessio
       ),
     )
   return found.length > 0
+}
+
+/** Ends the oldest sessions of a user who has more than they may; whoever else starts one waits for the user's row. */
+async function endSurplus(
+  tx: Database,
+  { id, user, most, now }: NewSession,
+  origin: AuditOrigin,
+): Promise<readonly EndedSession[]> {
+  if (most === 0) return []
+  const live = await tx
+    .select({ id: sessions.id })
+    .from(sessions)
+    .where(and(eq(sessions.userId, user.id), ne(sessions.id, id), isLive(now)))
+    .orderBy(desc(sessions.createdAt), desc(sessions.id))
+    .offset(most - 1)
+  const ended: EndedSession[] = []
+  for (const surplus of live)
+    ended.push(...(await endSession(tx, surplus.id, { reason: 'revoked', now })))
+  await auditEnds(tx, ended, { type: 'SESSION_REVOKED', origin, actor: user, now })
+  return ended
 }
 
 /** To clients, the same user signing in again is the same session; anybody else is not. */
