@@ -54,6 +54,7 @@ import { requestTelemetry } from '#/web/request-telemetry.ts'
 import { requestTimeout } from '#/web/request-timeout.ts'
 import { securityHeaders } from '#/web/security-headers.ts'
 import { sessionPolicy } from '#/web/session-policy.ts'
+import { refuseUnstorableAddress } from '#/web/storable.ts'
 import { identityProviders } from './boot/identity-providers.ts'
 import type { Config } from './config.ts'
 
@@ -110,6 +111,7 @@ export function createApp(parts: AppParts): Hono<AppEnv> {
   })
   const house = furnish(parts, path)
   app.use(ceilingOf(parts, house))
+  app.use(refuseUnstorableAddress)
   mountPages(app, parts, house)
   mountProtocol(app, parts, house)
   app.route('/', assetRoutes())

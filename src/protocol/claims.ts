@@ -2,6 +2,7 @@
 import { z } from 'zod'
 import { OAuthError } from './errors.ts'
 import { hasScope, mergeScopes } from './scopes.ts'
+import { parseJson } from './storable.ts'
 
 /** What is said about one claim (§5.5.1); `null` asks for it as voluntary. */
 interface ClaimRequest {
@@ -48,7 +49,7 @@ const claimsRequest = z.object({ id_token: requests, userinfo: requests })
  * registered for, are left out (§5.5). Throws `invalid_request` for what is no such parameter.
  */
 export function parseClaimsRequest(text: string, clientScope: string): ClaimsRequest {
-  const parsed = claimsRequest.safeParse(parseJson(text))
+  const parsed = claimsRequest.safeParse(readJson(text))
   if (!parsed.success) throw new OAuthError('invalid_request', 'the claims parameter is malformed')
   const { id_token: idToken, userinfo } = parsed.data
   const isOurs = (name: string) =>
@@ -65,9 +66,9 @@ const ofSignIn = new Set(['sub', 'acr'])
 const pick = (asked: Requests, isKept: (name: string) => boolean): Requests =>
   Object.fromEntries(Object.entries(asked).filter(([name]) => isKept(name)))
 
-function parseJson(text: string): unknown {
+function readJson(text: string): unknown {
   try {
-    return JSON.parse(text)
+    return parseJson(text)
   } catch {
     return undefined
   }

@@ -66,8 +66,9 @@ export const oauthErrors = {
   ],
   '/oauth/introspect': ['invalid_request', 'invalid_client', 'server_error'],
   '/oauth/revoke': ['invalid_request', 'invalid_client', 'invalid_grant', 'server_error'],
-  // The first is ours, for clients that know no other.
+  // The second is ours, for clients that know no other.
   '/oauth/tokeninfo': [
+    'invalid_request',
     'missing_token',
     'invalid_token',
     'invalid_dpop_proof',

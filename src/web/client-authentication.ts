@@ -10,6 +10,7 @@ import { type Client, isClientSecret } from '#/domain/clients/clients.ts'
 import { verifyClientAssertion } from '#/domain/proofs/client-assertion.ts'
 import { OAuthError } from '#/protocol/errors.ts'
 import { ProofError } from '#/protocol/proofs.ts'
+import { isStorable } from '#/protocol/storable.ts'
 import type { ClientAuthenticationMethod } from '#/protocol/vocabulary.ts'
 import type { AppContext } from './context.ts'
 
@@ -121,7 +122,7 @@ function readAssertion(form: ReadonlyMap<string, string>): Credentials {
 function subjectOf(assertion: string): string | undefined {
   try {
     const { sub } = decodeJwt(assertion)
-    return typeof sub === 'string' ? sub : undefined
+    return typeof sub === 'string' && isStorable(sub) ? sub : undefined
   } catch {
     return undefined
   }
@@ -162,7 +163,8 @@ function parseBasic(header: string): { clientId: string; proof: string } | undef
 
 function formDecode(text: string): string | undefined {
   try {
-    return decodeURIComponent(text.replaceAll('+', ' '))
+    const decoded = decodeURIComponent(text.replaceAll('+', ' '))
+    return isStorable(decoded) ? decoded : undefined
   } catch {
     return undefined
   }

@@ -1,5 +1,6 @@
 /** Reading form bodies: one content type, one value per name (RFC 6749 §3.1 and §3.2). */
 import { OAuthError } from '#/protocol/errors.ts'
+import { isStorable } from '#/protocol/storable.ts'
 import type { AppContext } from './context.ts'
 
 /** Field -> value. Throws `invalid_request` for a repeated field as well; empty values are left out. */
@@ -13,7 +14,7 @@ export async function readFields(c: AppContext): Promise<URLSearchParams> {
     throw new OAuthError('invalid_request', 'the body must be application/x-www-form-urlencoded')
   }
   const fields = new URLSearchParams(await c.req.text())
-  for (const [name, value] of fields) refuseNul(name, value)
+  for (const [name, value] of fields) requireStorable(name, value)
   return fields
 }
 
@@ -29,16 +30,14 @@ export function uniqueParameters(
   for (const [name, value] of parameters) {
     if (repeatable.includes(name)) continue
     if (values.has(name)) throw new OAuthError('invalid_request', `${printable(name)} is repeated`)
-    refuseNul(name, value)
     values.set(name, value)
   }
   for (const [name, value] of values) if (value === '') values.delete(name)
   return values
 }
 
-/** The one character that Postgres cannot store, and that no honest value holds. */
-function refuseNul(name: string, value: string) {
-  if (value.includes('\0'))
+function requireStorable(name: string, value: string) {
+  if (!isStorable(name) || !isStorable(value))
     throw new OAuthError('invalid_request', `${printable(name)} holds a NUL character`)
 }
 

@@ -1,3 +1,5 @@
+import { holdsNul } from './storable.ts'
+
 /** Where a sign-in may lead back to: a path of ours, never another site (RFC 9700 §4.11). */
 export function safePath(target: string | undefined, otherwise: string): string {
   // Backslashes and control characters are read by some browsers as a second slash or not at all.
@@ -6,5 +8,6 @@ export function safePath(target: string | undefined, otherwise: string): string 
   const base = 'http://self.invalid'
   if (!URL.canParse(target, base)) return otherwise
   const { origin, pathname, search } = new URL(target, base)
-  return origin === base && !pathname.startsWith('//') ? pathname + search : otherwise
+  const path = pathname + search
+  return origin === base && !path.startsWith('//') && !holdsNul(path) ? path : otherwise
 }

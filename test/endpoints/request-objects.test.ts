@@ -9,7 +9,7 @@ import { openBrowser } from '../support/browser.ts'
 import { decide, parametersOf } from '../support/flow.ts'
 import { addClient, addUser } from '../support/people.ts'
 import { createKey, inSeconds, keySetOf, type ProofKey, signJwt } from '../support/proofs.ts'
-import { observe } from './refusals.ts'
+import { observe, observeUnchanged } from './refusals.ts'
 
 let app: TestApp
 let key: ProofKey
@@ -233,6 +233,24 @@ describe('a request object', () => {
     const request = new UnsecuredJWT(claimsOf(by.clientId)).encode()
     const { sent } = await walk(by, { request })
     expect(parametersOf(sent)['code']).toHaveLength(43)
+  })
+
+  it.each([
+    ['a state with a NUL', { state: 'a\0b' }],
+    ['claims with half a character', { claims: { id_token: { acr: { value: '\ud800' } } } }],
+    ['a name that nobody knows, with a NUL', { 'x\0': 1 }],
+  ])('with %s is refused, pushed or not, and stays unused', async (_, more) => {
+    const by = await setUp()
+    const request = await sign(by.clientId, more)
+    const asked = { client_id: by.clientId, redirect_uri: callback, request }
+    const { result } = await observeUnchanged(app, async () => [
+      await by.browser.get(path(asked)),
+      await push(by, { request }),
+    ])
+    const [sent = new Response(), pushed] = result
+    expect(parametersOf(sent)['error']).toBe('invalid_request_object')
+    expect(pushed?.status).toBe(400)
+    expect(await pushed?.json()).toMatchObject({ error: 'invalid_request_object' })
   })
 
   it('works by POST, and pushed', async () => {

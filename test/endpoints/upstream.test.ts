@@ -301,7 +301,7 @@ describe('what a provider may open', () => {
   })
 
   it('takes what is no address for none', async () => {
-    const email = `a\0${crypto.randomUUID()}@up.example.test`
+    const email = `a\u0001${crypto.randomUUID()}@up.example.test`
     await expectRefused(() => signInAs(newPerson({ email }), 'github'), {
       status: 403,
       moved: refusal('github', 'email_missing', 'not_admitted'),
@@ -351,6 +351,13 @@ describe('what a provider may open', () => {
     await expectRefused(() => signInAs(newPerson({ email: undefined }), 'github'), {
       status: 403,
       moved: refusal('github', 'email_missing', 'not_admitted'),
+    })
+  })
+
+  it('signs nobody in whose profile holds text that cannot be stored', async () => {
+    await expectRefused(() => signInAs(newPerson({ email: 'a\0@up.example.test' }), 'github'), {
+      status: 502,
+      moved: refusal('github', 'profile_failed'),
     })
   })
 

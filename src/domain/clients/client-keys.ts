@@ -14,6 +14,7 @@ import { LRUCache } from 'lru-cache'
 import { z } from 'zod'
 import type { FetchDocument } from '#/domain/outbound/fetch-document.ts'
 import { isOfBoundedSize } from '#/protocol/key-size.ts'
+import { parseJson } from '#/protocol/storable.ts'
 
 /** Where the keys of a client are; a row of `clients` has all of it. */
 export interface KeyedClient {
@@ -142,7 +143,7 @@ function ask(known: Fetched, uri: string, options: ClientKeysOptions): Promise<v
   known.askedAt = startedAt
   known.underway = fetchDocument({ purpose: 'jwks', url: uri, accept: 'application/json' })
     .then(({ text }) => {
-      const { keys } = keySet.parse(JSON.parse(text))
+      const { keys } = keySet.parse(parseJson(text))
       known.keys = createLocalJWKSet({ keys: keys.filter(isOfBoundedSize) } as JSONWebKeySet)
       known.fetchedAt = startedAt
     })

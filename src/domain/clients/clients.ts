@@ -14,8 +14,6 @@ import { lockNames } from './names.ts'
 export type { Client } from '#/database/schema/clients.ts'
 
 export async function findClient(db: Database, clientId: string): Promise<Client | undefined> {
-  // Postgres refuses to compare with a NUL, so no client can have one in its id.
-  if (clientId.includes('\0')) return undefined
   return (await db.select().from(clients).where(eq(clients.clientId, clientId)))[0]
 }
 

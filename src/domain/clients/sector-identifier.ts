@@ -2,6 +2,7 @@ import { z } from 'zod'
 import type { FetchDocument } from '#/domain/outbound/fetch-document.ts'
 import type { ClientMetadata } from '#/protocol/client-metadata.ts'
 import { OAuthError } from '#/protocol/errors.ts'
+import { parseJson } from '#/protocol/storable.ts'
 
 const uris = z.array(z.string())
 
@@ -19,7 +20,7 @@ export async function verifySector(
     url,
     accept: 'application/json',
   })
-    .then(({ text }) => uris.parse(JSON.parse(text)))
+    .then(({ text }) => uris.parse(parseJson(text)))
     .catch((cause: unknown) => refuse('must answer a JSON array of redirect URIs', cause))
   if (!redirectUris.every((uri) => listed.includes(uri)))
     refuse('must list all redirect_uris of this client')

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { tameName } from '#/protocol/names.ts'
+import { parseJson } from '#/protocol/storable.ts'
 
 /** Whom the API vouches for. */
 export interface ExternalPerson {
@@ -9,7 +10,7 @@ export interface ExternalPerson {
   readonly fullName: string | undefined
 }
 
-/** No line breaks, and no NUL, which Postgres cannot store. */
+/** No line breaks. */
 const line = (longest: number) =>
   z
     .string()
@@ -30,7 +31,7 @@ const answer = z.discriminatedUnion('success', [
 
 /** A person, `refused`, or undefined for what is no answer at all. */
 export function parseAnswer(status: number, text: string): ExternalPerson | 'refused' | undefined {
-  const parsed = answer.safeParse(parseJson(text))
+  const parsed = answer.safeParse(readJson(text))
   if (!parsed.success) return undefined
   if (!parsed.data.success) return 'refused'
   // An error that claims success is believed by nobody.
@@ -43,9 +44,9 @@ export function parseAnswer(status: number, text: string): ExternalPerson | 'ref
   }
 }
 
-function parseJson(text: string): unknown {
+function readJson(text: string): unknown {
   try {
-    return JSON.parse(text)
+    return parseJson(text)
   } catch {
     return undefined
   }

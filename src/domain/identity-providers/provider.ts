@@ -16,6 +16,7 @@ import {
   type ServerMetadata,
 } from 'openid-client'
 import { z } from 'zod'
+import { isStorableValue } from '#/protocol/storable.ts'
 import type { UpstreamOperation, UpstreamProvider, UpstreamResult } from '#/protocol/vocabulary.ts'
 import { span } from '#/telemetry/tracing.ts'
 import { boundedFetch, noticeRequests } from './bounded-fetch.ts'
@@ -146,10 +147,16 @@ export function createProvider(kind: Kind, settings: ProviderSettings): Provider
           }),
       )
       return ask(kind, settings, { operation: 'profile', failure: 'profile_failed' }, () =>
-        kind.readProfile(connected, tokens),
+        readStorableProfile(kind, connected, tokens),
       )
     },
   }
+}
+
+async function readStorableProfile(kind: Kind, config: Configuration, tokens: Tokens) {
+  const profile = await kind.readProfile(config, tokens)
+  if (isStorableValue(profile)) return profile
+  throw new UpstreamError('profile_failed', 'the profile holds text that cannot be stored')
 }
 
 function addressOf(config: Configuration, parameters: Record<string, string>): URL {

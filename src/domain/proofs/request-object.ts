@@ -6,6 +6,7 @@ import { decodeProtectedHeader, type JWTPayload, UnsecuredJWT } from 'jose'
 import type { Database } from '#/database/client.ts'
 import type { ClientKeys, KeyedClient } from '#/domain/clients/client-keys.ts'
 import { algorithmsOf, clockSkewSeconds, jwtType, ProofError } from '#/protocol/proofs.ts'
+import { isStorableValue } from '#/protocol/storable.ts'
 import { useProof } from './used-proofs.ts'
 
 interface RequestingClient extends KeyedClient {
@@ -37,6 +38,8 @@ export async function verifyRequestObject(
   const { payload, typed } = await open(keys, presented).catch((cause: unknown) => {
     throw new ProofError('the request object does not hold', { cause })
   })
+  if (!isStorableValue(payload))
+    throw new ProofError('the request object holds text that cannot be stored')
   requireClaims(payload, { ...presented, typed })
   const latest = now.getTime() / 1000 + memorySeconds
   const { jti, exp = latest } = payload

@@ -1,4 +1,5 @@
 import { OAuthError } from '#/protocol/errors.ts'
+import { parseJson } from '#/protocol/storable.ts'
 import type { AppContext } from '#/web/context.ts'
 
 /** RFC 7591 §3.1: the metadata are one JSON object. */
@@ -22,19 +23,11 @@ const mostBytes = 16 * 1024
 
 function parse(text: string): unknown {
   try {
-    return JSON.parse(text, refuseUnstorable)
+    return parseJson(text)
   } catch {
     // The engine's own words would quote the body, and there may be a secret in it.
     throw new OAuthError('invalid_request', 'the body must be JSON')
   }
-}
-
-/** Postgres stores neither NUL nor half a surrogate pair, and no honest value holds them. */
-function refuseUnstorable(key: string, value: unknown): unknown {
-  for (const text of [key, value])
-    if (typeof text === 'string' && (text.includes('\0') || !text.isWellFormed()))
-      throw new Error('a text that cannot be stored')
-  return value
 }
 
 /** RFC 6750 §2.1; in the header alone. */

@@ -4,6 +4,7 @@
  */
 import type { Client } from '#/domain/clients/clients.ts'
 import { OAuthError } from '#/protocol/errors.ts'
+import { parseJson } from '#/protocol/storable.ts'
 
 export interface ExtraClaimsPolicy {
   /** Name of the one claim. */
@@ -36,7 +37,7 @@ export function readExtraClaims(
 function parseObject(text: string): object {
   let parsed: unknown
   try {
-    parsed = JSON.parse(text)
+    parsed = parseJson(text)
   } catch {
     refuse('extra_claims is not JSON')
   }

@@ -8,11 +8,7 @@ import type { AppContext } from '#/web/context.ts'
 import { cursorBy } from '../cursor.ts'
 import { findAccountId } from '../find-account.ts'
 
-const identifier = (what: string) =>
-  z
-    .string()
-    .max(200, `The ${what} is too long.`)
-    .refine((text) => !text.includes('\0'), `The ${what} holds a character that none has.`)
+const identifier = (what: string) => z.string().max(200, `The ${what} is too long.`)
 
 const wrongTime = 'Give times like 2026-11-24T18:30, in UTC.'
 

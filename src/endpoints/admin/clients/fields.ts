@@ -6,6 +6,7 @@ import { type ClientMetadata, createMetadataParser } from '#/protocol/client-met
 import { grantTypes } from '#/protocol/grant-types.ts'
 import { isResource } from '#/protocol/resources.ts'
 import { scopeWords, standardScopes } from '#/protocol/scopes.ts'
+import { parseJson } from '#/protocol/storable.ts'
 import { refreshTokenModes, tokenProfiles } from '#/protocol/vocabulary.ts'
 import { FormError } from '#/web/form-error.ts'
 import { wordsOf as lines } from '#/web/forms.ts'
@@ -111,7 +112,7 @@ export function fieldsOf(client: Client): URLSearchParams {
 
 function keysIn(text: string | null): unknown {
   try {
-    return text === null ? null : JSON.parse(text)
+    return text === null ? null : parseJson(text)
   } catch {
     throw new FormError('jwks', 'Public keys must be JSON.')
   }

@@ -18,13 +18,11 @@ export interface ClientQuestion {
   readonly after: ClientCursor | undefined
 }
 
-/** Postgres refuses to compare with a NUL. */
-const text = z.string().refine((value) => !value.includes('\0'))
 const asked = z.object({
-  search: text.max(100).optional(),
+  search: z.string().max(100).optional(),
   status: z.enum(clientStatuses).optional(),
-  after_name: text.optional(),
-  after_id: text.max(200).optional(),
+  after_name: z.string().optional(),
+  after_id: z.string().max(200).optional(),
 })
 
 export function readQuestion(c: AppContext): ClientQuestion {

@@ -58,8 +58,8 @@ async function usersPage(c: AppContext, { db, csrf }: AdminOptions, refused?: Re
   return c.html(page, refused ? (refused.status ?? 400) : 200)
 }
 
-/** What names and addresses may be compared with: not too long, and without the NUL that Postgres refuses. */
-const searchable = (text: string | undefined) => text?.replaceAll('\0', '').trim().slice(0, 100)
+/** What names and addresses may be compared with: not too long. */
+const searchable = (text: string | undefined) => text?.trim().slice(0, 100)
 
 const newUser = z.object({
   username: z
