@@ -1,5 +1,6 @@
 /** The real server as a child process, on free ports of this machine, with a directory of its own. */
 import { spawn } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { createServer } from 'node:net'
@@ -38,12 +39,15 @@ export async function startServer(
   before: readonly string[] = [],
 ): Promise<ServerProcess> {
   const metricsPort = settings['OTEL_EXPORTER_PROMETHEUS_PORT'] ?? String(await freePort())
+  const password = randomBytes(15).toString('base64url')
   const started = await startNode({
     entry: main,
     before,
     readyPath: '/readyz',
     settings: {
       LOG_LEVEL: 'warn',
+      // One that the server made up would have to be changed first.
+      DEFAULT_ADMIN_PASSWORD: password,
       ...settings,
       OTEL_EXPORTER_PROMETHEUS_PORT: metricsPort,
     },
@@ -51,7 +55,7 @@ export async function startServer(
   return {
     ...started,
     metricsUrl: `http://127.0.0.1:${metricsPort}/metrics`,
-    credentials: () => readCredentials(started.dataDir),
+    credentials: () => ({ ...readCredentials(started.dataDir), password }),
   }
 }
 
@@ -147,12 +151,11 @@ async function untilReady(url: string, ended: () => boolean) {
   throw new Error(ended() ? 'it ended' : 'it was not ready in time')
 }
 
-function readCredentials(dataDir: string): Credentials {
+function readCredentials(dataDir: string): Omit<Credentials, 'password'> {
   const text = readFileSync(join(dataDir, 'authgate-credentials.txt'), 'utf8')
   const value = (name: string) => new RegExp(`^${name}=(.*)$`, 'm').exec(text)?.[1] ?? ''
   return {
     username: value('username'),
-    password: value('password'),
     clientId: value('client_id'),
   }
 }

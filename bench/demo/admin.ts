@@ -1,7 +1,7 @@
 /** What the administrator does, on the pages under /admin. */
 import { type Browser, hiddenField, idsIn, shownIn } from '../browser.ts'
 import { allScopes, revoked } from './apps.ts'
-import { endedAll, patiently } from './people.ts'
+import { chooseOwnPassword, endedAll, patiently } from './people.ts'
 import {
   type App,
   createPerson,
@@ -28,7 +28,9 @@ export async function createAccount(world: World, kind: string): Promise<Person>
   expectThat(answer.status === 200, `creating ${username} answered ${answer.status}`)
   did(world, 'authgate_users_registered')
   usersActive(world, 1)
-  return createPerson(username, shownIn(answer.text, 'Password'))
+  const person = createPerson(username, shownIn(answer.text, 'Password'))
+  await chooseOwnPassword(world, person)
+  return person
 }
 
 /** A confidential app; `more` are further fields of the form. */
@@ -75,6 +77,7 @@ export async function resetPassword(world: World, person: Person): Promise<void>
   person.password = shownIn(answer, 'Password')
   endedAll(world, person, 'password_changed')
   endedFamilies(world, person, 'password_changed')
+  await chooseOwnPassword(world, person)
 }
 
 export async function remove(world: World, person: Person): Promise<void> {

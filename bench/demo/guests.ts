@@ -29,12 +29,12 @@ import {
 } from './apps.ts'
 import {
   arrive,
+  changePassword,
   ended,
   endedAll,
   failToSignIn,
   look,
   lookInVain,
-  patiently,
   protocolError,
   signOut,
 } from './people.ts'
@@ -76,15 +76,7 @@ const newPassword = withGuest(async (world, guest) => {
   const elsewhere = await arrive(world, guest)
   const tokens = await letIn(world, guest, here, world.shop)
   const old = guest.password
-  guest.password = `${old}-and-more`
-  const changed = await patiently(() =>
-    here.submit('/account/security', '/account/security/password', {
-      current_password: old,
-      new_password: guest.password,
-      new_password_again: guest.password,
-    }),
-  )
-  expectThat(changed.status === 303, `changing a password answered ${changed.status}`)
+  await changePassword(world, guest, here, '/account/security')
   endedAll(world, guest, 'password_changed', here)
   endedFamilies(world, guest, 'password_changed')
   await lookInVain(elsewhere)

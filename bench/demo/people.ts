@@ -78,6 +78,41 @@ export async function patiently(send: () => Promise<Answer>): Promise<Answer> {
   }
 }
 
+/** The first sign-in with a password that somebody else has chosen. */
+export async function chooseOwnPassword(world: World, person: Person): Promise<void> {
+  const browser = await arrive(world, person)
+  const held = await browser.get('/account/devices')
+  expectThat(
+    held.location.startsWith('/account/password'),
+    'no password of their own was asked for',
+  )
+  await changePassword(world, person, browser, '/account/password')
+  await signOut(world, person, browser)
+}
+
+/** The session that asks goes on under another id. */
+export async function changePassword(
+  world: World,
+  person: Person,
+  browser: Browser,
+  page: '/account/password' | '/account/security',
+): Promise<void> {
+  const fresh = `${person.password}-and-more`
+  const action = page === '/account/password' ? page : `${page}/password`
+  const answer = await patiently(() =>
+    browser.submit(page, action, {
+      current_password: person.password,
+      new_password: fresh,
+      new_password_again: fresh,
+    }),
+  )
+  expectThat(answer.status === 303, `changing a password answered ${answer.status}`)
+  person.password = fresh
+  did(world, 'sessions_expired_total', { reason: 'replaced' })
+  did(world, 'session_duration_seconds_count')
+  did(world, 'sessions_created_total')
+}
+
 /** A sign-in whose credentials were looked at. */
 function checked(world: World, result: 'success' | 'failure', source: 'local' | 'unknown') {
   did(world, 'auth_attempts_total', { method: 'local', result })

@@ -57,16 +57,17 @@ export async function startAuthGate(options: StartOptions): Promise<Subject> {
     const clientId = shownIn(created.text, 'Client ID')
     const browsers = []
     for (let n = 0; n < options.connections; n += 1) {
-      const account = { username: `person-${n}`, password: 'correct horse battery staple' }
+      const given = { username: `person-${n}`, password: 'correct horse battery staple' }
       const made = await admin.browser.submit('/admin/users', '/admin/users', {
-        ...account,
+        ...given,
         email: `person-${n}@example.test`,
         full_name: `Person ${n}`,
         role: 'user',
       })
       if (made.status !== 200) throw new Error(`an account was answered ${made.status}`)
       const person = newBrowser(server.origin)
-      await signIn(person.browser, account)
+      await signIn(person.browser, given)
+      await choosePassword(person.browser, given.password)
       await approve(person.browser, clientId)
       browsers.push(person.cookies())
     }
@@ -82,6 +83,17 @@ export async function startAuthGate(options: StartOptions): Promise<Subject> {
     await server.stop()
     throw error
   }
+}
+
+/** An account that an operator makes has a password for one sign-in. */
+async function choosePassword(browser: Browser, given: string) {
+  const own = `${given}s`
+  const answer = await browser.submit('/account/password', '/account/password', {
+    current_password: given,
+    new_password: own,
+    new_password_again: own,
+  })
+  if (answer.status !== 303) throw new Error(`choosing a password was answered ${answer.status}`)
 }
 
 async function signIn(browser: Browser, account: { username: string; password: string }) {

@@ -24,6 +24,13 @@ export interface FirstCredentials {
   readonly file: string
 }
 
+export const admin = {
+  username: 'admin',
+  email: 'admin@localhost.invalid',
+  fullName: 'Administrator',
+  role: 'admin',
+} as const
+
 const cliGrantTypes: GrantType[] = [
   'authorization_code',
   'refresh_token',
@@ -43,26 +50,16 @@ export function createFirstAccounts(
 ): Promise<FirstCredentials | undefined> {
   return db.transaction(async (tx) => {
     if (await hasUsers(tx)) return undefined
-    const username = 'admin'
     const made = password === undefined ? randomSecret().slice(0, 20) : undefined
     const passwordHash = await createPasswords().hash(password ?? made ?? '')
     const by = { origin: systemOrigin, now }
-    const admin = await createUser(
-      tx,
-      {
-        username,
-        email: 'admin@localhost.invalid',
-        fullName: 'Administrator',
-        role: 'admin',
-        passwordHash,
-        now,
-      },
-      by,
-    )
+    // What was made up here is in a file; what the operator chose is theirs.
+    const passwordMustChange = made !== undefined
+    const created = await createUser(tx, { ...admin, passwordHash, passwordMustChange, now }, by)
     const [known] = await clientsPageQuery(tx, {}, { limit: 1 })
-    const client = known?.client ?? (await createCliClient(tx, admin?.id, by))
+    const client = known?.client ?? (await createCliClient(tx, created?.id, by))
     const credentials = {
-      username,
+      username: admin.username,
       password: made,
       clientId: client.clientId,
       file: join(dataDir, 'authgate-credentials.txt'),

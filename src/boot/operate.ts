@@ -23,7 +23,8 @@ const works: Readonly<Record<string, Work>> = {
 
 export const operatorHelp = `Usage: npm run admin -- COMMAND NAME
 
-  reset-password NAME   Gives a local account a new random password and prints it once. All its sessions and tokens end.
+  reset-password NAME   Gives a local account a new random password and prints it once; the next sign-in asks for
+                        another. All its sessions and tokens end.
   enable NAME           Lets a disabled account sign in again.
 
 It reads the same settings and the same .env file as the server. With DATABASE_URL servers may run meanwhile; stop the
@@ -65,13 +66,14 @@ async function resetPassword(db: Database, user: User, enabled: boolean): Promis
   const password = randomSecret().slice(0, 20)
   const passwordHash = await createPasswords().hash(password)
   const by = { origin: { enabled }, now: new Date() }
-  const ended = await changePassword(db, { id: user.id, passwordHash }, by)
+  const ended = await changePassword(db, { id: user.id, passwordHash, mustChange: true }, by)
   if (ended === 'no_change') throw new OperatorError(elsewhere)
   const { sessions, tokens } = ended
   const disabled = ended.user.isActive
     ? ''
     : `The account is disabled and stays so; let it in again with: npm run admin -- enable ${user.username}\n`
   return `New password of ${user.username}, told only now: ${password}
+The next sign-in asks for another one.
 Ended: ${sessions.length} sessions, ${tokens.access} access tokens, ${tokens.refresh} refresh tokens.
 ${disabled}`
 }

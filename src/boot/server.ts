@@ -14,6 +14,7 @@ import { createFetchDocument, type FetchDocument } from '#/domain/outbound/fetch
 import { createPopulation } from '#/domain/population/caches.ts'
 import { observePopulation } from '#/domain/population/observe.ts'
 import { startSweeper } from '#/domain/sweeper/sweeper.ts'
+import { findPasswordProblem, passwordProblems } from '#/domain/users/password-rules.ts'
 import { createLog, type Log } from '#/telemetry/log.ts'
 import type { Recorder } from '#/telemetry/recorder.ts'
 import { printBanner } from './banner.ts'
@@ -21,7 +22,7 @@ import { readBuildInfo } from './build-info.ts'
 import { type Caches, createCaches } from './caches.ts'
 import { databaseAddress } from './database-address.ts'
 import { createDrain } from './drain.ts'
-import { createFirstAccounts, type FirstCredentials } from './first-start.ts'
+import { admin, createFirstAccounts, type FirstCredentials } from './first-start.ts'
 import { keyRotation } from './key-rotation.ts'
 import { listen } from './listen.ts'
 import type { Stoppable } from './process.ts'
@@ -170,8 +171,11 @@ async function prepareDatabase(
       const { created, resealed } = await prepareKeys(db, secrets, clock())
       recorder.signingKeys('created', created)
       recorder.signingKeys('resealed', resealed)
-      const { DEFAULT_ADMIN_PASSWORD: password, DATA_DIR: dataDir } = config
+      const { DEFAULT_ADMIN_PASSWORD: password, DATA_DIR: dataDir, BASE_URL: issuer } = config
       first = await createFirstAccounts(db, { password, dataDir, now: clock() })
+      const weak = first && password && (await findPasswordProblem(password, { ...admin, issuer }))
+      // Whoever has it in their installation is to get a server all the same.
+      if (weak) log.warn(`DEFAULT_ADMIN_PASSWORD should be changed. ${passwordProblems[weak]}`)
     },
   })
   const bounds = { ttlMs: config.METRICS_POPULATION_TTL, loadTimeoutMs: countTimeoutMs }

@@ -18,6 +18,7 @@ export const oauthErrors = {
     'invalid_request_uri',
     'access_denied',
     'login_required',
+    'interaction_required',
     'consent_required',
     'unmet_authentication_requirements',
     'registration_not_supported',

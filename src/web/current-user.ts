@@ -32,16 +32,17 @@ interface Options {
 export function createSessionAccess(options: Options): SessionAccess {
   const optionalUser: MiddlewareHandler<AppEnv> = async (c, next) => {
     await resolve(c, options)
-    await next()
+    return isHeld(c) ? c.redirect(changePasswordPath(wayBack(c)), 303) : next()
   }
   const requireUser: MiddlewareHandler<AppEnv> = async (c, next) => {
     const ended = await resolve(c, options)
     if (!c.var.signedIn) return c.redirect(loginPath(c, ended), 303)
-    return next()
+    return isHeld(c) ? c.redirect(changePasswordPath(wayBack(c)), 303) : next()
   }
   const requireAdmin: MiddlewareHandler<AppEnv> = async (c, next) => {
     const ended = await resolve(c, options)
     if (!c.var.signedIn) return c.redirect(loginPath(c, ended), 303)
+    if (isHeld(c)) return c.redirect(changePasswordPath(wayBack(c)), 303)
     if (c.var.signedIn.user.role !== 'admin') {
       throw new PageError(403, 'For administrators only', 'Your account may not open this page.')
     }
@@ -68,7 +69,8 @@ async function resolve(
   const endedToo =
     earlier === undefined ? undefined : await enter(c, earlier, { db, cookies, policy })
   if (c.var.signedIn) await rename(c, c.var.signedIn, cookies)
-  else if (id !== undefined || earlier !== undefined) cookies.clear(c)
+  // Its successor may be in the browser by now: a form was pressed twice.
+  else if ((id !== undefined || earlier !== undefined) && ended !== 'replaced') cookies.clear(c)
   return ended ?? endedToo
 }
 
@@ -93,6 +95,8 @@ async function enter(
     await touchSession(db, found.session, { now, ...policy.touch })
     return undefined
   }
+  if (found && judgement === 'already_ended' && found.session.endReason === 'replaced')
+    return 'replaced'
   if (judgement === undefined || judgement === 'accepted' || judgement === 'already_ended')
     return undefined
   const { origin, recorder } = c.var
@@ -102,14 +106,46 @@ async function enter(
   return ended[0]?.reason
 }
 
-/** The sign-in page, which leads back to what was asked for; a form cannot be repeated, so it leads to its page. */
+/**
+ * Whether this session was begun with a password that somebody else has chosen. Who came in by another way may not even
+ * know that password.
+ */
+export const mustChangePassword = ({ session, user }: SignedIn): boolean =>
+  user.passwordMustChange && session.loginSource === 'local'
+
+/** Where that page is; it leads on to `back`. */
+export const changePasswordPath = (back: string | undefined): string =>
+  back === undefined
+    ? '/account/password'
+    : `/account/password?${new URLSearchParams({ redirect: back })}`
+
+/** What stays open to somebody who has to choose a password first; /oauth/authorize decides for itself. */
+const neverHeld: ReadonlySet<string> = new Set([
+  '/account/password',
+  '/login',
+  '/logout',
+  '/oauth/logout',
+  '/oauth/logout/answer',
+  '/oauth/authorize',
+])
+
+const isHeld = (c: AppContext): boolean =>
+  c.var.signedIn !== undefined &&
+  mustChangePassword(c.var.signedIn) &&
+  !neverHeld.has(c.req.path) &&
+  !c.req.path.startsWith('/auth/callback/')
+
+/** What was asked for; a form cannot be repeated, so it is its page. */
+const wayBack = (c: AppContext): string | undefined =>
+  c.req.method === 'GET' ? c.req.path + new URL(c.req.url).search : pageOfForm(c)
+
+/** The sign-in page, which leads back. */
 function loginPath(c: AppContext, ended: SessionEndReason | undefined): string {
   const query = new URLSearchParams()
-  const { search } = new URL(c.req.url)
-  const back = c.req.method === 'GET' ? c.req.path + search : pageOfForm(c)
+  const back = wayBack(c)
   if (back !== undefined) query.set('redirect', back)
   if (ended === 'timeout' || ended === 'idle_timeout') query.set('error', 'session_timeout')
-  else if (ended !== undefined) query.set('error', 'session_invalid')
+  else if (ended !== undefined && ended !== 'replaced') query.set('error', 'session_invalid')
   return query.size > 0 ? `/login?${query}` : '/login'
 }
 

@@ -2,7 +2,7 @@
 import type { Browser, Page } from 'playwright-core'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { createHome, type Home, type ServerProcess } from '../support/process.ts'
-import { inspect, launchChromium, openProfile, type Person } from './chromium.ts'
+import { choosePassword, inspect, launchChromium, openProfile, type Person } from './chromium.ts'
 
 let chromium: Browser
 let home: Home
@@ -34,6 +34,8 @@ async function signIn({ page }: Person, username: string, password: string) {
   await page.getByLabel('Username').fill(username)
   await page.getByLabel('Password').fill(password)
   await press(page, 'Sign in')
+  await page.waitForURL(/\/account\/(devices|password\?)/)
+  if (page.url().includes('/account/password')) await choosePassword(page, password)
   await page.waitForURL(at('/account/devices'))
 }
 

@@ -73,3 +73,11 @@ export async function inspect(page: Page, name: string): Promise<void> {
   await page.emulateMedia({ colorScheme: 'light', reducedMotion: null })
   await page.setViewportSize(before)
 }
+
+/** What whoever signs in with a password of somebody else's choice has to do first. */
+export async function choosePassword(page: Page, given: string): Promise<void> {
+  await page.getByLabel('The password you were given').fill(given)
+  for (const label of ['New password', 'New password, once more'])
+    await page.getByLabel(label, { exact: true }).fill(`${given} and more`)
+  await page.getByRole('button', { name: 'Set password and go on' }).click()
+}

@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url'
 import type { Browser } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { createHome, type Home, type ServerProcess } from '../support/process.ts'
-import { inspect, launchChromium, openProfile, type Person } from './chromium.ts'
+import { choosePassword, inspect, launchChromium, openProfile, type Person } from './chromium.ts'
 
 let chromium: Browser
 let home: Home
@@ -31,6 +31,8 @@ async function signIn({ page }: Person, username: string, password: string) {
   await page.getByLabel('Username').fill(username)
   await page.getByLabel('Password').fill(password)
   await page.getByRole('button', { name: 'Sign in', exact: true }).click()
+  await page.waitForURL(/\/account\/(devices|password\?)/)
+  if (page.url().includes('/account/password')) await choosePassword(page, password)
   await page.waitForURL(at('/account/devices'))
 }
 
@@ -56,6 +58,7 @@ const routes: Readonly<Record<string, 'page' | 'elsewhere' | 'no page'>> = {
   '/.well-known/openid-configuration': 'no page',
   '/account/authorizations': 'page',
   '/account/devices': 'page',
+  '/account/password': 'elsewhere',
   '/account/security': 'page',
   '/account/sessions': 'elsewhere',
   '/account/tokens': 'page',

@@ -61,6 +61,8 @@ describe('an account that cannot be made', () => {
     ['a name that is taken', 409, { username: 'TAKEN-name' }],
     ['an address that is none', 400, { email: 'ada@' }],
     ['a short password', 400, { password: 'short-1' }],
+    ['a password that many have', 400, { password: 'password' }],
+    ['a password made of the name', 400, { password: 'fresh-name1' }],
   ])('leaves the form as it was sent, but for the password: %s', async (_, status, wrong) => {
     if ('username' in wrong) await addUser(app.database.db, { username: 'taken-name' })
     const sent = { username: 'fresh-name', email: 'fresh@example.test', full_name: 'Fresh "One"' }

@@ -256,7 +256,7 @@ describe('the session ledger over HTTP', () => {
     expect(await moves(all)).toEqual({})
   })
 
-  it('ends all other sessions when a password is changed, and all of them when it is reset', async () => {
+  it('ends all other sessions when a password is changed and renews the one that asks, and ends all when it is reset', async () => {
     const { user, browser } = await signedIn()
     await openBrowser(app).signIn(user.username)
     const change = {
@@ -266,7 +266,12 @@ describe('the session ledger over HTTP', () => {
     }
     expect(
       await moves(() => browser.submit('/account/security', '/account/security/password', change)),
-    ).toEqual(ended('password_changed'))
+    ).toEqual({
+      ...ended('password_changed'),
+      'sessions_expired_total{reason="replaced"}': 1,
+      sessions_created_total: 1,
+      session_duration_seconds_count: 2,
+    })
     expect(await isSignedIn(browser)).toBe(true)
     const admin = await asAdmin()
     const reset = () => admin.submit('/admin/users', `/admin/users/${user.id}/reset-password`)

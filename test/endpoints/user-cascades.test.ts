@@ -101,6 +101,8 @@ interface End {
   readonly codes?: number
   readonly devices?: number
   readonly letters?: number
+  /** Sessions that go on under another id. */
+  readonly renewed?: number
 }
 
 /** What the counters and gauges must say of it. */
@@ -110,6 +112,8 @@ const seriesOf = ({ reason, sessions = 0, tokens = 0, consents = 0, devices = 0,
     // The idle one ended by itself, whoever finds it.
     'sessions_expired_total{reason="idle_timeout"}': sessions > 0 ? runOutRows.sessions : 0,
     sessions_active: -sessions,
+    'sessions_expired_total{reason="replaced"}': end.renewed ?? 0,
+    sessions_created_total: end.renewed ?? 0,
     [`oauth_tokens_revoked_total{reason="${reason}",token_type="access"}`]: tokens,
     [`oauth_tokens_revoked_total{reason="${reason}",token_type="refresh"}`]: tokens,
     'oauth_tokens_active{token_type="access"}': -tokens,
@@ -127,6 +131,7 @@ const rowsAfter = ({ reason, sessions = 0, tokens = 0, consents = 0, ...end }: E
   return moving({
     'session open': live.sessions - sessions + (sessions > 0 ? 0 : runOutRows.sessions),
     [`session ${reason}`]: sessions,
+    'session replaced': end.renewed ?? 0,
     'session idle_timeout': sessions > 0 ? runOutRows.sessions : 0,
     'access open': live.tokens + runOutRows.tokens - tokens,
     'refresh open': live.tokens + runOutRows.tokens - tokens,
@@ -194,7 +199,7 @@ const cascades: readonly Cascade[] = [
       '/account/security/password',
       { current_password: testPassword, ...newPassword },
     ],
-    end: { reason: 'password_changed', ...all, sessions: live.sessions - 1 },
+    end: { reason: 'password_changed', ...all, sessions: live.sessions - 1, renewed: 1 },
   },
   {
     what: 'an operator signs them out everywhere',

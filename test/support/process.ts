@@ -64,7 +64,11 @@ const compileCache = join(root, 'node_modules/.cache/compile')
 
 const systemSecret = 'system test secret of at least 32 characters'
 
+/** Of the tests' operator: the one that a first start makes up has to be changed at once. */
+const operatorPassword = 'chosen by the operator of the tests'
+
 const defaults = {
+  DEFAULT_ADMIN_PASSWORD: operatorPassword,
   ENABLE_RATE_LIMIT: 'false',
   METRICS_POPULATION_TTL: '0s',
 }
@@ -212,7 +216,7 @@ function readCredentials(dataDir: string): Credentials {
   const value = (name: string) => lines.get(name)?.slice(name.length + 1) ?? ''
   return {
     username: value('username'),
-    password: value('password'),
+    password: value('password') || operatorPassword,
     clientId: value('client_id'),
   }
 }

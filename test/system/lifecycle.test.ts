@@ -51,7 +51,7 @@ const keySet = async (server: ServerProcess) =>
 
 describe('first start', () => {
   it('keeps what it has made in a file of exactly three lines that only its owner can read', async () => {
-    const server = await home.start()
+    const server = await home.start({ DEFAULT_ADMIN_PASSWORD: '' })
     const file = join(home.dataDir, 'authgate-credentials.txt')
     const { password, clientId } = home.credentials()
     expect(readFileSync(file, 'utf8')).toBe(
@@ -61,7 +61,9 @@ describe('first start', () => {
     expect(statSync(file).mode & 0o777).toBe(0o600)
     expect(statSync(home.dataDir).mode & 0o777).toBe(0o700)
     expect(server.output()).toContain(password)
-    await signIn(server)
+    const browser = await signIn(server)
+    const held = await browser.get('/admin')
+    expect(held.headers.get('location')).toMatch(/^\/account\/password\?/)
   })
 
   it('happens once: the second start makes no file and tells no password', async () => {
@@ -90,6 +92,12 @@ describe('first start', () => {
     const { stdout, stderr } = await server.stop()
     expect(stdout + stderr).not.toContain(password)
   })
+})
+
+it('starts with a weak DEFAULT_ADMIN_PASSWORD all the same, and says so in its log', async () => {
+  const server = await home.start({ DEFAULT_ADMIN_PASSWORD: 'authgate' })
+  expect((await openBrowser(server).signIn('admin', { password: 'authgate' })).status).toBe(303)
+  expect(server.output()).toContain('DEFAULT_ADMIN_PASSWORD should be changed.')
 })
 
 describe('one data directory', () => {

@@ -36,7 +36,9 @@ describe('npm run admin', () => {
     const again = openBrowser(server, { cookies: browser.cookies })
     expect((await again.get('/account/devices')).status).toBe(303)
     expect((await signIn(server, old)).status).toBe(401)
-    expect((await signIn(server, password)).status).toBe(303)
+    const { browser: inside, status } = await signIn(server, password)
+    const held = (await inside.get('/account/devices')).headers.get('location')
+    expect([status, held]).toEqual([303, expect.stringMatching(/^\/account\/password\?/)])
   })
 
   it('says in words what it cannot do, and ends with 1', async () => {

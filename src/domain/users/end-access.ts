@@ -11,6 +11,7 @@ import { type AuditEventType, type By, type ByUser, writeAudit } from '#/domain/
 import { discardAuthorizationCodes } from '#/domain/authorization-codes/authorization-codes.ts'
 import { revokeConsentsOfUser } from '#/domain/consents/consents.ts'
 import { discardApprovedDeviceCodes } from '#/domain/device-codes/device-codes.ts'
+import { renewSession } from '#/domain/sessions/renew-session.ts'
 import { type EndedSession, endSessionsOfUser } from '#/domain/sessions/sessions.ts'
 import { type RevokedTokens, revokeTokensOfUser } from '#/domain/tokens/revoke-tokens.ts'
 import { span } from '#/telemetry/tracing.ts'
@@ -92,22 +93,30 @@ export function deleteUser(db: Database, id: string, by: ByUser): Promise<EndedA
   )
 }
 
-/**
- * Sets a new password. All tokens end, and all sessions but `keepSession`. `verified` is the hash that the old
- * password was checked against: if it is no longer the current one, nothing changes.
- */
+export interface PasswordChange {
+  readonly id: string
+  readonly passwordHash: string
+  /** Whether it is somebody else's choice, so that the next sign-in asks for another. */
+  readonly mustChange?: boolean
+  /** The hash that the old password was checked against: if it is no longer the current one, nothing changes. */
+  readonly verified?: string | null
+  /** The session that asks, and the id under which it goes on: a stolen cookie from before opens nothing. */
+  readonly renew?: { readonly from: string; readonly to: string }
+}
+
+/** Sets a new password. All tokens and sessions end, but for the one that is renewed. */
 export function changePassword(
   db: Database,
-  change: { id: string; passwordHash: string; verified?: string | null; keepSession?: string },
+  change: PasswordChange,
   by: By,
-): Promise<EndedAccess | 'no_change'> {
-  const { id, passwordHash, verified, keepSession } = change
+): Promise<(EndedAccess & { readonly renewed: boolean }) | 'no_change'> {
+  const { id, passwordHash, mustChange = false, verified, renew } = change
   return span('users.change_password', () =>
     db.transaction(async (tx) => {
       await lockUser(tx, id)
       const [user] = await tx
         .update(users)
-        .set({ passwordHash, updatedAt: by.now })
+        .set({ passwordHash, passwordMustChange: mustChange, updatedAt: by.now })
         .where(
           and(
             eq(users.id, id),
@@ -120,7 +129,9 @@ export function changePassword(
         .returning()
       if (!user) return 'no_change'
       const reason = 'password_changed'
-      const sessions = await endSessionsOfUser(tx, id, { reason, now: by.now, except: keepSession })
+      const replaced = renew ? await renewSession(tx, renew, by.now) : []
+      const others = { reason, now: by.now, except: renew?.to } as const
+      const sessions = [...replaced, ...(await endSessionsOfUser(tx, id, others))]
       const tokens = await revokeTokensOfUser(tx, id, { reason, now: by.now })
       const deviceCodes = await discardCodes(tx, id, by.now)
       const ended = { user, sessions, tokens, deviceCodes, consents: 0 }
@@ -130,7 +141,7 @@ export function changePassword(
         ended,
         by,
       )
-      return ended
+      return { ...ended, renewed: replaced.some((session) => session.reason === 'replaced') }
     }),
   )
 }

@@ -23,11 +23,8 @@ export interface Passwords {
 /** OWASP's parameters for argon2id: 19 MiB, 2 passes, 1 lane. */
 const cost = { memoryCost: 19_456, timeCost: 2, parallelism: 1 }
 
-export const longestPassword = 1024
-
-/** NIST SP 800-63B §5.1.1.2: at least 8 characters, any characters, and room for long ones. */
-export const isAcceptablePassword = (password: string): boolean =>
-  password.length >= 8 && password.length <= longestPassword
+/** NIST SP 800-63B-4 §3.1.1.2: the same characters, however a keyboard composes them. */
+const normalize = (password: string) => password.normalize('NFKC')
 
 /** The process itself, and the operator at its command line. */
 const ownLane: Lane = { address: '', network: '', known: true }
@@ -46,10 +43,15 @@ export function createPasswords({
   // Of a password nobody knows; made before it is needed, so that not even the first miss takes longer.
   const decoy = hash(randomSecret(), cost)
   return {
-    hash: (password, lane = ownLane) => run(lane, () => hash(password, cost)),
+    hash: (password, lane = ownLane) => run(lane, () => hash(normalize(password), cost)),
     verify: (passwordHash, password, lane = ownLane) =>
       run(lane, async () => {
-        const matches = await verify(passwordHash ?? (await decoy), password)
+        const known = passwordHash ?? (await decoy)
+        const normal = normalize(password)
+        const matches =
+          (await verify(known, normal)) ||
+          // Releases before this one hashed what was typed.
+          (normal !== password && (await verify(known, password)))
         return matches && typeof passwordHash === 'string'
       }),
   }

@@ -58,6 +58,7 @@ export interface NewUser {
   readonly fullName?: string
   readonly role?: User['role']
   readonly passwordHash: string | null
+  readonly passwordMustChange?: boolean
   readonly authSource?: User['authSource']
   readonly now: Date
 }

@@ -3,6 +3,7 @@ import type { FailedSignIn } from '#/domain/audit/failed-sign-ins.ts'
 import { mostConsents } from '#/domain/consents/consents.ts'
 import { mostSessions } from '#/domain/sessions/sessions.ts'
 import { mostFamilies } from '#/domain/tokens/list-grants.ts'
+import { shortestPassword } from '#/domain/users/password-rules.ts'
 import type { LoginSource } from '#/protocol/vocabulary.ts'
 import {
   actionMenu,
@@ -192,42 +193,53 @@ ${linksSection({ ...links, csrfToken, now })}`,
 const unlessYou =
   'Were those not you? Nobody got in that way, and guessing is slowed down; a password that you use nowhere else keeps it so.'
 
+interface PasswordFieldsProps {
+  readonly username: string
+  /** What the password is called that they have now. */
+  readonly current: string
+  readonly errors: { readonly current?: string; readonly new?: string }
+}
+
+/** The name is for password managers. */
+export const passwordFields = ({ username, current, errors }: PasswordFieldsProps): Html[] => [
+  textField({
+    name: 'username',
+    label: 'Username',
+    value: username,
+    autocomplete: 'username',
+    readOnly: true,
+  }),
+  textField({
+    name: 'current_password',
+    label: current,
+    type: 'password',
+    autocomplete: 'current-password',
+    error: errors.current,
+    autofocus: errors.current !== undefined,
+  }),
+  textField({
+    name: 'new_password',
+    label: 'New password',
+    type: 'password',
+    autocomplete: 'new-password',
+    minLength: shortestPassword,
+    hint: `At least ${shortestPassword} characters. A few unrelated words are easy to keep and hard to guess.`,
+    error: errors.new,
+    autofocus: errors.new !== undefined && errors.current === undefined,
+  }),
+  textField({
+    name: 'new_password_again',
+    label: 'New password, once more',
+    type: 'password',
+    autocomplete: 'new-password',
+    minLength: shortestPassword,
+    invalidBecause: errors.new && 'new_password-error',
+  }),
+]
+
 function passwordForm({ user, csrfToken, errors = {} }: SecurityPageProps): Html {
-  const fields = [
-    textField({
-      name: 'username',
-      label: 'Username',
-      value: user.username,
-      autocomplete: 'username',
-      readOnly: true,
-    }),
-    textField({
-      name: 'current_password',
-      label: 'Current password',
-      type: 'password',
-      autocomplete: 'current-password',
-      error: errors.current,
-      autofocus: errors.current !== undefined,
-    }),
-    textField({
-      name: 'new_password',
-      label: 'New password',
-      type: 'password',
-      autocomplete: 'new-password',
-      minLength: 8,
-      hint: 'At least 8 characters. A few unrelated words are easy to keep and hard to guess.',
-      error: errors.new,
-      autofocus: errors.new !== undefined && errors.current === undefined,
-    }),
-    textField({
-      name: 'new_password_again',
-      label: 'New password, once more',
-      type: 'password',
-      autocomplete: 'new-password',
-      minLength: 8,
-      invalidBecause: errors.new && 'new_password-error',
-    }),
-  ]
+  const { username } = user
+  const fields = passwordFields({ username, current: 'Current password', errors })
   const form = postForm(
     { action: '/account/security/password', csrfToken, className: 'stack' },
     html`${fields}

@@ -3,18 +3,20 @@ import { Hono } from 'hono'
 import type { Database } from '#/database/client.ts'
 import type { Passwords } from '#/domain/users/passwords.ts'
 import type { SessionCookies } from '#/web/browser-session.ts'
-import type { AppEnv } from '#/web/context.ts'
+import type { AppContext, AppEnv } from '#/web/context.ts'
 import type { Csrf } from '#/web/csrf.ts'
 import type { SessionAccess } from '#/web/current-user.ts'
 import type { Limiter } from '#/web/rate-limit.ts'
 import { getAuthorizations, postRevokeConsent } from './authorizations.ts'
 import { getDevices, postRevokeDevice, postRevokeOtherDevices } from './devices.ts'
+import { getFirstPassword, postFirstPassword, postOutdatedPassword } from './first-password.ts'
 import { type LinkSources, postRemoveLink } from './links.ts'
 import { getSecurity, postPassword } from './security.ts'
 import { getTokens, postRevokeAllTokens, postRevokeTokens } from './tokens.ts'
 
 export interface AccountOptions {
   readonly db: Database
+  readonly issuer: string
   readonly cookies: SessionCookies
   readonly sessions: SessionAccess
   readonly csrf: Csrf
@@ -26,6 +28,7 @@ export interface AccountOptions {
 
 export function accountRoutes(options: AccountOptions): Hono<AppEnv> {
   const { sessions, csrf } = options
+  const askAgain = (c: AppContext) => postOutdatedPassword(c, options)
   return new Hono<AppEnv>()
     .get('/account/devices', sessions.requireUser, (c) => getDevices(c, options))
     .post('/account/devices/revoke-others', sessions.requireUser, csrf.require, (c) =>
@@ -44,6 +47,10 @@ export function accountRoutes(options: AccountOptions): Hono<AppEnv> {
     )
     .post('/account/tokens/:id/revoke', sessions.requireUser, csrf.require, (c) =>
       postRevokeTokens(c, options),
+    )
+    .get('/account/password', sessions.requireUser, (c) => getFirstPassword(c, options))
+    .post('/account/password', sessions.requireUser, csrf.requireOr(askAgain), (c) =>
+      postFirstPassword(c, options),
     )
     .get('/account/security', sessions.requireUser, (c) => getSecurity(c, options))
     .post('/account/security/password', sessions.requireUser, csrf.require, (c) =>

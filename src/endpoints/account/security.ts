@@ -3,9 +3,9 @@ import { writeAudit } from '#/domain/audit/audit.ts'
 import { listFailedSignIns } from '#/domain/audit/failed-sign-ins.ts'
 import { listIdentities } from '#/domain/identities/identities.ts'
 import { changePassword } from '#/domain/users/end-access.ts'
-import { isAcceptablePassword } from '#/domain/users/passwords.ts'
+import { findPasswordProblem, passwordProblems } from '#/domain/users/password-rules.ts'
 import type { AppContext } from '#/web/context.ts'
-import { signedInUser } from '#/web/current-user.ts'
+import { actedBy, signedInUser } from '#/web/current-user.ts'
 import { readForm } from '#/web/forms.ts'
 import { noticeOf } from '#/web/notices.ts'
 import { enforceLimit } from '#/web/rate-limit.ts'
@@ -14,7 +14,7 @@ import { viewer } from '#/web/viewer.ts'
 import { renderSecurityPage } from './pages.ts'
 import type { AccountOptions } from './routes.ts'
 
-interface Errors {
+export interface PasswordErrors {
   readonly current?: string
   readonly new?: string
 }
@@ -33,39 +33,54 @@ export function getSecurity(c: AppContext, options: AccountOptions) {
 }
 
 export async function postPassword(c: AppContext, options: AccountOptions) {
-  const { db, passwords, passwordLimiter } = options
-  const { user, session } = signedInUser(c)
+  const errors = await changeOwnPassword(c, options)
+  if (!errors) return c.redirect('/account/security?notice=password_changed', 303)
+  c.status(400)
+  return securityPage(c, options, { errors })
+}
+
+/** Changes the password as the form asks, and renews the session; answers what is wrong with the form otherwise. */
+export async function changeOwnPassword(
+  c: AppContext,
+  options: AccountOptions,
+): Promise<PasswordErrors | undefined> {
+  const { db, issuer, passwords, passwordLimiter } = options
+  const { user } = signedInUser(c)
   const form = await readForm(c)
-  const chosen = form.get('new_password') ?? ''
-  const refuse = (errors: Errors) => {
-    c.status(400)
-    return securityPage(c, options, { errors })
-  }
-  if (!isAcceptablePassword(chosen)) return refuse({ new: 'Use between 8 and 1024 characters.' })
-  if (chosen !== form.get('new_password_again'))
-    return refuse({ new: 'The two new passwords differ.' })
+  const [current = '', chosen = ''] = [form.get('current_password'), form.get('new_password')]
+  const weak = await findPasswordProblem(chosen, { ...user, issuer })
+  if (weak) return { new: passwordProblems[weak] }
+  if (chosen !== form.get('new_password_again')) return { new: 'The two new passwords differ.' }
   const lane = { address: user.id, network: user.id, known: true }
   const spent = await enforceLimit(c, db, passwordLimiter, user.id)
-  if (!(await passwords.verify(user.passwordHash, form.get('current_password') ?? '', lane))) {
+  if (!(await passwords.verify(user.passwordHash, current, lane))) {
     await auditWrongPassword(c, db)
-    return refuse({ current: 'That is not your current password.' })
+    return { current: 'That is not your current password.' }
   }
   spent.refund()
-  const ended = await changePassword(
-    db,
-    {
-      id: user.id,
-      passwordHash: await passwords.hash(chosen, lane),
-      verified: user.passwordHash,
-      keepSession: session.id,
-    },
-    { actor: user, origin: c.var.origin, now: c.var.now },
-  )
-  if (ended === 'no_change')
-    return refuse({ current: 'Your password was changed elsewhere a moment ago.' })
-  recordEndedSessions(c.var.recorder, ended.sessions)
-  recordEndedAccess(c.var.recorder, ended, 'user')
-  return c.redirect('/account/security?notice=password_changed', 303)
+  if (chosen === current) return { new: 'That is the password you have. Choose another one.' }
+  return (await commit(c, options, await passwords.hash(chosen, lane)))
+    ? undefined
+    : { current: 'Your password was changed elsewhere a moment ago.' }
+}
+
+/** The seal is made before anything is committed, the cookie is set and everything counted after it. */
+async function commit(c: AppContext, { db, cookies }: AccountOptions, passwordHash: string) {
+  const { user, session } = signedInUser(c)
+  const { now, recorder } = c.var
+  const renew = { from: session.id, to: cookies.newId() }
+  const lifetimeMs = session.expiresAt.getTime() - now.getTime()
+  const seal = await cookies.seal(renew.to, lifetimeMs)
+  const change = { id: user.id, passwordHash, verified: user.passwordHash, renew }
+  const ended = await changePassword(db, change, actedBy(c))
+  if (ended === 'no_change') return false
+  if (ended.renewed) {
+    cookies.save(c, seal, session.remembered ? lifetimeMs : undefined)
+    recorder.sessionStarted()
+  }
+  recordEndedSessions(recorder, ended.sessions)
+  recordEndedAccess(recorder, ended, 'user')
+  return true
 }
 
 /** Whoever holds a stolen session does not hold the password. */
@@ -81,7 +96,7 @@ const auditWrongPassword = (c: AppContext, db: AccountOptions['db']) =>
 async function securityPage(
   c: AppContext,
   { db, csrf, providers }: AccountOptions,
-  more: { errors?: Errors; notice?: string },
+  more: { errors?: PasswordErrors; notice?: string },
 ) {
   const { user } = signedInUser(c)
   const passwordChangeable = user.authSource === 'local'

@@ -9,6 +9,7 @@ import type { SessionAccess } from '#/web/current-user.ts'
 
 export interface AdminOptions {
   readonly db: Database
+  readonly issuer: string
   readonly clients: ReadCache<Client>
   readonly sessions: SessionAccess
   readonly csrf: Csrf

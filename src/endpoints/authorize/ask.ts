@@ -5,11 +5,11 @@ import { scopeWords } from '#/protocol/scopes.ts'
 import { faceOf } from '#/web/client-face.ts'
 import type { AppContext } from '#/web/context.ts'
 import { outdated } from '#/web/csrf.ts'
-import { signedInUser } from '#/web/current-user.ts'
+import { changePasswordPath, signedInUser } from '#/web/current-user.ts'
 import { noticeOf } from '#/web/notices.ts'
 import { describeScopes } from '#/web/scope-words.ts'
 import { renderAccountPage, renderConsentPage } from './pages.ts'
-import { keep, loginPathOf, type Pending } from './pending.ts'
+import { keep, loginPathOf, type Pending, pathOf } from './pending.ts'
 import type { AuthorizeOptions } from './routes.ts'
 
 export async function askToSignIn(
@@ -19,6 +19,10 @@ export async function askToSignIn(
   more: Readonly<Record<string, string>> = {},
 ) {
   return c.redirect(loginPathOf(await keep(pending, db, c.var.now), more), 303)
+}
+
+export async function askForPassword(c: AppContext, pending: Pending, { db }: AuthorizeOptions) {
+  return c.redirect(changePasswordPath(pathOf(await keep(pending, db, c.var.now))), 303)
 }
 
 export async function askForAccount(c: AppContext, pending: Pending, options: AuthorizeOptions) {

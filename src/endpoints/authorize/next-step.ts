@@ -10,6 +10,8 @@ export interface Situation {
   /** When the request was stored; undefined for one that came in just now. */
   readonly askedAt: Date | undefined
   readonly session: Session | undefined
+  /** Whether its password is somebody else's choice. */
+  readonly mustChangePassword: boolean
   /** The user of the session, as the client knows them. */
   readonly subject: string | undefined
   /** Whether the user has approved all of it before, and need not be asked again. */
@@ -30,6 +32,7 @@ export type NextStep =
   | 'sign_in'
   /** Although somebody is signed in. */
   | 'sign_in_again'
+  | 'change_password'
   | 'choose_account'
   | 'ask_consent'
   | 'issue_code'
@@ -45,6 +48,10 @@ export function nextStep(situation: Situation): NextStep {
 const silent: Readonly<Record<string, Refusal>> = {
   sign_in: { code: 'login_required', description: 'nobody is signed in' },
   sign_in_again: { code: 'login_required', description: 'the user has to sign in again' },
+  change_password: {
+    code: 'interaction_required',
+    description: 'the user has to choose a password',
+  },
   ask_consent: { code: 'consent_required', description: 'the user has to be asked' },
 }
 
@@ -52,6 +59,7 @@ const silent: Readonly<Record<string, Refusal>> = {
 function stepBeforeCode(situation: Situation) {
   const { request, askedAt, session, subject, approved } = situation
   if (!session) return 'sign_in'
+  if (situation.mustChangePassword) return 'change_password'
   const { prompt = [], chosenSession } = request.interaction
   const isFresh = askedAt !== undefined && session.createdAt >= askedAt
   const unmet = unmetBy(session, subject, request) ?? staleBy(session, situation, isFresh)

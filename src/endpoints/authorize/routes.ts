@@ -14,12 +14,12 @@ import type { RequestRules } from '#/web/authorization-request/parse.ts'
 import { hasObject } from '#/web/authorization-request/request-object.ts'
 import type { AppContext, AppEnv } from '#/web/context.ts'
 import type { Csrf } from '#/web/csrf.ts'
-import { type SessionAccess, signedInUser } from '#/web/current-user.ts'
+import { mustChangePassword, type SessionAccess, signedInUser } from '#/web/current-user.ts'
 import { readFields, readForm } from '#/web/forms.ts'
 import { afterForm } from '#/web/leave.ts'
 import { type FailureLimits, limitFailures } from '#/web/limit-failures.ts'
 import { answerAgain, answerAtOnce, approve, deny, useUp } from './answer.ts'
-import { askForAccount, askForConsent, askToSignIn } from './ask.ts'
+import { askForAccount, askForConsent, askForPassword, askToSignIn } from './ask.ts'
 import { type NextStep, nextStep } from './next-step.ts'
 import {
   findPending,
@@ -90,6 +90,8 @@ async function proceed(c: AppContext, pending: Pending, options: AuthorizeOption
       return askToSignIn(c, pending, options)
     case 'sign_in_again':
       return askToSignIn(c, pending, options, { again: '1' })
+    case 'change_password':
+      return askForPassword(c, pending, options)
     case 'choose_account':
       return askForAccount(c, pending, options)
     case 'ask_consent':
@@ -176,6 +178,7 @@ async function decide(
     request,
     askedAt: stored?.createdAt,
     session: signedIn?.session,
+    mustChangePassword: signedIn !== undefined && mustChangePassword(signedIn),
     subject: signedIn && subjectOf(client, signedIn.user.id, await options.keys()),
     approved: isCovered && mayRemember(pending, options),
     maxAge: maxAgeOf(request, client),

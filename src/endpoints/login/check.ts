@@ -3,7 +3,8 @@ import type { Database } from '#/database/client.ts'
 import type { ExternalApi } from '#/domain/external-api/external-api.ts'
 import { enterExternalAccount } from '#/domain/identities/external-account.ts'
 import type { NewSession } from '#/domain/sessions/start-session.ts'
-import { type Lane, longestPassword, type Passwords } from '#/domain/users/passwords.ts'
+import { longestPassword } from '#/domain/users/password-rules.ts'
+import type { Lane, Passwords } from '#/domain/users/passwords.ts'
 import {
   findUserByUsername,
   isUsername,

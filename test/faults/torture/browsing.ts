@@ -205,6 +205,8 @@ export async function changePassword(world: World, person: Person, session: Sess
   // An earlier try may have changed it: then the old one is wrong by now.
   if (answer.status !== 303 && unsure === 0)
     return find(world.books, 'dead ends', `changing a password answered ${answer.status}`, session)
+  // The session goes on under another id; whether its cookie came along is not known of an answer that was lost.
+  if (unsure > 0) unsureFrom([session])
   person.password = fresh
   for (const thing of [...others, ...families]) end(thing, 'password changed')
   count(world.books.deeds, 'passwords changed')

@@ -18,7 +18,7 @@ export interface Balance {
 
 /** `created` is told by the audit log where it knows, open and ended by the rows. */
 const ledgers: Readonly<Record<string, string>> = {
-  sessions: `select (select count(*) from audit_events where type = 'AUTHENTICATION_SUCCESS') as created,
+  sessions: `select (select count(*) from audit_events where type in ('AUTHENTICATION_SUCCESS', 'USER_PASSWORD_CHANGED')) as created,
     count(*) filter (where ended_at is null) as open, count(*) filter (where ended_at is not null) as ended from sessions`,
   // Codes that were taken back before their use are deleted.
   'codes redeemed': `select (select count(*) from audit_events where type = 'AUTHORIZATION_CODE_EXCHANGED') as created,
@@ -68,7 +68,9 @@ export async function findDoubled(world: World): Promise<void> {
     `select family_id, count(*) from tokens
       where type = 'refresh' and revoked_at is null and expires_at > now() group by 1 having count(*) > 1`,
   )
-  const started = await world.sql('select user_id, count(*) from sessions group by 1')
+  // A new password renews the session that asks for it.
+  const started = await world.sql(`select user_id, count(*) - (select count(*) from audit_events
+    where type = 'USER_PASSWORD_CHANGED' and actor_user_id = user_id) as count from sessions group by 1`)
   const rows = new Map(started.map((row) => [row['user_id'], Number(row['count'])]))
   for (const { id, username, signIns } of world.people) {
     const { acknowledged, unsure } = signIns

@@ -24,6 +24,7 @@ const step = (
     request: { interaction, claims: more.claims ?? null },
     askedAt,
     session: sessions[who],
+    mustChangePassword: false,
     subject: sessions[who] && 'ada',
     approved: false,
     maxAge: maxAgeOf({ interaction }, { requireAuthTime: false }),

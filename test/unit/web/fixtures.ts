@@ -1,4 +1,8 @@
 import {
+  type FirstPasswordPageProps,
+  renderFirstPasswordPage,
+} from '#/endpoints/account/first-password.ts'
+import {
   type AuthorizationsPageProps,
   type DevicesPageProps,
   renderAuthorizationsPage,
@@ -168,6 +172,14 @@ export const securityProps = (text: string): SecurityPageProps => ({
   errors: { current: text, new: text },
 })
 
+const firstPasswordProps = (text: string): FirstPasswordPageProps => ({
+  username: text,
+  csrfToken,
+  redirect: `/oauth/authorize?authorization_request=${text}`,
+  errors: { current: text, new: text },
+  warning: text,
+})
+
 const tokensProps = (text: string): TokensPageProps => ({
   ...member(text),
   grants: [
@@ -263,6 +275,7 @@ export const pages: Readonly<Record<string, (text: string) => Promise<string>>> 
   devices: async (text) => String(await renderDevicesPage(devicesProps(text))),
   authorizations: async (text) => String(await renderAuthorizationsPage(authorizationsProps(text))),
   security: async (text) => String(await renderSecurityPage(securityProps(text))),
+  'first password': async (text) => String(await renderFirstPasswordPage(firstPasswordProps(text))),
   tokens: async (text) => String(await renderTokensPage(tokensProps(text))),
   users: async (text) => String(await renderUsersPage(usersProps(text))),
   'user password': async (text) => String(await renderUserPasswordPage(userPasswordProps(text))),

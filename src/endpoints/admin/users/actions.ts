@@ -9,7 +9,7 @@ import {
   type Refusal,
 } from '#/domain/users/end-access.ts'
 import { usersPageQuery } from '#/domain/users/list-users.ts'
-import { isAcceptablePassword } from '#/domain/users/passwords.ts'
+import { findPasswordProblem, passwordProblems } from '#/domain/users/password-rules.ts'
 import { createUser, findUser, isUsername, normalizeUsername } from '#/domain/users/users.ts'
 import { randomSecret } from '#/protocol/secrets.ts'
 import type { AppContext } from '#/web/context.ts'
@@ -69,10 +69,7 @@ const newUser = z.object({
   email: z.email('Give a valid e-mail address.').max(320),
   full_name: fullNameField,
   role: z.enum(['user', 'admin']).default('user'),
-  password: z
-    .string()
-    .refine(isAcceptablePassword, 'The password needs at least 8 characters.')
-    .optional(),
+  password: z.string().optional(),
 })
 
 /** What was typed stays, for a form that is out of date; all but the password. */
@@ -81,7 +78,7 @@ export const postOutdatedUser = async (c: AppContext, options: AdminOptions) =>
 
 /** The answer shows the password, or the form again with what is wrong with it. */
 export async function postUser(c: AppContext, options: AdminOptions) {
-  const { db, csrf, passwords } = options
+  const { db, issuer, csrf, passwords } = options
   const values = await readFields(c)
   const refuse = (status: 400 | 409, field: string, why: string) =>
     usersPage(c, options, { values, field, problem: why, status })
@@ -91,7 +88,9 @@ export async function postUser(c: AppContext, options: AdminOptions) {
     return refuse(400, String(issue?.path[0] ?? ''), issue?.message ?? '')
   }
   const { username, email, role, full_name: fullName } = parsed.data
-  const password = parsed.data.password ?? randomSecret().slice(0, 20)
+  const { password = randomSecret().slice(0, 20) } = parsed.data
+  const weak = await findPasswordProblem(password, { username, fullName, email, issuer })
+  if (weak) return refuse(400, 'password', passwordProblems[weak])
   const created = await createUser(
     db,
     {
@@ -100,6 +99,7 @@ export async function postUser(c: AppContext, options: AdminOptions) {
       role,
       fullName,
       passwordHash: await passwords.hash(password),
+      passwordMustChange: true,
       now: c.var.now,
     },
     { origin: c.var.origin, actor: signedInUser(c).user },
@@ -138,7 +138,7 @@ export async function postUserPassword(c: AppContext, { db, csrf, passwords }: A
   const password = randomSecret().slice(0, 20)
   const ended = await changePassword(
     db,
-    { id, passwordHash: await passwords.hash(password) },
+    { id, passwordHash: await passwords.hash(password), mustChange: true },
     actedBy(c),
   )
   recordEnded(c, ended === 'no_change' ? 'unknown_user' : ended)

@@ -6,6 +6,7 @@ import { filledIn, problemId, type RefusedForm } from '#/web/refused-form.ts'
 
 export function userForm(csrfToken: string, refused?: RefusedForm): Html {
   const { open, text, choices } = filledIn(refused)
+  const weak = refused?.field === 'password' ? refused.problem : undefined
   const fields = [
     text({
       name: 'username',
@@ -34,6 +35,8 @@ export function userForm(csrfToken: string, refused?: RefusedForm): Html {
       minLength: 8,
       optional: true,
       hint: 'Leave it empty to have one made, and shown to you once.',
+      error: weak,
+      autofocus: weak !== undefined,
     }),
   ]
   const roles = choices('Role', [
@@ -57,7 +60,7 @@ export function userForm(csrfToken: string, refused?: RefusedForm): Html {
     { title: 'Add a user', open },
     postForm(
       { action: '/admin/users', csrfToken, className: 'stack' },
-      html`${problem(refused?.problem, problemId)}
+      html`${problem(weak ? 'The account was not made.' : refused?.problem, problemId)}
 <div class="columns">${fields}</div>
 ${roles}
 <div class="form-end"><button class="button button-primary">Add user</button></div>`,
