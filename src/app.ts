@@ -2,6 +2,7 @@
 import { Hono, type MiddlewareHandler } from 'hono'
 import type { Database } from '#/database/client.ts'
 import type { ReadCache } from '#/database/read-cache.ts'
+import type { RepeatedEvents } from '#/domain/audit/repeated-events.ts'
 import { createClientKeys } from '#/domain/clients/client-keys.ts'
 import type { Client } from '#/domain/clients/clients.ts'
 import { createExternalApi } from '#/domain/external-api/external-api.ts'
@@ -64,6 +65,7 @@ export interface AppParts {
   readonly db: Database
   readonly recorder: Recorder
   readonly log: Log
+  readonly repeatedEvents: RepeatedEvents
   readonly clients: ReadCache<Client>
   readonly keys: () => Promise<KeySet>
   /** The counts that gauges show. */
@@ -346,11 +348,12 @@ const registrationPolicy = (config: Config, { limiters }: House) => ({
 })
 
 /** What handlers read of the request besides itself. */
-function requestContext({ config, log, clock }: AppParts) {
+function requestContext({ config, log, repeatedEvents, clock }: AppParts) {
   return async (c: AppContext, next: () => Promise<void>) => {
     const address = clientAddress(c, config.TRUSTED_PROXIES)
     const userAgent = c.req.header('user-agent')
     c.set('log', log)
+    c.set('repeatedEvents', repeatedEvents)
     c.set('now', clock())
     c.set('address', address)
     c.set('origin', {

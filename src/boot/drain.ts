@@ -4,6 +4,7 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { OpenDatabase } from '#/database/client.ts'
+import type { RepeatedEvents } from '#/domain/audit/repeated-events.ts'
 import type { Log } from '#/telemetry/log.ts'
 import type { ScrapeListener } from '#/telemetry/scrape-listener.ts'
 import { withinTime } from '#/telemetry/within-time.ts'
@@ -11,7 +12,7 @@ import type { SharedRedis } from '#/web/limit-store.ts'
 import type { Stoppable } from './process.ts'
 import type { Telemetry } from './telemetry.ts'
 
-/** For what cannot be cut off: the sweeper and deliveries that are on their way. */
+/** For what cannot be cut off: the sweeper and deliveries that are on their way, and for what is still to be written. */
 const closingMs = 1000
 const scrapeCloseMs = 1000
 const databaseCloseMs = 3000
@@ -34,6 +35,8 @@ interface Drainable extends Held {
   /** Ends everything that uses the database. */
   readonly ends: (timeoutMs: number) => readonly (Promise<unknown> | undefined)[]
   readonly scrape: ScrapeListener | undefined
+  /** What is still to be written of refusals. */
+  readonly repeatedEvents: Pick<RepeatedEvents, 'close'>
 }
 
 export function createDrain({
@@ -42,6 +45,7 @@ export function createDrain({
   begin,
   ends,
   scrape,
+  repeatedEvents,
   ...held
 }: Drainable): Pick<Stoppable, 'stopBoundMs' | 'skipDelay' | 'stop'> {
   const { telemetry, log } = held
@@ -49,7 +53,13 @@ export function createDrain({
   let delayed = false
   return {
     stopBoundMs:
-      delayMs + timeoutMs + closingMs + scrapeCloseMs + leastPushMs + databaseCloseMs + reserveMs,
+      delayMs +
+      timeoutMs +
+      2 * closingMs +
+      scrapeCloseMs +
+      leastPushMs +
+      databaseCloseMs +
+      reserveMs,
     skipDelay() {
       const skipped = delayed
       delay.abort()
@@ -69,6 +79,7 @@ export function createDrain({
         log.warn('not everything has ended in time'),
       )
       await scrape?.close()
+      await repeatedEvents.close(closingMs)
       await release(held, Math.max(leastPushMs, end - performance.now()))
       log.info('stopped')
     },

@@ -27,6 +27,7 @@ import { keyRotation } from './key-rotation.ts'
 import { listen } from './listen.ts'
 import type { Stoppable } from './process.ts'
 import { connectRedis } from './redis.ts'
+import { auditRepeated, noteWrongTokens } from './repeated-events.ts'
 import { retentionOf } from './retention.ts'
 import { startTelemetry, type Telemetry } from './telemetry.ts'
 
@@ -53,26 +54,25 @@ export async function startServer(config: Config, secrets: readonly string[]): P
     observeKeys(telemetry.metrics.meter, { keys: caches.keys, schedule: rotation, clock })
   const redis = config.REDIS_URL === undefined ? undefined : connectRedis(config.REDIS_URL, log)
   let draining = false
+  const repeatedEvents = auditRepeated(database.db, { recorder, log })
+  const told = { config, recorder, log, repeatedEvents, clock }
   const fetchDocument = createFetchDocument({
     privateAddresses: config.OUTBOUND_PRIVATE_ADDRESSES,
     recorder,
   })
   const app = createApp({
-    config,
+    ...told,
     secrets,
     db: database.db,
-    recorder,
-    log,
     ...caches,
     population,
     redis,
     fetchDocument,
-    clock,
     ready: database.ready,
     draining: () => draining,
   })
   const listener = await listen(app.fetch, { config, log, recorder })
-  const scrape = await telemetry.listen()
+  const scrape = await telemetry.listen(noteWrongTokens(told))
   const stopBackground = await startBackground(database, {
     config,
     recorder,
@@ -96,6 +96,7 @@ export async function startServer(config: Config, secrets: readonly string[]): P
       },
       ends: (timeoutMs) => [listener.close(timeoutMs), ...stopBackground()],
       scrape,
+      repeatedEvents,
       telemetry,
       redis,
       database,

@@ -5,7 +5,11 @@ import { observeBuild } from '#/telemetry/observe-build.ts'
 import { type Metrics, type MetricsOptions, startMetrics } from '#/telemetry/provider.ts'
 import { createRecorder, type Recorder } from '#/telemetry/recorder.ts'
 import { startRuntimeMetrics } from '#/telemetry/runtime.ts'
-import { startScrapeListener, type TokenGuess } from '#/telemetry/scrape-listener.ts'
+import {
+  type ScrapeOptions,
+  startScrapeListener,
+  type TokenGuess,
+} from '#/telemetry/scrape-listener.ts'
 import { startTracing, type TracingOptions } from '#/telemetry/tracing.ts'
 import { networkOf } from '#/web/client-address.ts'
 import { createMemoryStore } from '#/web/limit-store.ts'
@@ -37,7 +41,8 @@ export function startTelemetry(config: Config, build: BuildInfo, log: Log) {
   return {
     recorder,
     metrics,
-    listen: () => openExporterPort(config, metrics, log),
+    listen: (watch: Pick<ScrapeOptions, 'onWrongToken'>) =>
+      openExporterPort(config, { ...watch, collect: metrics.collect, log }),
     /** Pushes while requests are drained, and so learns whether anybody takes it. */
     flush: () => metrics.flush(),
     /** The last push. Only a collector that took the one before, however slowly, is waited for as long as that. */
@@ -52,7 +57,10 @@ export function startTelemetry(config: Config, build: BuildInfo, log: Log) {
 const lastPushToSilenceMs = 1000
 
 /** The exporter port, where it is wanted. */
-async function openExporterPort(config: Config, { collect }: Metrics, log: Log) {
+async function openExporterPort(
+  config: Config,
+  watch: Pick<ScrapeOptions, 'collect' | 'onWrongToken' | 'log'>,
+) {
   if (!config.metricsEnabled || !config.OTEL_METRICS_EXPORTER.includes('prometheus'))
     return undefined
   const {
@@ -61,7 +69,7 @@ async function openExporterPort(config: Config, { collect }: Metrics, log: Log) 
     METRICS_TOKEN: token,
   } = config
   try {
-    return await startScrapeListener({ host, port, token, guess: limitGuesses(), collect, log })
+    return await startScrapeListener({ host, port, token, guess: limitGuesses(), ...watch })
   } catch (error) {
     throw explainListenError(error, 'OTEL_EXPORTER_PROMETHEUS_PORT', port)
   }

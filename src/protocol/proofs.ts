@@ -19,5 +19,10 @@ export const clockSkewSeconds = 30
 
 /** A proof that does not hold; the message is for the log, never for who sent it. */
 export class ProofError extends Error {
-  override readonly name = 'ProofError'
+  override readonly name: string = 'ProofError'
+}
+
+/** One that was good, once. */
+export class ReplayedProofError extends ProofError {
+  override readonly name = 'ReplayedProofError'
 }

@@ -296,6 +296,26 @@ export const sweeperTasks = [
 ] as const
 export type SweeperTask = (typeof sweeperTasks)[number]
 
+/**
+ * What is refused, is no sign-in, and is written down: other people at the pages of administrators, forms that another
+ * site sent or that were out of date, whoever did not prove who they are or asked for what is not theirs.
+ */
+export const refusalKinds = [
+  'admin_access',
+  'cross_site_form',
+  'outdated_form',
+  'current_password',
+  'client_authentication',
+  'replayed_proof',
+  'grant',
+  'token_exchange',
+  'introspection',
+  'revocation',
+  'registration_token',
+  'metrics_token',
+] as const
+export type RefusalKind = (typeof refusalKinds)[number]
+
 /** How an error came up that nobody caught. */
 export const uncaughtKinds = ['exception', 'rejection'] as const
 export type UncaughtKind = (typeof uncaughtKinds)[number]

@@ -19,6 +19,8 @@ export interface ScrapeOptions {
   readonly token: string | undefined
   /** Holds back guesses at the token; undefined holds back nobody. */
   readonly guess?: (address: string) => TokenGuess
+  /** A scrape showed a token, and it was wrong. */
+  readonly onWrongToken?: (address: string) => void
   readonly collect: () => Promise<string>
   readonly log?: Pick<Log, 'warn'>
   /** When a scrape is given up: beyond what a collection can take, below what scrapers wait (6 s). */
@@ -84,7 +86,10 @@ function createScrapeApp(options: ScrapeOptions) {
 type Listening = { Bindings: Partial<HttpBindings> }
 
 /** RFC 6750 §2.1. Digests have one length, so the comparison's time tells nothing of the token's. */
-function requireToken(token: string, { guess, log }: ScrapeOptions): MiddlewareHandler<Listening> {
+function requireToken(
+  token: string,
+  { guess, onWrongToken, log }: ScrapeOptions,
+): MiddlewareHandler<Listening> {
   const expected = digest(token)
   const unauthorized = (c: Context) =>
     c.text('unauthorized\n', 401, { 'WWW-Authenticate': 'Bearer' })
@@ -98,7 +103,7 @@ function requireToken(token: string, { guess, log }: ScrapeOptions): MiddlewareH
       return c.text('too many wrong tokens\n', 429, { 'Retry-After': '60' })
     }
     if (!timingSafeEqual(digest(presented), expected)) {
-      log?.warn({ address }, 'a scrape showed a wrong token')
+      onWrongToken?.(address)
       return unauthorized(c)
     }
     attempt?.refund()

@@ -44,6 +44,7 @@ export async function authenticateClient(
 ): Promise<Client> {
   const credentials = readCredentials(c.req.header('authorization'), form, options)
   const client = credentials && (await options.clients.get(credentials.clientId))
+  if (client) c.set('clientId', client.clientId)
   const { genuine, cause } =
     credentials && client ? await judge(c, options, { client, credentials }) : nobody
   const method = credentials?.method ?? 'client_secret_basic'

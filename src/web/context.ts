@@ -2,6 +2,7 @@
 import type { HttpBindings } from '@hono/node-server'
 import type { Context } from 'hono'
 import type { AuditOrigin } from '#/domain/audit/audit.ts'
+import type { RepeatedEvents } from '#/domain/audit/repeated-events.ts'
 import type { Session } from '#/domain/sessions/sessions.ts'
 import type { User } from '#/domain/users/users.ts'
 import type { Log } from '#/telemetry/log.ts'
@@ -14,6 +15,11 @@ interface AppVariables extends TelemetryVariables {
   address: string
   origin: AuditOrigin
   now: Date
+  repeatedEvents: RepeatedEvents
+  /** The client that the request is or names, once it is found; it may not have proven itself. */
+  clientId?: string
+  /** Set when the client may use it (RFC 6749 §1.3). */
+  grantType?: string
   /** Below which the server lives for browsers, such as `/auth`; unset at the root. */
   basePath?: string
   /** Undefined where no ceiling counts. */

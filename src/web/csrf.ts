@@ -8,6 +8,7 @@ import { constantTimeEqual, deriveKey, hmac, newestOf, randomSecret } from '#/pr
 import type { AppContext, AppEnv } from './context.ts'
 import type { Cookie, CookieJar } from './cookies.ts'
 import { readFields } from './forms.ts'
+import { noteRefusedUser } from './note-refusal.ts'
 import { isFromOwnSite, pageOfForm } from './own-site.ts'
 import { PageError } from './page-error.ts'
 
@@ -57,13 +58,17 @@ export function createCsrf({
     (showAgain: Handler<AppEnv>): MiddlewareHandler<AppEnv> =>
     async (c, next) => {
       // A cookie and its token may have been planted; where the form was sent from cannot be.
-      if (isFromOwnSite(c, issuer) === false)
+      if (isFromOwnSite(c, issuer) === false) {
+        noteRefusedUser(c, 'cross_site_form')
         throw new PageError(
           403,
           'This form came from another site',
           'Nothing was done. If you meant to, open the page here and try again.',
         )
-      return (await isGenuine(c)) ? next() : showAgain(c, next)
+      }
+      if (await isGenuine(c)) return next()
+      noteRefusedUser(c, 'outdated_form')
+      return showAgain(c, next)
     }
   return {
     token(c) {

@@ -9,6 +9,7 @@ import { endSession, findSession, judgeSession, touchSession } from '#/domain/se
 import type { SessionEndReason } from '#/protocol/vocabulary.ts'
 import type { SessionCookies } from './browser-session.ts'
 import type { AppContext, AppEnv, SignedIn } from './context.ts'
+import { noteRefusedUser } from './note-refusal.ts'
 import { pageOfForm } from './own-site.ts'
 import { PageError } from './page-error.ts'
 import { recordEndedSessions } from './record-ended.ts'
@@ -44,6 +45,7 @@ export function createSessionAccess(options: Options): SessionAccess {
     if (!c.var.signedIn) return c.redirect(loginPath(c, ended), 303)
     if (isHeld(c)) return c.redirect(changePasswordPath(wayBack(c)), 303)
     if (c.var.signedIn.user.role !== 'admin') {
+      noteRefusedUser(c, 'admin_access')
       throw new PageError(403, 'For administrators only', 'Your account may not open this page.')
     }
     return next()

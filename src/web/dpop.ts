@@ -7,6 +7,7 @@ import { useProof } from '#/domain/proofs/used-proofs.ts'
 import { type DpopProof, verifyDpopProof } from '#/protocol/dpop.ts'
 import type { DpopNonces } from '#/protocol/dpop-nonces.ts'
 import { type ErrorStatus, OAuthError } from '#/protocol/errors.ts'
+import { ReplayedProofError } from '#/protocol/proofs.ts'
 import type { AppContext } from './context.ts'
 
 export interface DpopOptions {
@@ -65,5 +66,8 @@ export async function useDpopProof(
   const isFirst = await useProof(db, { kind: 'dpop', owner: jkt, jti, expiresAt })
   c.var.recorder.dpopProven(isFirst ? 'accepted' : 'replayed')
   if (!isFirst)
-    throw new OAuthError('invalid_dpop_proof', 'the DPoP proof was used before', { status })
+    throw new OAuthError('invalid_dpop_proof', 'the DPoP proof was used before', {
+      status,
+      cause: new ReplayedProofError('the DPoP proof was used before'),
+    })
 }

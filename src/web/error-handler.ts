@@ -16,6 +16,7 @@ import { refusalChallenge } from './access-token.ts'
 import { sendToClient } from './authorization-response.ts'
 import type { AppContext, AppEnv } from './context.ts'
 import { renderErrorPage } from './error-page.ts'
+import { noteOAuthError } from './note-refusal.ts'
 import { PageError, type WayBack } from './page-error.ts'
 
 /** `issuer` goes with every answer that is sent back to a client (RFC 9207). */
@@ -131,6 +132,7 @@ function note(c: AppContext, error: OAuthError) {
     c.var.log.warn({ err: error.cause, error: error.code }, 'request refused')
   const endpoint = endpointOf(c)
   if (endpoint) c.var.recorder.oauthError(endpoint, error.code)
+  noteOAuthError(c, endpoint, error)
 }
 
 /** The addresses of single registrations (RFC 7592) belong to the endpoint that gave them. */

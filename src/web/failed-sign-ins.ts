@@ -12,9 +12,13 @@ export function failedSignIns(
   { advice, now }: { advice: Html | string; now: Date },
 ): Html | '' {
   if (attempts.length === 0) return ''
-  const lines = attempts.map(({ at, ip, userAgent }) => {
+  const lines = attempts.map(({ at, ip, userAgent, count }) => {
     const { browser, platform } = nameBrowser(userAgent ?? '')
-    return fact(`${browser} on ${platform}`, html`${renderTime(at, now)}, from ${ip ?? 'unknown'}`)
+    const times = count > 1 ? `, ${count} times` : ''
+    return fact(
+      `${browser} on ${platform}`,
+      html`${renderTime(at, now)}, from ${ip ?? 'unknown'}${times}`,
+    )
   })
   return html`<section class="card padded" aria-labelledby="failed-sign-ins">
 <h2 id="failed-sign-ins">Recent failed sign-ins</h2>

@@ -261,6 +261,7 @@ describe('the table of routes', () => {
       db: database.db,
       recorder,
       log: createLog({ level: 'silent' }),
+      repeatedEvents: app.repeatedEvents,
       ...caches,
       population: createPopulation(database.populationDb, {
         recorder,

@@ -18,10 +18,13 @@ export function mount(app: TestApp, add: (routes: Hono<AppEnv>) => void): { requ
   add(routes)
   routes.onError(createErrorHandler({ issuer: app.config.BASE_URL }))
   return {
-    request: async (path, { ip = '192.0.2.10', ...init } = {}) =>
-      routes.request(path, init, {
+    async request(path, { ip = '192.0.2.10', ...init } = {}) {
+      const answer = await routes.request(path, init, {
         incoming: { socket: { remoteAddress: ip } } as AppEnv['Bindings']['incoming'],
-      }),
+      })
+      await app.repeatedEvents.flush()
+      return answer
+    },
   }
 }
 
@@ -30,6 +33,7 @@ function giveContext(app: TestApp, trusted: BlockList) {
   return async (c: AppContext, next: () => Promise<void>) => {
     const address = clientAddress(c, trusted)
     c.set('log', log)
+    c.set('repeatedEvents', app.repeatedEvents)
     c.set('now', app.now())
     c.set('address', address)
     c.set('origin', { enabled: true, ip: address, traceId: c.var.traceId })

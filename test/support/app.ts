@@ -3,9 +3,11 @@ import { randomBytes } from 'node:crypto'
 import { createApp } from '#/app.ts'
 import { type Caches, createCaches } from '#/boot/caches.ts'
 import { keyRotation } from '#/boot/key-rotation.ts'
+import { auditRepeated } from '#/boot/repeated-events.ts'
 import { retentionOf } from '#/boot/retention.ts'
 import { type Config, parseConfig } from '#/config.ts'
 import { systemOrigin } from '#/domain/audit/audit.ts'
+import type { RepeatedEvents } from '#/domain/audit/repeated-events.ts'
 import { observeKeys } from '#/domain/keys/observe-keys.ts'
 import { prepareKeys } from '#/domain/keys/prepare-keys.ts'
 import { createFetchDocument } from '#/domain/outbound/fetch-document.ts'
@@ -23,6 +25,7 @@ export interface TestApp {
   readonly database: TestDatabase
   readonly recorder: Recorder
   readonly keys: Caches['keys']
+  readonly repeatedEvents: RepeatedEvents
   /** What is mounted, middleware among it (method `ALL`). */
   readonly routes: readonly { readonly method: string; readonly path: string }[]
   /** A request as the network would bring it. `ip` is the sender's address. */
@@ -92,12 +95,14 @@ export async function startTestApp({
   })
   const rotation = keyRotation(config, secrets)
   observeKeys(metrics.meter, { keys: caches.keys, schedule: rotation, clock })
+  const repeatedEvents = auditRepeated(database.db, { recorder, log })
   const app = createApp({
     config,
     secrets,
     db: database.db,
     recorder,
     log,
+    repeatedEvents,
     ...caches,
     population,
     redis: undefined,
@@ -113,6 +118,7 @@ export async function startTestApp({
     config,
     database,
     recorder,
+    repeatedEvents,
     keys: caches.keys,
     routes: app.routes,
     sweep: () =>
@@ -123,8 +129,12 @@ export async function startTestApp({
         keyRotation: rotation,
         clock,
       }),
-    request: async (path, { ip = '192.0.2.10', ...init } = {}) =>
-      app.request(path, init, { incoming: { socket: { remoteAddress: ip } } }),
+    async request(path, { ip = '192.0.2.10', ...init } = {}) {
+      const answer = await app.request(path, init, { incoming: { socket: { remoteAddress: ip } } })
+      // Requests do not wait for what is written of their refusal; what tests read next does.
+      await repeatedEvents.flush()
+      return answer
+    },
     samples: async () => parseSamples(await metrics.collect()),
     advance(ms) {
       offset += ms

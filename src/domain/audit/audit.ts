@@ -50,6 +50,15 @@ const severities = {
   IDENTITY_LINKED: 'info',
   IDENTITY_UNLINKED: 'warning',
   AUDIT_EXPORTED: 'warning',
+  ACCESS_DENIED: 'warning',
+  FORM_REFUSED: 'warning',
+  CLIENT_AUTHENTICATION_FAILURE: 'warning',
+  TOKEN_REQUEST_REFUSED: 'warning',
+  INTROSPECTION_REFUSED: 'warning',
+  REVOCATION_REFUSED: 'warning',
+  REGISTRATION_REFUSED: 'warning',
+  METRICS_REFUSED: 'warning',
+  PROOF_REPLAYED: 'warning',
 } as const
 
 export type AuditEventType = keyof typeof severities
@@ -131,7 +140,8 @@ export const auditedAs = (origin: AuditOrigin, event: AuditEvent): Record<string
   ...valuesFor('audited', rowOf(origin, event)),
 })
 
-const rowOf = (origin: AuditOrigin, event: AuditEvent) => ({
+/** The row of an event. */
+export const rowOf = (origin: AuditOrigin, event: AuditEvent) => ({
   at: event.at,
   type: event.type,
   severity: severities[event.type],

@@ -1,6 +1,7 @@
 import { and, desc, eq, gte } from 'drizzle-orm'
 import type { Database } from '#/database/client.ts'
 import { auditEvents } from '#/database/schema/audit-events.ts'
+import { countOf } from './repeated-events.ts'
 
 /** As many as anybody is shown. */
 const mostFailedSignIns = 10
@@ -10,6 +11,8 @@ export interface FailedSignIn {
   readonly at: Date
   readonly ip: string | null
   readonly userAgent: string | null
+  /** How many times within a minute. */
+  readonly count: number
 }
 
 /** The last attempts at an account that failed within thirty days, newest first. */
@@ -19,7 +22,12 @@ export const listFailedSignIns = (
   now: Date,
 ): Promise<FailedSignIn[]> =>
   db
-    .select({ at: auditEvents.at, ip: auditEvents.ip, userAgent: auditEvents.userAgent })
+    .select({
+      at: auditEvents.at,
+      ip: auditEvents.ip,
+      userAgent: auditEvents.userAgent,
+      count: countOf.mapWith(Number),
+    })
     .from(auditEvents)
     .where(
       and(

@@ -3,6 +3,7 @@ import { and, desc, eq, getTableColumns, gte, lt, lte, max, type SQL, sql } from
 import type { Database } from '#/database/client.ts'
 import { auditEvents } from '#/database/schema/audit-events.ts'
 import { type AuditEventType, auditEventTypes, type auditSeverities } from './audit.ts'
+import { countOf, repeatedEventTypes } from './repeated-events.ts'
 
 type AuditSeverity = (typeof auditSeverities)[number]
 
@@ -97,7 +98,10 @@ export async function* readAuditEvents(
   }
 }
 
-/** How many events of each type there were; each count is answered by the index on type and moment. */
+/**
+ * How many events of each type there were. The index on type and moment answers each count; only where a row may stand
+ * for several events, the rows have to be read.
+ */
 export const auditCountsQuery = (db: Database, { from, to }: { from: Date; to: Date }) =>
   db
     .select({
@@ -105,12 +109,20 @@ export const auditCountsQuery = (db: Database, { from, to }: { from: Date; to: D
       count: sql<number>`counted.n`.mapWith(Number),
     })
     .from(
-      sql`unnest(array[${sql.join(
-        auditEventTypes.map((type) => sql`${type}`),
-        sql`, `,
-      )}]::text[]) as types(type)
-        cross join lateral (select count(*) as n from ${auditEvents}
-          where ${auditEvents.type} = types.type and ${auditEvents.at} >= ${from.toISOString()}::timestamptz
-            and ${auditEvents.at} < ${to.toISOString()}::timestamptz) counted`,
+      sql`unnest(array[${textsOf(auditEventTypes)}]::text[]) as types(type)
+        cross join lateral (select case when types.type in (${textsOf(repeatedEventTypes)})
+          then (select coalesce(sum(${countOf}), 0) ${between(from, to)})
+          else (select count(*) ${between(from, to)}) end as n) counted`,
     )
     .where(sql`counted.n > 0`)
+
+const between = (from: Date, to: Date) =>
+  sql`from ${auditEvents} where ${auditEvents.type} = types.type
+    and ${auditEvents.at} >= ${from.toISOString()}::timestamptz
+    and ${auditEvents.at} < ${to.toISOString()}::timestamptz`
+
+const textsOf = (texts: readonly string[]) =>
+  sql.join(
+    texts.map((text) => sql`${text}`),
+    sql`, `,
+  )

@@ -5,7 +5,13 @@
 import type { JWTPayload } from 'jose'
 import type { Database } from '#/database/client.ts'
 import type { ClientKeys, KeyedClient } from '#/domain/clients/client-keys.ts'
-import { algorithmsOf, clockSkewSeconds, jwtType, ProofError } from '#/protocol/proofs.ts'
+import {
+  algorithmsOf,
+  clockSkewSeconds,
+  jwtType,
+  ProofError,
+  ReplayedProofError,
+} from '#/protocol/proofs.ts'
 import { useProof } from './used-proofs.ts'
 
 interface AssertingClient extends KeyedClient {
@@ -47,7 +53,7 @@ export async function verifyClientAssertion(
     throw new ProofError('the client assertion is a JWT for something else')
   const { jti, expiresAt } = requireBounds(verified.payload, audiences, now)
   if (!(await useProof(db, { kind: 'client_assertion', owner: clientId, jti, expiresAt })))
-    throw new ProofError('the client assertion was used before')
+    throw new ReplayedProofError('the client assertion was used before')
 }
 
 function requireBounds(

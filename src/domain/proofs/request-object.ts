@@ -5,7 +5,13 @@
 import { decodeProtectedHeader, type JWTPayload, UnsecuredJWT } from 'jose'
 import type { Database } from '#/database/client.ts'
 import type { ClientKeys, KeyedClient } from '#/domain/clients/client-keys.ts'
-import { algorithmsOf, clockSkewSeconds, jwtType, ProofError } from '#/protocol/proofs.ts'
+import {
+  algorithmsOf,
+  clockSkewSeconds,
+  jwtType,
+  ProofError,
+  ReplayedProofError,
+} from '#/protocol/proofs.ts'
 import { isStorableValue } from '#/protocol/storable.ts'
 import { useProof } from './used-proofs.ts'
 
@@ -47,7 +53,8 @@ export async function verifyRequestObject(
     if (exp > latest) throw new ProofError('the request object lives too long to be remembered')
     const expiresAt = new Date((exp + clockSkewSeconds) * 1000)
     const use = { kind: 'request_object', owner: client.clientId, jti, expiresAt } as const
-    if (!(await useProof(db, use))) throw new ProofError('the request object was used before')
+    if (!(await useProof(db, use)))
+      throw new ReplayedProofError('the request object was used before')
   }
   return parametersOf(payload)
 }

@@ -1,5 +1,4 @@
 /** /account/security: changing one's own password. All other sessions and all tokens end with the old one. */
-import { writeAudit } from '#/domain/audit/audit.ts'
 import { listFailedSignIns } from '#/domain/audit/failed-sign-ins.ts'
 import { listIdentities } from '#/domain/identities/identities.ts'
 import { changePassword } from '#/domain/users/end-access.ts'
@@ -7,6 +6,7 @@ import { findPasswordProblem, passwordProblems } from '#/domain/users/password-r
 import type { AppContext } from '#/web/context.ts'
 import { actedBy, signedInUser } from '#/web/current-user.ts'
 import { readForm } from '#/web/forms.ts'
+import { noteRefusedUser } from '#/web/note-refusal.ts'
 import { noticeOf } from '#/web/notices.ts'
 import { enforceLimit } from '#/web/rate-limit.ts'
 import { recordEndedAccess, recordEndedSessions } from '#/web/record-ended.ts'
@@ -54,7 +54,8 @@ export async function changeOwnPassword(
   const lane = { address: user.id, network: user.id, known: true }
   const spent = await enforceLimit(c, db, passwordLimiter, user.id)
   if (!(await passwords.verify(user.passwordHash, current, lane))) {
-    await auditWrongPassword(c, db)
+    // Whoever holds a stolen session does not hold the password.
+    noteRefusedUser(c, 'current_password')
     return { current: 'That is not your current password.' }
   }
   spent.refund()
@@ -82,16 +83,6 @@ async function commit(c: AppContext, { db, cookies }: AccountOptions, passwordHa
   recordEndedAccess(recorder, ended, 'user')
   return true
 }
-
-/** Whoever holds a stolen session does not hold the password. */
-const auditWrongPassword = (c: AppContext, db: AccountOptions['db']) =>
-  writeAudit(db, c.var.origin, {
-    type: 'AUTHENTICATION_FAILURE',
-    at: c.var.now,
-    success: false,
-    actor: signedInUser(c).user,
-    details: { reason: 'wrong_password', endpoint: '/account/security/password' },
-  })
 
 async function securityPage(
   c: AppContext,

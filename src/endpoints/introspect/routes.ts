@@ -7,6 +7,7 @@ import { authenticateClient, type ClientAuthentication } from '#/web/client-auth
 import type { AppContext, AppEnv } from '#/web/context.ts'
 import { readForm } from '#/web/forms.ts'
 import { type ClientLimits, limitClients } from '#/web/limit-clients.ts'
+import { noteRefusal } from '#/web/note-refusal.ts'
 
 export interface IntrospectOptions extends ClientLimits {
   readonly issuer: string
@@ -37,6 +38,8 @@ async function answer(
   const asked = { token, caller: client, requireOwnership, issuer, now: c.var.now }
   const introspection = await introspectToken(options.db, keys, asked)
   c.var.recorder.tokenIntrospected(introspection.result)
+  if (introspection.result === 'not_entitled')
+    noteRefusal(c.var, 'introspection', { clientId: client.clientId })
   // RFC 7662 §2.2: whatever else the reason is, nothing is told but that.
   const described =
     introspection.result === 'active'

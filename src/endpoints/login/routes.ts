@@ -1,8 +1,7 @@
 /** GET and POST /login: the page where people prove who they are with a password. */
 import { Hono } from 'hono'
-import type { Database } from '#/database/client.ts'
+import { deadlineAt } from '#/database/deadline.ts'
 import type { ReadCache } from '#/database/read-cache.ts'
-import { writeAudit } from '#/domain/audit/audit.ts'
 import { maxAgeOf } from '#/domain/authorization-requests/authorization-requests.ts'
 import type { Client } from '#/domain/clients/clients.ts'
 import type { ExternalApi } from '#/domain/external-api/external-api.ts'
@@ -10,7 +9,7 @@ import { type Lane, OverloadedError, type Passwords } from '#/domain/users/passw
 import { normalizeUsername } from '#/domain/users/users.ts'
 import { redirectSource } from '#/protocol/redirect-uri.ts'
 import { randomSecret } from '#/protocol/secrets.ts'
-import type { LoginFailureReason, LoginSource } from '#/protocol/vocabulary.ts'
+import type { LoginFailureReason } from '#/protocol/vocabulary.ts'
 import { networkOf, widestNetworkOf } from '#/web/client-address.ts'
 import { faceOf } from '#/web/client-face.ts'
 import type { AppContext, AppEnv } from '#/web/context.ts'
@@ -19,6 +18,7 @@ import type { SessionAccess } from '#/web/current-user.ts'
 import { readForm } from '#/web/forms.ts'
 import type { KnownBrowsers } from '#/web/known-browsers.ts'
 import { afterForm } from '#/web/leave.ts'
+import { noteFailedSignIn } from '#/web/note-refusal.ts'
 import { noticeOf } from '#/web/notices.ts'
 import { PageError } from '#/web/page-error.ts'
 import { safePath } from '#/web/safe-path.ts'
@@ -95,29 +95,9 @@ async function postLogin(c: AppContext, options: LoginOptions) {
   const username = normalizeUsername(form.get('username') ?? '')
   const redirect = safePath(form.get('redirect'), startPage)
   const attempt = await limited(c, options, username)
-  const start = performance.now()
-  const seconds = () => (performance.now() - start) / 1000
-  const password = form.get('password') ?? ''
-  const verdict = await check(c, options, { username, password, attempt })
-  if (!verdict.ok) return refuse(c, options, { redirect, username, verdict, seconds: seconds() })
-  const { user, method, identity } = verdict
-  const remember = form.get('remember_me') === '1'
-  const submission = form.get('submission')
-  const signedIn = await signIn(c, options, {
-    user,
-    source: method,
-    identity,
-    remember,
-    submission,
-  })
-  if (!signedIn) {
-    const changed = { ok: false, reason: 'account_inactive', user, method } as const
-    return refuse(c, options, { redirect, username, verdict: changed, seconds: seconds() })
-  }
-  attempt.refund()
-  await options.knownBrowsers.remember(c, user.username)
-  if (signedIn === 'started')
-    c.var.recorder.loginAttempted({ method, source: method, result: 'success', seconds: seconds() })
+  const verdict = await decide(c, options, { form, username, attempt })
+  if (!verdict.ok) return refuse(c, options, { redirect, username, reason: verdict.reason })
+  await options.knownBrowsers.remember(c, verdict.user.username)
   return c.redirect(afterForm(c, redirect), 303)
 }
 
@@ -125,27 +105,82 @@ async function limited(c: AppContext, options: LoginOptions, username: string) {
   try {
     return await enforceLoginLimits(c, options, username)
   } catch (error) {
-    if (error instanceof PageError) c.var.recorder.loginRefused('rate_limited')
+    c.var.recorder.loginRefused(error instanceof PageError ? 'rate_limited' : 'error')
     throw error
   }
 }
 
+interface Attempt {
+  readonly form: ReadonlyMap<string, string>
+  readonly username: string
+  readonly attempt: LoginAttempt
+}
+
+/** Lets somebody in or not. Whatever comes of it is counted here, once, also when nobody waits for the answer any more. */
+async function decide(c: AppContext, options: LoginOptions, sent: Attempt): Promise<Checked> {
+  const start = performance.now()
+  const seconds = () => (performance.now() - start) / 1000
+  try {
+    const verdict = await check(c, options, sent)
+    const outcome = verdict.ok ? await enter(c, options, { ...sent, verdict }) : verdict
+    record(c, outcome, seconds())
+    return outcome === 'repeated' ? verdict : outcome
+  } catch (error) {
+    sent.attempt.refund()
+    const isLate = error instanceof OverloadedError || isTooLate()
+    c.var.recorder.loginRefused(isLate ? 'overloaded' : 'error')
+    throw error
+  }
+}
+
+/** Whether the answer has to be, or has been, that we are too busy. */
+const isTooLate = () => performance.now() >= deadlineAt()
+
 async function check(
   c: AppContext,
   options: LoginOptions,
-  { attempt, ...credentials }: { username: string; password: string; attempt: LoginAttempt },
-) {
-  try {
-    const lane = laneOf(c, attempt.browser)
-    const verdict = await checkCredentials(c, options, { ...credentials, lane })
-    // No password was wrong.
-    if (!verdict.ok && isNoGuess.has(verdict.reason)) attempt.refund()
-    return verdict
-  } catch (error) {
-    attempt.refund()
-    c.var.recorder.loginRefused(error instanceof OverloadedError ? 'overloaded' : 'error')
-    throw error
-  }
+  { form, username, attempt }: Attempt,
+): Promise<Checked> {
+  const lane = laneOf(c, attempt.browser)
+  const password = form.get('password') ?? ''
+  const verdict = await checkCredentials(c, options, { username, password, lane })
+  if (isTooLate()) throw new OverloadedError('the password was checked too late')
+  // No password was wrong.
+  if (!verdict.ok && isNoGuess.has(verdict.reason)) attempt.refund()
+  return verdict
+}
+
+/** 'repeated' when the same form has signed in already. */
+async function enter(
+  c: AppContext,
+  options: LoginOptions,
+  { form, attempt, verdict }: Attempt & { readonly verdict: Checked & { ok: true } },
+): Promise<Checked | 'repeated'> {
+  const { user, method, identity } = verdict
+  const signedIn = await signIn(c, options, {
+    user,
+    source: method,
+    identity,
+    remember: form.get('remember_me') === '1',
+    submission: form.get('submission'),
+  })
+  if (!signedIn) return { ok: false, reason: 'account_inactive', user, method }
+  attempt.refund()
+  return signedIn === 'repeated' ? 'repeated' : verdict
+}
+
+/** Counts a sign-in, and writes a failed one down. */
+function record(c: AppContext, outcome: Checked | 'repeated', seconds: number) {
+  if (outcome === 'repeated') return
+  const { recorder } = c.var
+  const { user, method } = outcome
+  if (outcome.ok)
+    return recorder.loginAttempted({ method, source: method, result: 'success', seconds })
+  const { reason } = outcome
+  const source = user ? method : 'unknown'
+  // The name of an account that does not exist may be a password typed into the wrong field.
+  noteFailedSignIn(c, { user, reason, auth_source: source })
+  recorder.loginAttempted({ method, source, result: 'failure', seconds, reason })
 }
 
 const isNoGuess: ReadonlySet<LoginFailureReason> = new Set(['unavailable', 'conflict'])
@@ -159,20 +194,11 @@ function laneOf({ var: { address } }: AppContext, browser: string | undefined): 
 interface Refusal {
   readonly redirect: string
   readonly username: string
-  readonly verdict: Checked & { ok: false }
-  readonly seconds: number
+  readonly reason: LoginFailureReason
 }
 
 /** One answer for everybody who has proven nothing: what an account is, or whether it exists, is not their business. */
-async function refuse(
-  c: AppContext,
-  options: LoginOptions,
-  { redirect, username, verdict, seconds }: Refusal,
-) {
-  const { reason, user, method } = verdict
-  const source = user ? method : 'unknown'
-  await auditFailure(c, options.db, { username, reason, userId: user?.id, source })
-  c.var.recorder.loginAttempted({ method, source, result: 'failure', seconds, reason })
+function refuse(c: AppContext, options: LoginOptions, { redirect, username, reason }: Refusal) {
   const { status, error } = refusals[reason] ?? mismatch
   if (status === 503) c.header('retry-after', '60')
   c.status(status)
@@ -192,31 +218,6 @@ const refusals: Partial<Record<LoginFailureReason, { status: 409 | 503; error: s
     error:
       'Your password is right, but no account can be made for you here. Please ask your operator.',
   },
-}
-
-async function auditFailure(
-  c: AppContext,
-  db: Database,
-  {
-    username,
-    reason,
-    userId,
-    source,
-  }: {
-    username: string
-    reason: LoginFailureReason
-    userId: string | undefined
-    source: LoginSource | 'unknown'
-  },
-) {
-  await writeAudit(db, c.var.origin, {
-    type: 'AUTHENTICATION_FAILURE',
-    at: c.var.now,
-    success: false,
-    // The name of an account that does not exist may be a password typed into the wrong field.
-    actor: userId === undefined ? undefined : { id: userId, username },
-    details: { reason, auth_source: source },
-  })
 }
 
 interface Page {

@@ -76,10 +76,7 @@ async function counted(c: AppContext, context: Context, handle: Handler): Promis
     return await handle(c, context)
   } catch (error) {
     const code = error instanceof OAuthError ? error.code : undefined
-    if (code === 'invalid_token') {
-      c.var.log.warn({ address: c.var.address }, 'a registration token was refused')
-      c.var.recorder.registration('unauthorized')
-    }
+    if (code === 'invalid_token') c.var.recorder.registration('unauthorized')
     if (code !== 'invalid_token' && code?.startsWith('invalid_'))
       c.var.recorder.registration('rejected_metadata')
     throw error

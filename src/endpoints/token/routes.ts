@@ -62,6 +62,7 @@ async function answer(
   { fields, form, client, proof }: Awaited<ReturnType<typeof identify>>,
 ) {
   const grant = requireGrant(form, client)
+  c.set('grantType', grant.grantType)
   const parsed = grant.parameters.safeParse(Object.fromEntries(form))
   if (!parsed.success) {
     throw new OAuthError(

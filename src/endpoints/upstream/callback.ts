@@ -1,4 +1,3 @@
-import { writeAudit } from '#/domain/audit/audit.ts'
 import { type Admission, admit, linkIdentity } from '#/domain/identities/admit.ts'
 import { type Profile, type Provider, UpstreamError } from '#/domain/identity-providers/provider.ts'
 import { useProof } from '#/domain/proofs/used-proofs.ts'
@@ -6,6 +5,7 @@ import type { LoginFailureReason, UpstreamResult } from '#/protocol/vocabulary.t
 import type { AppContext } from '#/web/context.ts'
 import { afterForm } from '#/web/leave.ts'
 import { countFailure, enforceCeiling } from '#/web/limit-failures.ts'
+import { noteFailedSignIn, noteRefusal } from '#/web/note-refusal.ts'
 import { PageError } from '#/web/page-error.ts'
 import { safePath } from '#/web/safe-path.ts'
 import { signIn } from '#/web/sign-in.ts'
@@ -36,6 +36,8 @@ async function complete(c: AppContext, visit: Visit): Promise<Response> {
   const isFirst = pending !== undefined && (await isFirstUse(options, provider, pending))
   // Until here a browser whose request failed for our reasons may repeat it.
   if (pending) options.pending.forget(c, pending.state)
+  if (pending && !isFirst)
+    noteRefusal(c.var, 'replayed_proof', { details: { reason: 'bad_state' } })
   if (!isFirst) return refuse(c, visit, { result: 'bad_state' })
   const profile = await identify(c, provider, pending)
   if (typeof profile === 'string') return refuse(c, visit, { result: profile })
@@ -178,15 +180,7 @@ async function refuse(
   const { options, provider, pending } = visit
   const { source, title } = provider
   if (!isOrdinary(result)) await limited(c, provider, () => countFailure(c, options.callbackLimits))
-  if (result !== 'bad_state') {
-    await writeAudit(options.db, c.var.origin, {
-      type: 'AUTHENTICATION_FAILURE',
-      at: c.var.now,
-      success: false,
-      actor: user,
-      details: { reason: result, auth_source: source },
-    })
-  }
+  if (result !== 'bad_state') noteFailedSignIn(c, { user, reason: result, auth_source: source })
   record(c, visit, result)
   const linking = pending?.linkFor !== undefined
   const about = { provider: title, redirect: pending?.redirect, linking }

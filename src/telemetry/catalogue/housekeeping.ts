@@ -8,6 +8,7 @@ import {
   outboundResults,
   populationGroups,
   rateLimitedEndpoints,
+  refusalKinds,
   strangersTables,
   sweeperTasks,
   uncaughtKinds,
@@ -111,6 +112,12 @@ export const housekeeping = {
   auditEventsDropped: counter('audit.events.dropped', {
     unit: '{event}',
     description: 'Audit events that could not be written.',
+  }),
+  refusals: counter('authgate.refusals', {
+    unit: '{request}',
+    description:
+      'Requests that were refused and are written to the audit log, by what they were refused for; failed sign-ins have a series of their own.',
+    labels: { kind: refusalKinds },
   }),
   sweeperRows: counter('authgate.sweeper.rows', {
     unit: '{row}',

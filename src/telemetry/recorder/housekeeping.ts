@@ -7,6 +7,7 @@ import type {
   OutboundResult,
   PopulationGroup,
   RateLimitedEndpoint,
+  RefusalKind,
   SigningKeyEvent,
   SweeperTask,
   UncaughtKind,
@@ -45,6 +46,7 @@ export function limitsAndCaches(instruments: Instruments) {
 export function housekeeping(instruments: Instruments) {
   const dropped = createCounter(instruments, catalogue.auditEventsDropped)
   const rowsRefused = createCounter(instruments, catalogue.rowsRefused)
+  const refusals = createCounter(instruments, catalogue.refusals)
   const rows = createCounter(instruments, catalogue.sweeperRows)
   const errors = createCounter(instruments, catalogue.sweeperErrors)
   const turns = createHistogram(instruments, catalogue.sweeperDuration)
@@ -67,6 +69,10 @@ export function housekeeping(instruments: Instruments) {
     /** A row was not made, since its table was full. */
     rowRefused(table: BoundedTable): void {
       rowsRefused({ table })
+    },
+    /** A request was refused for a reason that is written down. */
+    requestRefused(kind: RefusalKind): void {
+      refusals({ kind })
     },
     /** The sweeper ended or deleted rows. */
     sweeperSwept(task: SweeperTask, count: number): void {

@@ -67,6 +67,11 @@ const events: [string, (recorder: Recorder) => void, Record<string, number>][] =
     { 'authgate_uncaught_errors_total{kind="rejection"}': 1 },
   ],
   [
+    'a form that another site sent',
+    (r) => r.requestRefused('cross_site_form'),
+    { 'authgate_refusals_total{kind="cross_site_form"}': 1 },
+  ],
+  [
     'a connection too many',
     (r) => r.connectionRefused('address'),
     { 'authgate_connections_refused_total{limit="address"}': 1 },

@@ -168,7 +168,7 @@ export const securityProps = (text: string): SecurityPageProps => ({
       { id: text, source: 'oidc', label: text, createdAt: new Date(0), lastUsedAt: new Date(0) },
     ],
   },
-  failures: [{ at: new Date(0), ip: text, userAgent: text }],
+  failures: [{ at: new Date(0), ip: text, userAgent: text, count: 3 }],
   errors: { current: text, new: text },
 })
 

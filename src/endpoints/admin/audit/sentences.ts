@@ -42,6 +42,15 @@ const deeds: Readonly<Record<string, string>> = {
   IDENTITY_UNLINKED: 'took a linked way to sign in away',
   CLIENT_ACCESS_REVOKED: 'ended all access of a client',
   AUDIT_EXPORTED: 'exported the audit log',
+  ACCESS_DENIED: 'may not open a page of administrators, and tried',
+  FORM_REFUSED: 'sent a form that was not taken',
+  CLIENT_AUTHENTICATION_FAILURE: 'could not prove to be a client',
+  TOKEN_REQUEST_REFUSED: 'asked for tokens and was refused',
+  INTROSPECTION_REFUSED: 'asked about a token that is not its business',
+  REVOCATION_REFUSED: 'asked to revoke a token that is not its own',
+  REGISTRATION_REFUSED: 'had no valid token for a registration',
+  METRICS_REFUSED: 'had no valid token for the metrics',
+  PROOF_REPLAYED: 'showed a proof that was used before',
 }
 
 /** "ada disabled an account." A type that an older release wrote keeps its name. */
@@ -50,5 +59,7 @@ export function sentenceOf(event: FoundAuditEvent): string {
   const byClient = event.clientId !== null && event.resourceType !== 'client'
   const who = event.actorName ?? (event.actorUserId ? 'A user' : byClient ? 'A client' : 'Somebody')
   const deed = Object.hasOwn(deeds, event.type) ? deeds[event.type] : undefined
-  return deed ? `${who} ${deed}.` : `${who}: ${event.type}`
+  const { count } = event.details
+  const times = typeof count === 'number' ? ` (${count} times)` : ''
+  return deed ? `${who} ${deed}${times}.` : `${who}: ${event.type}${times}`
 }

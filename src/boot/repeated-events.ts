@@ -1,0 +1,36 @@
+import type { Config } from '#/config.ts'
+import type { Database } from '#/database/client.ts'
+import { codeOf } from '#/database/errors.ts'
+import { createRepeatedEvents, type RepeatedEvents } from '#/domain/audit/repeated-events.ts'
+import type { Log } from '#/telemetry/log.ts'
+import type { Recorder } from '#/telemetry/recorder.ts'
+import { noteRefusal } from '#/web/note-refusal.ts'
+
+interface Told {
+  readonly recorder: Recorder
+  readonly log: Log
+}
+
+/** What is lost is counted, and said, unless that was said when the database went away. */
+export const auditRepeated = (db: Database, { recorder, log }: Told): RepeatedEvents =>
+  createRepeatedEvents(db, {
+    onDropped(count, error) {
+      recorder.auditEventsDropped(count)
+      if (codeOf(error) !== 'DATABASE_DOWN')
+        log.error({ err: error, count }, 'audit events could not be written')
+    },
+  })
+
+interface Watch extends Told {
+  readonly config: Config
+  readonly repeatedEvents: RepeatedEvents
+  readonly clock: () => Date
+}
+
+/** Wrong tokens at the exporter port are refusals like any other. */
+export const noteWrongTokens = ({ config, clock, ...told }: Watch) => ({
+  onWrongToken(address: string) {
+    const origin = { enabled: config.ENABLE_AUDIT_LOGGING, ip: address }
+    noteRefusal({ ...told, origin, now: clock() }, 'metrics_token')
+  },
+})
