@@ -9,6 +9,7 @@ import { createCsrf } from '#/web/csrf.ts'
 import { createSessionAccess } from '#/web/current-user.ts'
 import { createKnownBrowsers } from '#/web/known-browsers.ts'
 import { createLimiters, createRateLimits } from '#/web/rate-limit.ts'
+import { requestTimeout } from '#/web/request-timeout.ts'
 import { sessionPolicy } from '#/web/session-policy.ts'
 import { startTestApp, type TestApp } from '../support/app.ts'
 import { csrfTokenOf, hiddenField, openBrowser } from '../support/browser.ts'
@@ -300,6 +301,38 @@ describe('a flood of sign-ins', () => {
     expect((await browser.post('/login', fields)).status).toBe(303)
   })
 
+  it('is counted once for each post, also for those that wait longer than there is time for', async () => {
+    const user = await addUser(app.database.db)
+    const passwords = createPasswords({ atOnce: 1 })
+    const timeoutMs = 400
+    const small = mountLogin(passwords, timeoutMs)
+    const browser = openBrowser(small)
+    const csrf_token = csrfTokenOf(await (await browser.get('/login')).text())
+    const posts = [testPassword, 'wrong', testPassword, 'wrong', 'wrong', 'wrong']
+    const { result, moved } = await observe(app, async () => {
+      // Whoever is known goes first: nobody else's turn comes in time.
+      const ends = performance.now() + 2 * timeoutMs
+      const busy = Array.from({ length: 8 }, async () => {
+        while (performance.now() < ends) await passwords.hash('keeps the only place busy')
+      })
+      const answers = await Promise.all(
+        posts.map((password) =>
+          browser.post('/login', { csrf_token, username: user.username, password }),
+        ),
+      )
+      await Promise.all(busy)
+      return answers.map(({ status }) => status)
+    })
+    const answered = (status: number) => result.filter((other) => other === status).length
+    const counted = (series: string) => moved[series] ?? 0
+    expect(answered(503)).toBeGreaterThan(0)
+    expect([
+      counted('authgate_login_failures_total{reason="overloaded"}'),
+      counted('authgate_login_failures_total{reason="wrong_password"}'),
+      counted('auth_login_total{auth_source="local",result="success"}'),
+    ]).toEqual([answered(503), answered(401), answered(303)])
+  })
+
   it('answers a program in JSON', async () => {
     const passwords = createPasswords({ atOnce: 1, waiting: 0 })
     const small = mountLogin(passwords)
@@ -322,14 +355,14 @@ describe('a flood of sign-ins', () => {
   })
 })
 
-function mountLogin(passwords: ReturnType<typeof createPasswords>) {
+function mountLogin(passwords: ReturnType<typeof createPasswords>, timeoutMs = 30_000) {
   const db = app.database.db
   const jar = createCookies({ secure: false, path: '/' })
   const sealing = { secrets: app.config.SESSION_SECRET ?? [], jar }
   const cookies = createSessionCookies(sealing)
   const policy = sessionPolicy(app.config)
   return mount(app, (routes) =>
-    routes.route(
+    routes.use(requestTimeout(timeoutMs)).route(
       '/',
       loginRoutes({
         externalApi: undefined,

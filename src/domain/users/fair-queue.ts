@@ -1,7 +1,9 @@
 /**
  * Who is next where work is expensive. Networks take turns, and addresses within a network; whoever the account knows
- * goes first, but not always. When there is no more room, whoever waits for the network with the most has to go.
+ * goes first, but not always. When there is no more room, whoever waits for the network with the most has to go; whoever
+ * has waited for as long as there is time for an answer goes, too.
  */
+import { deadlineAt } from '#/database/deadline.ts'
 
 /** On whose behalf something waits. */
 export interface Lane {
@@ -48,16 +50,24 @@ export function createFairQueue({
     const last = busiest(crowd, 'address')
     return last.includes(newcomer) ? newcomer : last.at(-1)
   }
+  function leave(refused: Waiting) {
+    waiting.splice(waiting.indexOf(refused), 1)
+    served.forget(waiting)
+    refused.refuse()
+  }
   return {
-    wait: (lane, overloaded) =>
-      new Promise<void>((resolve, reject) => {
-        const newcomer = { lane, go: resolve, refuse: () => reject(overloaded()) }
-        const refused = tooMany(newcomer)
-        waiting.push(newcomer)
-        if (!refused) return
-        waiting.splice(waiting.indexOf(refused), 1)
-        refused.refuse()
-      }),
+    async wait(lane, overloaded) {
+      const { promise, resolve, reject } = Promise.withResolvers<void>()
+      const newcomer = { lane, go: resolve, refuse: () => reject(overloaded()) }
+      const refused = tooMany(newcomer)
+      waiting.push(newcomer)
+      if (refused) leave(refused)
+      const msLeft = deadlineAt() - performance.now()
+      const timer = Number.isFinite(msLeft)
+        ? setTimeout(() => waiting.includes(newcomer) && leave(newcomer), msLeft)
+        : undefined
+      return promise.finally(() => clearTimeout(timer))
+    },
     next() {
       turn += 1
       const known = waiting.filter(({ lane }) => lane.known)

@@ -1,4 +1,5 @@
 import { expect, it } from 'vitest'
+import { withDeadline } from '#/database/deadline.ts'
 import { createFairQueue, type Lane } from '#/domain/users/fair-queue.ts'
 
 const full = new Error('full')
@@ -67,4 +68,16 @@ it('makes room for a newcomer at the expense of whoever takes most of a full que
   const served = await serveAll()
   expect(served).toContain('newcomer')
   expect(refused).toEqual(['a-4', 'b-3', 'b-4'])
+})
+
+it('lets go whoever has been answered already, and gives the place to others', async () => {
+  const { join, refused, serveAll } = startQueue({ most: 2, perNetwork: 2 })
+  const start = performance.now()
+  withDeadline({ at: start + 50 }, () => join('late', 'net', 'a'))
+  join('patient', 'net', 'b')
+  await expect.poll(() => refused).toEqual(['late'])
+  expect(performance.now() - start).toBeGreaterThanOrEqual(49)
+  join('newcomer', 'net', 'a')
+  expect(await serveAll()).toEqual(['patient', 'newcomer'])
+  expect(refused).toEqual(['late'])
 })
