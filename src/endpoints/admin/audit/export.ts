@@ -51,13 +51,22 @@ export const exportFormats: Readonly<Record<'csv' | 'json', ExportFormat>> = {
   },
 }
 
-/** RFC 4180 §2; an apostrophe keeps a spreadsheet from taking what a stranger sent for a formula. */
-function cell(value: unknown): string {
+/** RFC 4180 §2. */
+export function cell(value: unknown): string {
   const text =
     typeof value === 'object' && value !== null ? JSON.stringify(value) : `${value ?? ''}`
-  const safe = /^[=+\-@\t\r\n＝＋－＠]/u.test(text) ? `'${text}` : text
-  return /[",\r\n]/.test(safe) || safe !== text ? `"${safe.replaceAll('"', '""')}"` : safe
+  const safe = withoutFormulas(text)
+  return /[",;\t\r\n]/.test(safe) || safe !== text ? `"${safe.replaceAll('"', '""')}"` : safe
 }
+
+/**
+ * Apostrophes keep a spreadsheet from taking what a stranger sent for a formula: at the beginning, and wherever a cell
+ * would begin in one that splits lines at semicolons or tabs, in which our quotation marks stand for themselves.
+ */
+const withoutFormulas = (text: string) =>
+  text
+    .replaceAll(/(^|[;\t\r\n])([^\S\t\r\n]*)([=+\-@＝＋－＠])/gu, "$1$2'$3")
+    .replace(/^[\t\r\n]/, "'$&")
 
 /**
  * The file, piece by piece, as fast as it is taken. What fails on the way fails the stream, so that the transfer breaks
