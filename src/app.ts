@@ -24,6 +24,7 @@ import { logoutRoutes } from '#/endpoints/logout/routes.ts'
 import { parRoutes } from '#/endpoints/par/routes.ts'
 import { registerRoutes } from '#/endpoints/register/routes.ts'
 import { revokeRoutes } from '#/endpoints/revoke/routes.ts'
+import { securityTxtRoutes } from '#/endpoints/security-txt/routes.ts'
 import { tokenRoutes } from '#/endpoints/token/routes.ts'
 import { tokeninfoRoutes } from '#/endpoints/tokeninfo/routes.ts'
 import { upstreamRoutes } from '#/endpoints/upstream/routes.ts'
@@ -31,6 +32,7 @@ import { userinfoRoutes } from '#/endpoints/userinfo/routes.ts'
 import { createDpopNonces } from '#/protocol/dpop-nonces.ts'
 import type { Log } from '#/telemetry/log.ts'
 import type { Recorder } from '#/telemetry/recorder.ts'
+import { accessLog } from '#/web/access-log.ts'
 import { assetRoutes } from '#/web/assets.ts'
 import { basePathOf, routing, underPath } from '#/web/base-path.ts'
 import { createSessionCookies } from '#/web/browser-session.ts'
@@ -95,6 +97,7 @@ export function createApp(parts: AppParts): Hono<AppEnv> {
       trustTraceparent: (c) => isFromTrustedProxy(c, config.TRUSTED_PROXIES),
     }),
   )
+  if (config.ACCESS_LOG === 'json') app.use(accessLog(parts.log, probes))
   if (path !== '') app.use(underPath(path))
   app.use(requestContext(parts))
   app.use(securityHeaders({ secure: config.secure }))
@@ -117,6 +120,7 @@ export function createApp(parts: AppParts): Hono<AppEnv> {
   mountPages(app, parts, house)
   mountProtocol(app, parts, house)
   app.route('/', assetRoutes())
+  app.route('/', securityTxtRoutes(securityContact(config)))
   app.route('/', healthRoutes({ databaseAnswers: ready, draining }))
   app.get('/', (c) => c.redirect('/account/devices', 303))
   app.get('/account/sessions', (c) => c.redirect('/account/tokens', 303))
@@ -134,6 +138,8 @@ const rowLimits = (config: Config): RowLimits => ({
   used_proofs: config.MAX_USED_PROOFS,
 })
 
+const probes: readonly string[] = ['/livez', '/readyz', '/health']
+
 /** Probes and what is answered from memory stay free. */
 const ceilingOf = ({ db, clock }: AppParts, { limiters }: House) =>
   requestCeiling({
@@ -142,9 +148,7 @@ const ceilingOf = ({ db, clock }: AppParts, { limiters }: House) =>
     tokens: limiters['access-token'],
     now: () => clock().getTime(),
     isFree: (path) =>
-      path.startsWith('/.well-known/') ||
-      path.startsWith('/assets/') ||
-      ['/livez', '/readyz', '/health'].includes(path),
+      path.startsWith('/.well-known/') || path.startsWith('/assets/') || probes.includes(path),
   })
 
 type House = ReturnType<typeof furnish>
@@ -345,6 +349,12 @@ const registrationPolicy = (config: Config, { limiters }: House) => ({
   initialToken: config.DYNAMIC_CLIENT_REGISTRATION_TOKEN,
   status: config.DYNAMIC_CLIENT_REGISTRATION_STATUS,
   limiter: limiters.register,
+})
+
+const securityContact = (config: Config) => ({
+  issuer: config.BASE_URL,
+  contacts: config.SECURITY_CONTACT,
+  policy: config.SECURITY_POLICY,
 })
 
 /** What handlers read of the request besides itself. */

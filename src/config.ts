@@ -57,6 +57,17 @@ const httpUrl = z.string().transform((text, context) => {
   return problem(context, 'write an http:// or https:// URL without query or fragment')
 })
 
+/** RFC 9116 §2.5.3: URIs, and on the web none but https. */
+const contacts = list.refine(
+  (items) =>
+    items.length > 0 &&
+    items.every((item) => /^(mailto:[^\s@]+@[^\s@]+|https:\/\/\S+|tel:\+?[\d-]+)$/.test(item)),
+  'write mailto:, https:// or tel: addresses, separated by commas',
+)
+const httpsUrl = z
+  .string()
+  .refine((text) => /^https:\/\/\S+$/.test(text) && URL.canParse(text), 'write an https:// URL')
+
 /** The path becomes the path of cookies and the beginning of links, so it is held to characters that mean nothing there. */
 const baseUrl = httpUrl
   .refine((text) => {
@@ -205,6 +216,16 @@ export const settings = {
     baseUrl,
     undefined,
     'Where people and clients reach this server; also the issuer. Default: `http://localhost:PORT`. With `https://` cookies are `Secure` and HSTS is sent. It may have a path (`https://example.org/auth`): then pages, links, redirects and cookies live below it.',
+  ),
+  SECURITY_CONTACT: server(
+    contacts,
+    undefined,
+    'Where whoever finds a weakness can tell you, best first: `mailto:`, `https://` or `tel:` addresses. Given, they are at `/.well-known/security.txt` (RFC 9116).',
+  ),
+  SECURITY_POLICY: server(
+    httpsUrl,
+    undefined,
+    'The page that says how you handle such reports; goes into `security.txt`.',
   ),
   PROXY_STRIPS_PATH: server(
     flag,
@@ -879,6 +900,11 @@ export const settings = {
     'info',
     'Least severity that is logged.',
   ),
+  ACCESS_LOG: logs(
+    z.enum(['off', 'json'], 'write off or json'),
+    'off',
+    'With `json`, one line for each request but probes, at level `info`: method, route, status, milliseconds, address, and client and account where they are known; never a query or a body.',
+  ),
   ENABLE_AUDIT_LOGGING: logs(flag, 'true', 'Write audit events.'),
   AUDIT_LOG_RETENTION: logs(positiveDuration, '2160h', 'How long audit events are kept.'),
   CONSENT_RETENTION: logs(
@@ -941,6 +967,7 @@ export function parseConfig(environment: Readonly<Record<string, string | undefi
   const values = parseValues(environment, problems)
   problems.push(
     ...crossProblems(values, environment),
+    ...contactProblems(values, environment),
     ...tokenProblems(values),
     ...pathProblems(values),
     ...apiProblems(values, environment),
@@ -1005,6 +1032,15 @@ const pathProblems = ({ PROXY_STRIPS_PATH, BASE_URL = 'http://localhost' }: Part
     ? [
         'PROXY_STRIPS_PATH: there is nothing to strip, since BASE_URL has no path; write the address that people see.',
       ]
+    : []
+
+/** A policy alone is no file (RFC 9116 §2.5.3). */
+const contactProblems = (
+  { SECURITY_POLICY: policy }: Partial<Values>,
+  environment: Readonly<Record<string, string | undefined>>,
+) =>
+  policy && !environment['SECURITY_CONTACT']
+    ? ['SECURITY_POLICY: needs SECURITY_CONTACT beside it.']
     : []
 
 /** What no single setting can know. */

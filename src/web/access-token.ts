@@ -42,6 +42,8 @@ export async function readAccessToken(
   if (scheme === 'dpop' && !proof)
     throw new OAuthError('invalid_dpop_proof', 'the DPoP proof is missing', { status })
   const live = await requireLive(c, options, { token, jkt: proof?.jkt ?? null })
+  c.set('clientId', live.client.clientId)
+  if (live.user) c.set('userId', live.user.id)
   if (proof) await useDpopProof(c, options.db, { proof, status })
   await c.var.underCeiling?.countToken(live.token.id)
   return live

@@ -18,6 +18,8 @@ interface AppVariables extends TelemetryVariables {
   repeatedEvents: RepeatedEvents
   /** The client that the request is or names, once it is found; it may not have proven itself. */
   clientId?: string
+  /** The account that an access token or a sign-in stands for. */
+  userId?: string
   /** Set when the client may use it (RFC 6749 §1.3). */
   grantType?: string
   /** Below which the server lives for browsers, such as `/auth`; unset at the root. */

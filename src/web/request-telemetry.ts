@@ -55,7 +55,7 @@ export function requestTelemetry(options: RequestTelemetryOptions): MiddlewareHa
 }
 
 /** The template of the handler that was meant; middleware patterns are not routes. */
-function matchedRoute(c: AppContext): string | undefined {
+export function matchedRoute(c: AppContext): string | undefined {
   return matchedRoutes(c).findLast(
     ({ method, path }) =>
       path !== '/*' && path !== '*' && (method !== 'ALL' || !path.includes('*')),

@@ -39,6 +39,7 @@ export async function signIn(
   if (started?.outcome === 'taken')
     return signIn(c, options, { ...signingIn, submission: undefined })
   if (!started) return undefined
+  c.set('userId', user.id)
   cookies.save(c, seal, remembered ? lifetimeMs : undefined)
   if (started.outcome === 'repeated') return 'repeated'
   recordEndedSessions(c.var.recorder, started.ended)

@@ -56,6 +56,7 @@ const guards: Readonly<Record<string, Guard>> = {
   'GET /.well-known/openid-configuration': 'self',
   'GET /.well-known/oauth-authorization-server': 'self',
   'GET /.well-known/jwks.json': 'self',
+  'GET /.well-known/security.txt': 'self',
   'GET /login': 'self',
   'POST /login': 'self',
   'POST /logout': 'self',

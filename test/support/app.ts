@@ -14,7 +14,7 @@ import { createFetchDocument } from '#/domain/outbound/fetch-document.ts'
 import { createPopulation } from '#/domain/population/caches.ts'
 import { observePopulation } from '#/domain/population/observe.ts'
 import { sweep } from '#/domain/sweeper/sweeper.ts'
-import { createLog } from '#/telemetry/log.ts'
+import { createLog, type Log } from '#/telemetry/log.ts'
 import { type Metrics, startMetrics } from '#/telemetry/provider.ts'
 import { createRecorder, type Recorder } from '#/telemetry/recorder.ts'
 import { openTestDatabase, type TestDatabase } from './database.ts'
@@ -42,6 +42,8 @@ export interface TestApp {
 
 export interface TestAppOptions {
   readonly settings?: Record<string, string>
+  /** Instead of one that says nothing. */
+  readonly log?: Log
   /** Shares the database of another app: a second replica. */
   readonly replicaOf?: TestApp
   /** Instead of a new one; closed with the app. */
@@ -62,13 +64,14 @@ export async function startTestApp({
   settings = {},
   replicaOf,
   database: given,
+  log: givenLog,
 }: TestAppOptions = {}): Promise<TestApp> {
   const config = parseConfig({ ...defaults, ...settings })
   const secrets = config.SESSION_SECRET ?? [secret]
   const database = replicaOf?.database ?? given ?? (await openTestDatabase())
   let offset = 0
   const clock = () => new Date(Date.now() + offset)
-  const log = createLog({ level: config.LOG_LEVEL })
+  const log = givenLog ?? createLog({ level: config.LOG_LEVEL })
   const metrics = startMetrics({
     enabled: config.metricsEnabled,
     serviceName: 'authgate',

@@ -94,6 +94,23 @@ describe('defaults', () => {
       ])
   })
 
+  it.each(['security@example.test', 'http://example.test/', 'mailto:a b@c', 'tel:abc', ','])(
+    'refuse %j as a contact of security.txt',
+    (contact) => {
+      expect(problemsOf({ SECURITY_CONTACT: contact })).toEqual([
+        expect.stringMatching(/^SECURITY_CONTACT: write mailto:, https:\/\/ or tel: addresses/),
+      ])
+    },
+  )
+
+  it('refuse a policy of security.txt without a contact', () => {
+    const SECURITY_POLICY = 'https://example.test/policy'
+    expect(problemsOf({ SECURITY_POLICY })).toEqual([
+      'SECURITY_POLICY: needs SECURITY_CONTACT beside it.',
+    ])
+    expect(problemsOf({ SECURITY_POLICY, SECURITY_CONTACT: 'mailto:a@example.test' })).toEqual([])
+  })
+
   it('refuse to expect a stripped path where BASE_URL has none', () => {
     const settings = { BASE_URL: 'https://id.example.test/auth/v1.0', PROXY_STRIPS_PATH: 'true' }
     expect(problemsOf(settings)).toEqual([])

@@ -83,6 +83,7 @@ async function resume(c: AppContext, id: string, options: AuthorizeOptions) {
 }
 
 async function proceed(c: AppContext, pending: Pending, options: AuthorizeOptions) {
+  c.set('clientId', pending.client.clientId)
   const { step, consented } = await decide(c, pending, options)
   if (typeof step === 'object') return refuse(c, pending, step, options)
   switch (step) {
