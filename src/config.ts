@@ -589,7 +589,7 @@ export const settings = {
   DYNAMIC_CLIENT_REGISTRATION_RETENTION: registration(
     positiveDuration,
     '720h',
-    'How long clients that registered themselves wait for approval, from their last change, before they are deleted; those that somebody has allowed stay.',
+    'How long clients that registered themselves wait for approval, from their last change, before they are deleted; those that somebody has allowed stay. With `DYNAMIC_CLIENT_REGISTRATION_STATUS=active` also how long one may go unused that nobody has allowed and that has no tokens.',
   ),
   DYNAMIC_CLIENT_REGISTRATION_MAX: registration(
     whole(1),

@@ -7,4 +7,5 @@ export const retentionOf = (config: Config): Retention => ({
   auditMs: config.AUDIT_LOG_RETENTION,
   consentsMs: config.CONSENT_RETENTION,
   registrationsMs: config.DYNAMIC_CLIENT_REGISTRATION_RETENTION,
+  registrationsUnasked: config.DYNAMIC_CLIENT_REGISTRATION_STATUS === 'active',
 })

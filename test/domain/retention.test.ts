@@ -4,8 +4,12 @@ import { afterAll, beforeAll, expect, it } from 'vitest'
 import { auditEvents } from '#/database/schema/audit-events.ts'
 import { clients } from '#/database/schema/clients.ts'
 import { consents } from '#/database/schema/consents.ts'
+import { tokens } from '#/database/schema/tokens.ts'
 import { systemOrigin } from '#/domain/audit/audit.ts'
-import { deleteForgottenRegistrations } from '#/domain/clients/forgotten-registrations.ts'
+import {
+  deleteForgottenRegistrations,
+  deleteUnusedRegistrations,
+} from '#/domain/clients/forgotten-registrations.ts'
 import {
   deleteWithdrawnConsents,
   findConsentedScope,
@@ -14,6 +18,7 @@ import {
   revokeConsent,
 } from '#/domain/consents/consents.ts'
 import { openTestDatabase, type TestDatabase } from '../support/database.ts'
+import { askForCodes } from '../support/devices.ts'
 import { addClient, addUser } from '../support/people.ts'
 
 let database: TestDatabase
@@ -46,17 +51,25 @@ it('deletes consents that were taken back long ago, a batch at a time, and none 
   expect(await findConsentedScope(db, user.id, clientId)).toBe('openid')
 })
 
+const registrationTokenHash = 'digest'
+
+async function addOld(
+  more: Parameters<typeof addClient>[1],
+  days: number,
+  approvedAt: Date | null = null,
+) {
+  const { db } = database
+  const { clientId } = (await addClient(db, more)).client
+  await db
+    .update(clients)
+    .set({ updatedAt: ago(days), approvedAt })
+    .where(eq(clients.clientId, clientId))
+  return clientId
+}
+
 it('deletes clients that registered themselves and were never approved, and tells every cache', async () => {
   const { db } = database
-  const add = async (more: Parameters<typeof addClient>[1], days: number) => {
-    const { clientId } = (await addClient(db, more)).client
-    await db
-      .update(clients)
-      .set({ updatedAt: ago(days) })
-      .where(eq(clients.clientId, clientId))
-    return clientId
-  }
-  const registrationTokenHash = 'digest'
+  const add = addOld
   const forgotten = await add({ status: 'pending', registrationTokenHash }, 40)
   const kept = [
     await add({ status: 'pending', registrationTokenHash }, 20),
@@ -64,8 +77,10 @@ it('deletes clients that registered themselves and were never approved, and tell
     await add({ status: 'inactive', registrationTokenHash }, 400),
     // Not registered by itself.
     await add({ status: 'pending' }, 400),
+    // Approved once and changed since.
+    await add({ status: 'pending', registrationTokenHash }, 400, ago(500)),
   ]
-  // Approved once and changed since: somebody has allowed it.
+  // Approved by a version that did not write it down, and changed since: somebody has allowed it.
   const returned = await add({ status: 'pending', registrationTokenHash }, 400)
   const user = await addUser(db)
   await grantConsent(db, { user, clientId: returned, scope: 'openid', now }, systemOrigin)
@@ -76,8 +91,9 @@ it('deletes clients that registered themselves and were never approved, and tell
     () => {},
   )
   const by = { origin: systemOrigin, now }
-  expect(await deleteForgottenRegistrations(db, ago(30), { limit: 500, by })).toBe(1)
-  expect(await deleteForgottenRegistrations(db, ago(30), { limit: 500, by })).toBe(0)
+  const old = { before: ago(30), limit: 500, by }
+  expect(await deleteForgottenRegistrations(db, old)).toBe(1)
+  expect(await deleteForgottenRegistrations(db, old)).toBe(0)
   const ids = [forgotten, ...kept, returned]
   const left = await db.select().from(clients).where(inArray(clients.clientId, ids))
   expect(left.map(({ clientId }) => clientId).sort()).toEqual([...kept, returned].sort())
@@ -88,4 +104,38 @@ it('deletes clients that registered themselves and were never approved, and tell
       sql`${auditEvents.type} = 'CLIENT_DELETED' and ${auditEvents.clientId} = ${forgotten}`,
     ),
   ).toBe(1)
+})
+
+it('deletes clients that were let in unasked and that nobody has ever used, and no others', async () => {
+  const { db } = database
+  const own = { status: 'active', registrationTokenHash } as const
+  const unused = await addOld(own, 40)
+  const approved = await addOld(own, 400, ago(400))
+  const young = await addOld(own, 20)
+  const made = await addOld({ status: 'active' }, 400)
+  const allowed = await addOld(own, 400)
+  const user = await addUser(db)
+  await grantConsent(db, { user, clientId: allowed, scope: 'openid', now }, systemOrigin)
+  const polling = await addOld(own, 400)
+  await askForCodes(db, polling)
+  const working = await addOld({ ...own, grantTypes: ['client_credentials'] }, 400)
+  await db.insert(tokens).values({
+    id: crypto.randomUUID(),
+    type: 'access',
+    clientId: working,
+    scope: '',
+    familyId: crypto.randomUUID(),
+    createdAt: now,
+    expiresAt: now,
+  })
+  const old = { before: ago(30), limit: 500, by: { origin: systemOrigin, now } }
+  // What the other tests have left is as unused as this one.
+  await deleteUnusedRegistrations(db, old)
+  expect(await deleteUnusedRegistrations(db, old)).toBe(0)
+  const kept = [approved, young, made, allowed, polling, working]
+  const left = await db
+    .select()
+    .from(clients)
+    .where(inArray(clients.clientId, [unused, ...kept]))
+  expect(left.map(({ clientId }) => clientId).sort()).toEqual(kept.sort())
 })

@@ -175,7 +175,12 @@ describe('POST /admin/clients/:id', () => {
     expect(result.answer.headers.get('location')).toBe('/admin/clients?notice=updated')
     expect(moved).toEqual(decided('updated'))
     const after = await findClient(db, client.clientId)
-    expect(after).toEqual({ ...client, name: 'Renamed', updatedAt: after?.updatedAt })
+    expect(after).toEqual({
+      ...client,
+      name: 'Renamed',
+      nameSkeleton: 'renarned',
+      updatedAt: after?.updatedAt,
+    })
   })
 
   it('ends what is wider than before and leaves the rest', async () => {

@@ -204,6 +204,23 @@ describe('an administrator', () => {
     expect(html).toContain('letters of another alphabet that look like Latin ones')
   })
 
+  it('is told so where a name that is given anew can be taken for another', async () => {
+    const html = await (await add('Payroll')).text()
+    const id = /[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}/.exec(html)?.[0] ?? ''
+    const rename = async (client_name: string) => {
+      const page = await (await admin.get(`/admin/clients/${id}/edit`)).text()
+      const seen = hiddenField(page, 'seen')
+      const sent = { ...fields, client_name, csrf_token: csrfTokenOf(page), seen }
+      return (await admin.post(`/admin/clients/${id}`, sent)).headers.get('location')
+    }
+    expect(await rename('Wages')).toBe('/admin/clients?notice=updated')
+    const there = await rename('authgate cli')
+    expect(there).toBe(`/admin/clients/${id}?notice=updated`)
+    expect(await (await admin.get(there ?? '')).text()).toContain(
+      'It can be taken for another client: “AuthGate CLI”.',
+    )
+  })
+
   it('sees what is odd about the name of a client before approving it', async () => {
     const { client_id } = await registered('Shop Привет')
     await addClient(app.database.db, { name: 'Shop-Привет' })

@@ -134,7 +134,11 @@ export function setClientStatus(
         decisions[before.status === 'pending' ? 'pending' : 'other'][status]
       const [client] = await tx
         .update(clients)
-        .set({ status, updatedAt: by.now, ...(decision === 'approved' && { approvedAt: by.now }) })
+        .set({
+          status,
+          updatedAt: by.now,
+          ...(isLetIn(before, decision) && { approvedAt: by.now }),
+        })
         .where(eq(clients.clientId, clientId))
         .returning()
       if (!client) throw new Error('the client was not updated')
@@ -147,6 +151,10 @@ export function setClientStatus(
     }),
   )
 }
+
+/** Whether an operator takes responsibility for a client that no operator made. */
+const isLetIn = ({ registrationTokenHash }: Client, decision: ClientDecision) =>
+  decision === 'approved' || (decision === 'enabled' && registrationTokenHash !== null)
 
 /** The client that fits, its row locked. Waits for tokens under way: their foreign keys hold it until they commit. */
 export const lockClient = async (

@@ -7,7 +7,10 @@ import type { AuditOrigin } from '#/domain/audit/audit.ts'
 import { deleteOldAuditEvents } from '#/domain/audit/delete-old.ts'
 import { deleteExpiredCodes } from '#/domain/authorization-codes/authorization-codes.ts'
 import { deleteExpiredRequests } from '#/domain/authorization-requests/authorization-requests.ts'
-import { deleteForgottenRegistrations } from '#/domain/clients/forgotten-registrations.ts'
+import {
+  deleteForgottenRegistrations,
+  deleteUnusedRegistrations,
+} from '#/domain/clients/forgotten-registrations.ts'
 import { deleteWithdrawnConsents } from '#/domain/consents/consents.ts'
 import { deleteOldDeviceCodes, expireDeviceCodes } from '#/domain/device-codes/device-codes.ts'
 import {
@@ -39,6 +42,8 @@ export interface Retention {
   readonly auditMs: number
   readonly consentsMs: number
   readonly registrationsMs: number
+  /** Whether clients that register themselves need no approval: then those that nobody uses go, too. */
+  readonly registrationsUnasked: boolean
 }
 
 /** Used codes are remembered for a day: to end the family of a replayed one, and to tell a late device what became of its own. */
@@ -69,11 +74,13 @@ const tasksFor = (retention: Retention): Record<SweeperTask, Task> => ({
   device_codes_expired: expireCodes,
   device_codes: (db, { now }) => deleteOldDeviceCodes(db, earlier(now, codeMemoryMs), batch),
   consents: (db, { now }) => deleteWithdrawnConsents(db, earlier(now, retention.consentsMs), batch),
-  registrations: (db, { now, origin }) =>
-    deleteForgottenRegistrations(db, earlier(now, retention.registrationsMs), {
-      limit: batch,
-      by: { origin, now },
-    }),
+  registrations: async (db, { now, origin }) => {
+    const before = earlier(now, retention.registrationsMs)
+    const old = { before, limit: batch, by: { origin, now } }
+    const forgotten = await deleteForgottenRegistrations(db, old)
+    if (forgotten === batch || !retention.registrationsUnasked) return forgotten
+    return forgotten + (await deleteUnusedRegistrations(db, { ...old, limit: batch - forgotten }))
+  },
   used_proofs: (db, { now }) => deleteUsedProofs(db, earlier(now, proofMemoryMs), batch),
 })
 

@@ -160,12 +160,19 @@ export async function postClientEdit(c: AppContext, options: AdminOptions, parse
     c.var.recorder.clientDecided('updated')
     recordEndedAccess(c.var.recorder, edited.ended, 'admin')
     if (edited.secret !== undefined) return await secretPage(c, options, edited)
-    return c.redirect(`${path}?notice=updated`, 303)
+    return c.redirect(`${await noticePath(options, current, edited.client)}?notice=updated`, 303)
   } catch (error) {
     const { field, message } = asFormError(error)
     const form = { values: fields, problem: message, field }
     return editPage(c, options, { ...current, seen, form })
   }
+}
+
+/** Where the notice is shown: beside what is odd about a new name, if anything is. */
+async function noticePath({ db }: AdminOptions, before: Client, after: Client): Promise<string> {
+  if (after.name === before.name) return path
+  const [noted] = await withNameNotes(db, [after])
+  return noted?.nameNotes.length ? `${path}/${after.clientId}` : path
 }
 
 export async function postOutdatedClientEdit(c: AppContext, options: AdminOptions) {
