@@ -44,7 +44,8 @@ export async function identify(
   { user, subject }: Known,
   { source, now }: { source: Source; now: Date },
 ): Promise<User | undefined> {
-  const { username, email, fullName } = user
+  const { username, fullName } = user
+  const email = user.email ?? undefined
   const origin = systemOrigin
   if (source === 'local') return findUser(db, user.id)
   const issuer = issuers[source]

@@ -61,7 +61,7 @@ describe('an account that cannot be made', () => {
     ['a name that is taken', 409, { username: 'TAKEN-name' }],
     ['an address that is none', 400, { email: 'ada@' }],
     ['a short password', 400, { password: 'short-1' }],
-    ['a password that many have', 400, { password: 'password' }],
+    ['a password that many have', 400, { password: 'trustno1' }],
     ['a password made of the name', 400, { password: 'fresh-name1' }],
   ])('leaves the form as it was sent, but for the password: %s', async (_, status, wrong) => {
     if ('username' in wrong) await addUser(app.database.db, { username: 'taken-name' })
@@ -153,6 +153,16 @@ describe('editing an account', () => {
     expect(await findUser(db, id)).toMatchObject({ fullName: 'Grace', emailVerified: true })
     await edit(id, { email: `${id}@new.test` })
     expect(await findUser(db, id)).toMatchObject({ email: `${id}@new.test`, emailVerified: false })
+  })
+
+  it('an account can do without an e-mail address', async () => {
+    const { id } = await addUser(app.database.db, { emailVerified: true })
+    await edit(id, { email: '' })
+    const [row] = await app.database.db.select().from(users).where(eq(users.id, id))
+    expect(row).toMatchObject({ email: null, emailVerified: false })
+    for (const page of [`/admin/users/${id}`, `/admin/users/${id}/edit`, '/admin/users'])
+      expect((await admin.get(page)).status).toBe(200)
+    expect(await (await admin.get(`/admin/users/${id}`)).text()).toContain('<dd>none</dd>')
   })
 
   it('a demoted admin is refused at the next click', async () => {

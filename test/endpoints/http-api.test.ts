@@ -154,6 +154,35 @@ it('tells whoever proves a name that a provider’s account has taken that it is
   expect([result.status, moved]).toEqual([409, failed('conflict', 'http_api')])
 })
 
+describe('an address that a stranger has told a provider', () => {
+  const addStranger = () => addUser(app.database.db, { authSource: 'oauth', passwordHash: null })
+  const addressOf = async (id: string) =>
+    (await app.database.db.select().from(users).where(eq(users.id, id)))[0]?.email
+
+  it('keeps nobody out of their first sign-in', async () => {
+    const [stranger, name] = [await addStranger(), newName()]
+    answer = vouchFor(name, { email: stranger.email })
+    expect((await signInAs(name)).status).toBe(303)
+    expect(await accountOf(name)).toMatchObject({ email: stranger.email, emailVerified: false })
+    expect(await addressOf(stranger.id)).toBeNull()
+  })
+
+  it('is taken over at a later one', async () => {
+    const [stranger, name] = [await addStranger(), await newPerson()]
+    answer = vouchFor(name, { email: stranger.email })
+    expect((await signInAs(name)).status).toBe(303)
+    expect((await accountOf(name))?.email).toBe(stranger.email)
+    expect(await addressOf(stranger.id)).toBeNull()
+  })
+
+  it('stays where it is when no account can be made', async () => {
+    const [stranger, person] = [await addStranger(), await newPerson()]
+    answer = vouchFor(person, { user_id: 'somebody else', email: stranger.email })
+    const { result } = await observeUnchanged(app, () => signInAs(person))
+    expect([result.status, await addressOf(stranger.id)]).toEqual([409, stranger.email])
+  })
+})
+
 describe('a later sign-in', () => {
   it('takes over a changed address, which is no longer verified, and a changed name', async () => {
     const name = await newPerson()

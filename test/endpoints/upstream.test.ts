@@ -1,6 +1,7 @@
 /** Signing in through identity providers: real HTTP to a provider that this file starts. */
-import { eq, sql } from 'drizzle-orm'
+import { desc, eq, sql } from 'drizzle-orm'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { auditEvents } from '#/database/schema/audit-events.ts'
 import { identities } from '#/database/schema/identities.ts'
 import { sessions } from '#/database/schema/sessions.ts'
 import { users } from '#/database/schema/users.ts'
@@ -286,18 +287,86 @@ describe('what a provider may open', () => {
     await expectRefused(() => signInAs(newPerson({ email }), 'github'), taken)
   })
 
-  it('links no account that somebody made with an address that nobody verified', async () => {
-    const squatter = newPerson()
-    await signInAs(squatter, 'gitea')
-    await expectRefused(() => signInAs(newPerson({ email: squatter.email }), 'github'), taken)
+  it.each(['a provider that nobody trusts', 'the HTTP API'])(
+    'takes an address that nobody verified from an account of %s, and gives the account to nobody',
+    async (maker) => {
+      const { squatter, again } = await addSquatter(maker)
+      const owner = newPerson({ email: squatter.email ?? '' })
+      const before = await countAudit(app, 'USER_EMAIL_WITHDRAWN')
+      expect((await signInAs(owner, 'github')).status).toBe(303)
+      const found = await userByEmail(owner.email)
+      expect(found).toMatchObject({ username: owner.username, emailVerified: true })
+      const [left] = await app.database.db.select().from(users).where(eq(users.id, squatter.id))
+      expect(left).toMatchObject({ username: squatter.username, email: null, isActive: true })
+      expect(await countAudit(app, 'USER_EMAIL_WITHDRAWN')).toBe(before + 1)
+      const [event] = await app.database.db
+        .select()
+        .from(auditEvents)
+        .where(eq(auditEvents.resourceId, squatter.id))
+        .orderBy(desc(auditEvents.at))
+      expect(event).toMatchObject({ type: 'USER_EMAIL_WITHDRAWN', actorUserId: null })
+      // They keep their way in, and do not get the address back by it.
+      await again()
+      expect((await userByEmail(owner.email))?.id).toBe(found?.id)
+    },
+  )
+
+  async function addSquatter(maker: string) {
+    if (maker === 'the HTTP API') {
+      const more = { authSource: 'http_api', passwordHash: null } as const
+      return { squatter: await addUser(app.database.db, more), again: async () => {} }
+    }
+    const person = newPerson()
+    await signInAs(person, 'gitea')
+    const squatter = await userByEmail(person.email)
+    if (!squatter) throw new Error('the squatter has no account')
+    const again = async () => expect((await signInAs(person, 'gitea')).status).toBe(303)
+    return { squatter, again }
+  }
+
+  it('gives an address that nobody verified to one of those who prove it at the same moment', async () => {
+    const email = `${crypto.randomUUID()}@up.example.test`
+    await signInAs(newPerson({ email }), 'gitea')
+    const owners = Array.from({ length: 4 }, () => newPerson({ email }))
+    const answers = await Promise.all(owners.map((owner) => signInAs(owner, 'github')))
+    expect(answers.map(({ status }) => status)).toEqual(owners.map(() => 303))
+    const held = await app.database.db.select().from(users).where(eq(users.email, email))
+    expect(held).toMatchObject([{ emailVerified: true }])
+    const links = await app.database.db
+      .select()
+      .from(identities)
+      .where(eq(identities.userId, held[0]?.id ?? ''))
+    expect(links.map(({ subject }) => subject).sort()).toEqual(
+      owners.map(({ id }) => String(id)).sort(),
+    )
   })
 
-  it('links no account of the HTTP API by an address that nobody verified', async () => {
-    const more = { authSource: 'http_api', passwordHash: null } as const
-    const { email } = await addUser(app.database.db, more)
-    await expectRefused(() => signInAs(newPerson({ email }), 'github'), taken)
-    const verified = await addUser(app.database.db, { ...more, emailVerified: true })
-    expect((await signInAs(newPerson({ email: verified.email }), 'github')).status).toBe(303)
+  it('takes no address from whoever has verified it, or for whoever has not', async () => {
+    const owner = newPerson()
+    await signInAs(owner, 'github')
+    await expectRefused(() => signInAs(newPerson({ email: owner.email }), 'gitea'), {
+      status: 409,
+      moved: refusal('gitea', 'email_taken', 'not_admitted'),
+    })
+    const squatter = newPerson()
+    await signInAs(squatter, 'gitea')
+    const unproven = newPerson({ email: squatter.email, verified: false })
+    await expectRefused(() => signInAs(unproven, 'github'), taken)
+  })
+
+  it('takes no address for another that merely looks like its capital', async () => {
+    const email = `kate-${crypto.randomUUID()}@up.example.test`
+    const squatter = newPerson({ email })
+    await signInAs(squatter, 'gitea')
+    await signInAs(newPerson({ email: email.replace('k', '\u212a') }), 'github')
+    expect((await userByEmail(email))?.username).toBe(squatter.username)
+  })
+
+  it('links a verified account of the HTTP API', async () => {
+    const more = { authSource: 'http_api', passwordHash: null, emailVerified: true } as const
+    const { id, email } = await addUser(app.database.db, more)
+    expect((await signInAs(newPerson({ email }), 'github')).status).toBe(303)
+    expect((await userByEmail(email))?.id).toBe(id)
   })
 
   it('takes what is no address for none', async () => {

@@ -25,7 +25,7 @@ export async function addUser(db: Database, more: Partial<NewUser> = {}) {
     { origin: systemOrigin },
   )
   if (!user) throw new Error('the test user was not created')
-  return user
+  return { ...user, email: user.email ?? '' }
 }
 
 export const addAdmin = (db: Database) => addUser(db, { role: 'admin' })

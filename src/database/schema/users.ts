@@ -20,7 +20,8 @@ export const users = pgTable(
     id: uuid().primaryKey().defaultRandom(),
     /** Lower case. */
     username: text().notNull(),
-    email: text().notNull(),
+    /** Null for an account that has lost it to whoever has verified it, or never had one. */
+    email: text(),
     emailVerified: boolean('email_verified').notNull().default(false),
     fullName: text('full_name').notNull().default(''),
     role: text({ enum: userRoles }).notNull().default('user'),

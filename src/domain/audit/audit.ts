@@ -42,6 +42,7 @@ const severities = {
   USER_CREATED: 'info',
   USER_UPDATED: 'warning',
   USER_SYNCED: 'info',
+  USER_EMAIL_WITHDRAWN: 'warning',
   USER_ENABLED: 'info',
   USER_DISABLED: 'warning',
   USER_DELETED: 'warning',

@@ -1,5 +1,5 @@
 /** Whom a provider's word lets in: known identities, accounts it may speak for, and newcomers. */
-import { eq, sql } from 'drizzle-orm'
+import { eq, TransactionRollbackError } from 'drizzle-orm'
 import type { Database } from '#/database/client.ts'
 import { isUniqueViolation } from '#/database/errors.ts'
 import { users } from '#/database/schema/users.ts'
@@ -7,6 +7,7 @@ import { type AuditOrigin, writeAudit } from '#/domain/audit/audit.ts'
 import type { Profile } from '#/domain/identity-providers/provider.ts'
 import { lockUser } from '#/domain/users/lock-user.ts'
 import { createUser, isUsername, type User } from '#/domain/users/users.ts'
+import { holderOf, isSameAddress, withdrawEmail } from '#/domain/users/withdraw-email.ts'
 import { tameName } from '#/protocol/names.ts'
 import { randomSecret } from '#/protocol/secrets.ts'
 import type { UpstreamProvider } from '#/protocol/vocabulary.ts'
@@ -52,7 +53,7 @@ async function attempt(db: Database, arrival: Arrival): Promise<Admission | unde
         (await enter(tx, arrival)) ?? (await linkByEmail(tx, arrival)) ?? register(tx, arrival),
     )
   } catch (error) {
-    if (isUniqueViolation(error)) return undefined
+    if (isUniqueViolation(error) || error instanceof TransactionRollbackError) return undefined
     throw error
   }
 }
@@ -63,26 +64,22 @@ async function enter(tx: Database, arrival: Arrival): Promise<Admission | undefi
   return { result: user.isActive ? 'success' : 'account_inactive', user }
 }
 
-const findByEmail = async (tx: Database, email: string) =>
-  (
-    await tx
-      .select()
-      .from(users)
-      .where(sql`lower(${users.email}) = lower(${email})`)
-      // As strong as entering takes it: two that came this far must not both wait to lock it more.
-      .for('no key update')
-  )[0]
+/** Locked as strongly as entering does: two that came this far must not both wait to lock it more. */
+const lockHolderOf = async (tx: Database, email: string): Promise<User | undefined> =>
+  (await holderOf(tx, email).for('no key update'))[0]
 
 async function linkByEmail(tx: Database, arrival: Arrival): Promise<Admission | undefined> {
-  const { email, emailVerified } = arrival.profile
-  if (email === undefined || !isAddress(email)) return undefined
-  if (!emailVerified || !arrival.trustEmail) return undefined
-  const user = await findByEmail(tx, email)
+  const { email } = arrival.profile
+  if (email === undefined || !isAddress(email) || !isProven(arrival)) return undefined
+  const user = await lockHolderOf(tx, email)
   if (!user || !mayBeLinked(user) || !isSameAddress(user.email, email)) return undefined
   if (!user.isActive) return { result: 'account_inactive', user }
   await link(tx, user, arrival)
   return { result: 'linked', user }
 }
+
+/** Whether the address of whoever arrives is theirs beyond doubt. */
+const isProven = ({ profile, trustEmail }: Arrival) => profile.emailVerified && trustEmail
 
 /**
  * An account whose address nobody verified, an operator excepted, may have been laid out for the owner of the address to
@@ -91,24 +88,31 @@ async function linkByEmail(tx: Database, arrival: Arrival): Promise<Admission | 
 const mayBeLinked = ({ role, authSource, emailVerified }: User) =>
   role !== 'admin' && (authSource === 'local' || emailVerified)
 
-/** Capitals of other letters fold into what is somebody else's: the KELVIN SIGN into k. */
-const isSameAddress = (one: string, other: string) => foldAscii(one) === foldAscii(other)
-
-const foldAscii = (text: string) => text.replaceAll(/[A-Z]/g, (letter) => letter.toLowerCase())
+/** Who merely says that an address is theirs makes room for whoever has proven it. */
+const yields = async (
+  tx: Database,
+  { holder, email, arrival }: { holder: User; email: string; arrival: Arrival },
+) => isProven(arrival) && withdrawEmail(tx, { holder, email, from: ['oauth', 'http_api'] }, arrival)
 
 async function register(tx: Database, arrival: Arrival): Promise<Admission | undefined> {
   const { profile, autoRegister, origin, now } = arrival
   const { email } = profile
   if (!autoRegister) return { result: 'registration_off' }
   if (email === undefined || !isAddress(email)) return { result: 'email_missing' }
-  // Whoever took it since the first look may be the same person, who came back twice.
-  if (await findByEmail(tx, email)) return (await enter(tx, arrival)) ?? { result: 'email_taken' }
+  const holder = await lockHolderOf(tx, email)
+  if (holder && !(await yields(tx, { holder, email, arrival }))) {
+    // Whoever took it since the first look may be the same person, who came back twice.
+    const entered = await enter(tx, arrival)
+    // Or somebody whom this arrival may be linked to, when it looks again.
+    const mayLink = isProven(arrival) && mayBeLinked(holder) && isSameAddress(holder.email, email)
+    return entered ?? (mayLink ? undefined : { result: 'email_taken' })
+  }
   const user = await createUser(
     tx,
     {
       username: await freeUsername(tx, profile),
       email,
-      emailVerified: profile.emailVerified && arrival.trustEmail,
+      emailVerified: isProven(arrival),
       fullName: tameName(profile.fullName, 100),
       passwordHash: null,
       authSource: 'oauth',
@@ -116,7 +120,8 @@ async function register(tx: Database, arrival: Arrival): Promise<Admission | und
     },
     { origin },
   )
-  if (!user) return undefined
+  // Nobody loses an address to somebody who does not get it.
+  if (!user) throw new TransactionRollbackError()
   await link(tx, user, arrival)
   return { result: 'registered', user }
 }

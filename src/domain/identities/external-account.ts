@@ -1,10 +1,12 @@
 /** Accounts of people for whom another server vouches by name and password: found by who they are there, or made. */
+import { TransactionRollbackError } from 'drizzle-orm'
 import type { Database } from '#/database/client.ts'
 import { isUniqueViolation } from '#/database/errors.ts'
 import type { User } from '#/database/schema/users.ts'
 import type { By } from '#/domain/audit/audit.ts'
 import { syncProfile } from '#/domain/users/sync-profile.ts'
 import { createUser } from '#/domain/users/users.ts'
+import { holderOf, withdrawEmail } from '#/domain/users/withdraw-email.ts'
 import { span } from '#/telemetry/tracing.ts'
 import { enterByIdentity, insertIdentity } from './identities.ts'
 
@@ -63,12 +65,25 @@ const whoIs = ({ issuer, subject, username }: Person) => ({
   label: username,
 })
 
-async function createAccount(tx: Database, person: Person, { origin, now }: By) {
+async function createAccount(tx: Database, person: Person, by: By) {
   const { username, email, fullName = '' } = person
   if (email === undefined) return undefined
-  return createUser(
-    tx,
-    { username, email, fullName, passwordHash: null, authSource: source, now },
-    { origin },
-  )
+  try {
+    return await tx.transaction(async (inner) => {
+      await makeRoom(inner, email, by)
+      const account = { username, email, fullName, passwordHash: null, authSource: source }
+      const user = await createUser(inner, { ...account, now: by.now }, { origin: by.origin })
+      // Nobody loses an address to somebody who does not get it.
+      return user ?? inner.rollback()
+    })
+  } catch (error) {
+    if (error instanceof TransactionRollbackError) return undefined
+    throw error
+  }
+}
+
+/** The operator's own directory counts for more than what a stranger has told a provider. */
+async function makeRoom(tx: Database, email: string, { origin, now }: By) {
+  const [holder] = await holderOf(tx, email)
+  if (holder) await withdrawEmail(tx, { holder, email, from: ['oauth'] }, { source, origin, now })
 }

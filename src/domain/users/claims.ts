@@ -6,12 +6,13 @@ export function claimsOf(
   user: User,
   names: readonly UserClaim[],
 ): Record<string, string | number | boolean> {
+  const { email, emailVerified } = user
   const values: Readonly<Record<UserClaim, string | number | boolean>> = {
     name: user.fullName,
     preferred_username: user.username,
     updated_at: Math.floor(user.updatedAt.getTime() / 1000),
-    email: user.email,
-    email_verified: user.emailVerified,
+    email: email ?? '',
+    email_verified: email === null ? '' : emailVerified,
   }
   return Object.fromEntries(
     names.filter((name) => values[name] !== '').map((name) => [name, values[name]]),

@@ -41,7 +41,7 @@ async function editLocked(tx: Database, edit: UserEdit, by: ByUser) {
   if (!before) return 'unknown_user'
   if (userVersion(before) !== seen) return 'changed_meanwhile'
   if (refusal && (refusal !== 'self' || before.role !== role)) return refusal
-  const moved = before.email.toLowerCase() !== email.toLowerCase()
+  const moved = before.email?.toLowerCase() !== email?.toLowerCase()
   const changed = { email: before.email !== email, full_name: before.fullName !== fullName }
   if (!changed.email && !changed.full_name && before.role === role) return 'no_change'
   const [user] = await tx

@@ -1,8 +1,9 @@
-import { and, eq, ne, sql } from 'drizzle-orm'
+import { eq } from 'drizzle-orm'
 import type { Database } from '#/database/client.ts'
 import { isUniqueViolation } from '#/database/errors.ts'
 import { type User, users } from '#/database/schema/users.ts'
 import { type AuditOrigin, writeAudit } from '#/domain/audit/audit.ts'
+import { holderOf, withdrawEmail } from './withdraw-email.ts'
 
 interface Profile {
   readonly email: string | undefined
@@ -22,8 +23,8 @@ export async function syncProfile(
   origin: AuditOrigin,
 ): Promise<Synced> {
   const { email = user.email, fullName = user.fullName } = profile
-  const moved = email.toLowerCase() !== user.email.toLowerCase()
-  const emailTaken = moved && (await isTaken(tx, email, user.id))
+  const moved = email?.toLowerCase() !== user.email?.toLowerCase()
+  const emailTaken = moved && email !== null && !(await isFree(tx, email, { user, now }, origin))
   const change = {
     ...(fullName !== user.fullName && { fullName }),
     ...(moved && !emailTaken && { email, emailVerified: false }),
@@ -44,18 +45,26 @@ export async function syncProfile(
   }
 }
 
-async function isTaken(tx: Database, email: string, id: string): Promise<boolean> {
-  const others = await tx
-    .select({ id: users.id })
-    .from(users)
-    .where(and(sql`lower(${users.email}) = ${email.toLowerCase()}`, ne(users.id, id)))
-  return others.length > 0
+/** Whether nobody else has it, or whoever has it has made room. */
+async function isFree(
+  tx: Database,
+  email: string,
+  { user, now }: { user: User; now: Date },
+  origin: AuditOrigin,
+): Promise<boolean> {
+  const [holder] = await holderOf(tx, email)
+  if (!holder || holder.id === user.id) return true
+  const by = { source: 'http_api', origin, now } as const
+  return withdrawEmail(tx, { holder, email, from: ['oauth'] }, by)
 }
 
 async function update(
   tx: Database,
   user: User,
-  { now, ...change }: { email?: string; emailVerified?: boolean; fullName?: string; now: Date },
+  {
+    now,
+    ...change
+  }: { email?: string | null; emailVerified?: boolean; fullName?: string; now: Date },
   origin: AuditOrigin,
 ): Promise<User> {
   const [updated] = await tx

@@ -53,7 +53,7 @@ export function verifyCredentials(
 
 export interface NewUser {
   readonly username: string
-  readonly email: string
+  readonly email: string | null
   readonly emailVerified?: boolean
   readonly fullName?: string
   readonly role?: User['role']

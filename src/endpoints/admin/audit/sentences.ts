@@ -37,6 +37,7 @@ const deeds: Readonly<Record<string, string>> = {
   USER_DELETED: 'deleted an account',
   USER_PASSWORD_CHANGED: 'changed a password',
   USER_PASSWORD_RESET: 'reset a password',
+  USER_EMAIL_WITHDRAWN: 'proved that an address is theirs, which another account lost',
   USER_SYNCED: 'had an account brought up to date',
   IDENTITY_LINKED: 'linked a way to sign in',
   IDENTITY_UNLINKED: 'took a linked way to sign in away',

@@ -24,7 +24,7 @@ export interface UsersPageProps extends AdminPageProps {
   readonly users: readonly {
     readonly id: string
     readonly username: string
-    readonly email: string
+    readonly email: string | null
     readonly role: 'user' | 'admin'
     readonly isActive: boolean
     readonly authSource: UserAuthSource
@@ -102,7 +102,7 @@ const userRow = (
 ${monogram(account.username)}
 <div>
 <p class="cell-title"><a href="/admin/users/${account.id}">${account.username}</a> ${account.role === 'admin' && badge('Admin', 'accent')} ${self && badge('You')}</p>
-<p class="cell-note">${account.email}</p>
+<p class="cell-note">${account.email ?? 'no e-mail address'}</p>
 </div>
 </td>
 <td data-label="Status">${account.isActive ? badge('Active', 'good') : badge('Disabled', 'bad')}</td>

@@ -37,7 +37,7 @@ export interface PersonPageProps extends AdminPageProps {
   readonly account: {
     readonly id: string
     readonly username: string
-    readonly email: string
+    readonly email: string | null
     readonly emailVerified: boolean
     readonly fullName: string
     readonly role: 'user' | 'admin'
@@ -72,7 +72,7 @@ ${problem(props.refused, 'person-problem')}
 <section class="card padded"><dl class="facts">
 ${fact('Role', account.role === 'admin' ? 'Admin' : 'User')}
 ${fact('Status', account.isActive ? badge('Active', 'good') : badge('Disabled', 'bad'))}
-${fact('E-mail', `${account.email} (${account.emailVerified ? 'verified' : 'not verified'})`)}
+${fact('E-mail', account.email === null ? 'none' : `${account.email} (${account.emailVerified ? 'verified' : 'not verified'})`)}
 ${fact('Signs in with', sources[account.authSource])}
 ${fact('Created', renderTime(account.createdAt, now))}
 ${fact('In the audit log', html`<a href="/admin/audit?actor=${account.id}">What they did</a>, <a href="/admin/audit?resource=${account.id}">what was done to them</a>`)}
@@ -146,7 +146,7 @@ export function renderEditPage(props: EditPageProps): Html {
     ({ type: 'radio', name: 'role', value, label, detail, checked: values.role === value }) as const
   const fields = html`<input type="hidden" name="seen" value="${seen}">
 ${textField({ name: 'full_name', label: 'Full name', value: values.fullName, autocomplete: 'off', maxLength: 200, optional: true })}
-${textField({ name: 'email', label: 'E-mail address', type: 'email', value: values.email, autocomplete: 'off', maxLength: 320, hint: 'A new address has to be verified again.' })}
+${textField({ name: 'email', label: 'E-mail address', type: 'email', value: values.email, autocomplete: 'off', maxLength: 320, optional: true, hint: 'A new address has to be verified again. Empty: none.' })}
 ${choices('Role', [
   role('user', 'User', 'Signs in to apps and manages their own account.'),
   role('admin', 'Admin', 'Also manages users and clients.'),

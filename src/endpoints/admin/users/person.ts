@@ -117,7 +117,7 @@ async function editPage(c: AppContext, { db, csrf }: AdminOptions, refused?: Ref
           email: fields.get('email') ?? '',
           role: fields.get('role') ?? '',
         }
-      : user,
+      : { ...user, email: user.email ?? '' },
     ...(refused && { refused: refused.text }),
   })
   return c.html(page, refused?.status ?? 200)
@@ -129,7 +129,7 @@ export const postOutdatedEdit = async (c: AppContext, options: AdminOptions) =>
 
 const edited = z.object({
   full_name: fullNameField,
-  email: z.email('Give a valid e-mail address.').max(320),
+  email: z.email('Give a valid e-mail address.').max(320).nullable().default(null),
   role: z.enum(['user', 'admin'], 'Choose a role.'),
   seen: z.string('Open the form again.'),
 })
