@@ -82,5 +82,5 @@ async function exchangeInVain(
   expectError(await ask(world, request), 400, error)
   authenticated(world, 'basic', 'success')
   did(world, 'authgate_token_exchanges_total', { result })
-  protocolError(world, '/oauth/token', error)
+  protocolError(world, '/oauth/token', error, 'token_exchange')
 }

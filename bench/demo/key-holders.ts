@@ -76,7 +76,7 @@ export function refused(
   const error = result === 'nonce_missing' ? 'use_dpop_nonce' : 'invalid_dpop_proof'
   expectError(answer, ['/oauth/userinfo', '/oauth/tokeninfo'].includes(endpoint) ? 401 : 400, error)
   proven(world, result)
-  protocolError(world, endpoint, error)
+  protocolError(world, endpoint, error, result === 'replayed' ? 'replayed_proof' : undefined)
   return answer.headers.get('dpop-nonce')
 }
 

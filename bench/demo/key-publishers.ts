@@ -30,7 +30,7 @@ const assertFor = (world: World, { client_id }: Registered, key: CryptoKey): Pro
     .sign(key)
 
 /** Proves who it is, and asks for what it does not have. */
-async function ask(world: World, assertion: string, result: 'success' | 'failure') {
+async function ask(world: World, assertion: string, result: 'success' | 'failure' | 'replayed') {
   const answer = await call(world, '/oauth/token', {
     method: 'POST',
     body: new URLSearchParams({
@@ -42,9 +42,13 @@ async function ask(world: World, assertion: string, result: 'success' | 'failure
   })
   const error = result === 'success' ? 'invalid_grant' : 'invalid_client'
   expectError(answer, result === 'success' ? 400 : 401, error)
-  did(world, 'authgate_client_authentications_total', { method: 'private_key_jwt', result })
+  did(world, 'authgate_client_authentications_total', {
+    method: 'private_key_jwt',
+    result: result === 'success' ? result : 'failure',
+  })
   if (result === 'success') did(world, 'oauth_tokens_refreshed_total', { result: 'invalid' })
-  protocolError(world, '/oauth/token', error)
+  const kind = result === 'replayed' ? 'replayed_proof' : undefined
+  protocolError(world, '/oauth/token', error, kind)
 }
 
 /** Notes that the server has asked an address of an app. */
@@ -86,7 +90,7 @@ const machine: Scenario = async (world) => {
   )
   await Promise.all(assertions.map((assertion) => ask(world, assertion, 'success')))
   asked(world, 'success')
-  await ask(world, assertions[0] ?? '', 'failure')
+  await ask(world, assertions[0] ?? '', 'replayed')
   await leave(world, app)
   for (const [path, result] of [
     ['/nothing', 'failed'],

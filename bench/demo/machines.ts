@@ -10,7 +10,7 @@ import {
   revoked,
   validated,
 } from './apps.ts'
-import { arrive, protocolError, signOut } from './people.ts'
+import { arrive, protocolError, signOut, writtenDown } from './people.ts'
 import { leave, registerApp } from './registration.ts'
 import { letIn, type Scenario } from './scenarios.ts'
 import { type App, did, expectThat, nextAddress, type World } from './world.ts'
@@ -124,6 +124,7 @@ async function introspect(
   expectThat(answer.status === 200 && isSo, `introspection answered ${answer.text}`)
   authenticated(world, 'basic', 'success')
   did(world, 'authgate_token_introspections_total', { result })
+  if (result === 'not_entitled') writtenDown(world, 'introspection')
 }
 
 async function giveBack(world: World, token: string, caller?: Caller) {

@@ -230,6 +230,30 @@ async function answerConsent(browser: Browser, page: Answer, action: 'approve' |
   return sent
 }
 
-export function protocolError(world: World, endpoint: string, error: string): void {
+/** `kind`: for what it is written down, where the error alone does not tell. */
+export function protocolError(
+  world: World,
+  endpoint: string,
+  error: string,
+  kind = refusalOf(endpoint, error),
+): void {
   did(world, 'authgate_oauth_errors_total', { endpoint, error })
+  if (kind !== undefined) writtenDown(world, kind)
 }
+
+export const writtenDown = (world: World, kind: string): void =>
+  did(world, 'authgate_refusals_total', { kind })
+
+function refusalOf(endpoint: string, error: string): string | undefined {
+  if (error === 'invalid_client' && endpoint !== '/oauth/authorize') return 'client_authentication'
+  return refusals.get(`${endpoint} ${error}`)
+}
+
+const refusals: ReadonlyMap<string, string> = new Map([
+  ['/oauth/token invalid_grant', 'grant'],
+  ['/oauth/token invalid_scope', 'grant'],
+  ['/oauth/token invalid_target', 'grant'],
+  ['/oauth/token unauthorized_client', 'grant'],
+  ['/oauth/revoke invalid_grant', 'revocation'],
+  ['/oauth/register invalid_token', 'registration_token'],
+])

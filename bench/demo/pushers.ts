@@ -156,7 +156,7 @@ const notary: Scenario = async (world, person) => {
   }
   const { status } = await browser.get(pathTo({ request: documents['/request'] }))
   expectThat(status === 400, `a used request object answered ${status}`)
-  protocolError(world, '/oauth/authorize', 'invalid_request_object')
+  protocolError(world, '/oauth/authorize', 'invalid_request_object', 'replayed_proof')
   site.close()
   await leave(world, app)
   await signOut(world, person, browser)

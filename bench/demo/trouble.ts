@@ -7,13 +7,22 @@ import {
   allScopes,
   authenticated,
   authorizationPath,
+  call,
   createFamily,
   expectError,
   postToken,
   userinfo,
   validated,
 } from './apps.ts'
-import { approve, arrive, protocolError, refused, signOut } from './people.ts'
+import {
+  approve,
+  arrive,
+  patiently,
+  protocolError,
+  refused,
+  signOut,
+  writtenDown,
+} from './people.ts'
 import { letIn, type Scenario } from './scenarios.ts'
 import { did, expectThat, nextAddress, openFreshBrowser, type World } from './world.ts'
 
@@ -222,7 +231,39 @@ const wrongVerifier: Scenario = async (world, person) => {
   await signOut(world, person, browser)
 }
 
+/** Sits down at a machine that somebody forgot to lock, and tries what it can do. */
+const nosyNeighbour: Scenario = async (world, person) => {
+  const browser = await arrive(world, person)
+  const attempts = [
+    ['admin_access', 403, () => browser.get('/admin')],
+    ['outdated_form', 403, () => browser.post('/logout', { csrf_token: 'of another day' })],
+    ['current_password', 400, () => patiently(() => guessCurrentPassword(browser))],
+    ['cross_site_form', 403, () => postFromElsewhere(world)],
+  ] as const
+  for (const [kind, expected, attempt] of attempts) {
+    const { status } = await attempt()
+    expectThat(status === expected, `${kind} was answered ${status}`)
+    writtenDown(world, kind)
+  }
+  await signOut(world, person, browser)
+}
+
+const guessCurrentPassword = (browser: Browser) =>
+  browser.submit('/account/security', '/account/security/password', {
+    current_password: 'a guess',
+    new_password: 'another long password',
+    new_password_again: 'another long password',
+  })
+
+const postFromElsewhere = (world: World) =>
+  call(world, '/login', {
+    method: 'POST',
+    body: new URLSearchParams({ username: 'victim' }),
+    headers: { origin: 'https://elsewhere.invalid', 'x-forwarded-for': nextAddress() },
+  })
+
 export const trouble: readonly Scenario[] = [
+  nosyNeighbour,
   guesser,
   madApp,
   tokenThief,
