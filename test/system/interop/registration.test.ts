@@ -64,7 +64,10 @@ it('a client reads, changes and deletes its registration, and is gone', async ()
       ...(body && { body: JSON.stringify(body) }),
     })
   const read = await manage('GET')
-  expect(await read.json()).toMatchObject({ client_id, client_name: expect.stringMatching(/^Interop/) })
+  expect(await read.json()).toMatchObject({
+    client_id,
+    client_name: expect.stringMatching(/^Interop/),
+  })
   const change = { client_id, client_secret, client_name: 'Renamed', redirect_uris: [callback] }
   const changed = await manage('PUT', change)
   expect(await changed.json()).toMatchObject({ client_id, client_name: 'Renamed' })

@@ -120,7 +120,9 @@ describe('a name', () => {
       }),
     )
     expect(tameName('Ada\u202e\u200b Lovelace\n', 100)).toBe('Ada Lovelace')
-    expect(tameName(`Zal${'\u0301'.repeat(30)}go`, 100)).toBe('Zal\u0301\u0301\u0301go'.normalize('NFKC'))
+    expect(tameName(`Zal${'\u0301'.repeat(30)}go`, 100)).toBe(
+      'Zal\u0301\u0301\u0301go'.normalize('NFKC'),
+    )
     expect(tameName('\u0301\u0301x', 100)).toBe('x')
     expect(tameName('a b'.repeat(100), 10)).toBe('a ba ba ba')
   })
