@@ -196,9 +196,16 @@ function mountPages(app: Hono<AppEnv>, parts: AppParts, house: House) {
   app.route('/', accountRoutes({ ...house, providers, passwordLimiter }))
   const loopbackHttp = config.OUTBOUND_PRIVATE_ADDRESSES
   const privateUseSchemes = config.PRIVATE_USE_SCHEMES
-  const ownApps = { fetchDocument, loopbackHttp, privateUseSchemes, limiter: limiters.apps }
+  const requirePkce = config.PKCE_REQUIRED_FOR_NEW_CLIENTS
+  const ownApps = {
+    fetchDocument,
+    loopbackHttp,
+    privateUseSchemes,
+    requirePkce,
+    limiter: limiters.apps,
+  }
   app.route('/', appRoutes({ ...house, ...ownApps }))
-  app.route('/', adminRoutes({ ...house, population, fetchDocument, loopbackHttp }))
+  app.route('/', adminRoutes({ ...house, population, fetchDocument, loopbackHttp, requirePkce }))
 }
 
 /** Who checks passwords besides us, if anybody. */
@@ -257,12 +264,13 @@ function clientProofs(parts: AppParts): {
 
 /** What authorization requests are held to, pushed or not. */
 const requestRules = (
-  { config, fetchDocument }: AppParts,
+  { config, fetchDocument, recorder }: AppParts,
   { authentication: { clientKeys } }: ReturnType<typeof clientProofs>,
 ) => ({
   clientKeys,
   fetchDocument,
   pkceRequired: config.PKCE_REQUIRED,
+  recorder,
   pushRequired: config.REQUIRE_PUSHED_AUTHORIZATION_REQUESTS,
 })
 
@@ -347,6 +355,7 @@ const registrationPolicy = (config: Config, { limiters }: House) => ({
   privateUseSchemes: config.PRIVATE_USE_SCHEMES,
   enabled: config.ENABLE_DYNAMIC_CLIENT_REGISTRATION,
   initialToken: config.DYNAMIC_CLIENT_REGISTRATION_TOKEN,
+  requirePkce: config.PKCE_REQUIRED_FOR_NEW_CLIENTS,
   status: config.DYNAMIC_CLIENT_REGISTRATION_STATUS,
   limiter: limiters.register,
 })

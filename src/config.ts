@@ -556,6 +556,11 @@ export const settings = {
     'false',
     'Ask PKCE of every client. Without it, confidential clients may rely on the nonce of OpenID Connect (RFC 9700 §2.1.1); public clients, plain OAuth requests and clients that have to push their requests always need it.',
   ),
+  PKCE_REQUIRED_FOR_NEW_CLIENTS: tokens(
+    flag,
+    'true',
+    'Ask PKCE of every client that is made from now on, by an administrator, at `/apps` or by itself. Administrators can change it for each client.',
+  ),
   INTROSPECTION_REQUIRE_OWNERSHIP: tokens(
     flag,
     'true',

@@ -38,9 +38,9 @@ const state = sql.raw(
     .join(' union all '),
 )
 
-/** Domain events; how long things took and what HTTP and the database did is told elsewhere. */
+/** Domain events; how long things took, what HTTP and the database did and who uses PKCE is told elsewhere. */
 const events =
-  /^(oauth_|authgate_(token_introspections|token_exchanges|authorization|consent|device_codes|dpop|outbound_requests|oauth_|client_|login|logout|rate_limit)|sessions_|auth_|rate_limit_|audit_)/
+  /^(oauth_|authgate_(token_introspections|token_exchanges|authorization(?!_requests_without_pkce)|consent|device_codes|dpop|outbound_requests|oauth_|client_|login|logout|rate_limit)|sessions_|auth_|rate_limit_|audit_)/
 
 interface Observed<T> {
   readonly result: T

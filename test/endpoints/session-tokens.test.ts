@@ -209,7 +209,7 @@ it('SESSION_MAX_PER_USER signs the oldest browser out, and ends what it has give
   })
   expect(moved).not.toHaveProperty('sessions_active')
   expect(await countAudit(capped, 'SESSION_REVOKED')).toBe(audited + 1)
-  expect((await browser.get('/account/devices')).status).toBe(302)
+  expect((await browser.get('/account/devices')).status).toBe(303)
   expect(await userinfo(token, capped)).toBe(401)
   await capped.close()
 })

@@ -27,6 +27,8 @@ export async function startServer(settings: Record<string, string> = {}): Promis
     DYNAMIC_CLIENT_REGISTRATION_TOKEN: initialAccessToken,
     DYNAMIC_CLIENT_REGISTRATION_STATUS: 'active',
     OUTBOUND_PRIVATE_ADDRESSES: 'true',
+    // Not all of the libraries that are tried use it.
+    PKCE_REQUIRED_FOR_NEW_CLIENTS: 'false',
     ...settings,
   })
   const { username, password, clientId } = home.credentials()

@@ -58,7 +58,12 @@ export const findApp = async (db: Database, app: OwnApp): Promise<Client | undef
 /** Registers an app that waits for approval; undefined when too many of its owner's do already. */
 export const registerApp = (
   db: Database,
-  { ownerId, metadata, description }: AppContent & Pick<OwnApp, 'ownerId'>,
+  {
+    ownerId,
+    metadata,
+    description,
+    requirePkce,
+  }: AppContent & Pick<OwnApp, 'ownerId'> & Pick<Client, 'requirePkce'>,
   by: By,
 ): Promise<CreatedClient | undefined> =>
   span('apps.register', () =>
@@ -70,7 +75,7 @@ export const registerApp = (
       if ((await tx.$count(clients, waiting)) >= mostPendingApps) return undefined
       await requireOwnName(tx, metadata)
       const status = 'pending'
-      const app: NewClient = { ...columnsOf(metadata), description, status, ownerId }
+      const app: NewClient = { ...columnsOf(metadata), description, status, ownerId, requirePkce }
       const created = await insertClient(tx, app, by.now)
       const { clientId } = created.client
       await announceClient(tx, clientId, { type: 'CLIENT_REGISTERED', by, details: { status } })

@@ -28,7 +28,11 @@ export interface RegisteredClient extends CreatedClient {
 
 export function registerClient(
   db: Database,
-  { metadata, status }: { metadata: ClientMetadata; status: RegistrationStatus },
+  {
+    metadata,
+    status,
+    requirePkce,
+  }: { metadata: ClientMetadata; status: RegistrationStatus; requirePkce: boolean },
   by: By,
 ): Promise<RegisteredClient> {
   const registrationToken = randomSecret()
@@ -36,6 +40,7 @@ export function registerClient(
     ...columnsOf(metadata),
     ...profileOf(metadata),
     status,
+    requirePkce,
     registrationTokenHash: sha256(registrationToken),
   }
   const insert = () =>

@@ -18,4 +18,6 @@ export interface AdminOptions {
   readonly fetchDocument: FetchDocument
   /** Whether addresses of clients may be plain http on this machine. */
   readonly loopbackHttp: boolean
+  /** Whether PKCE is asked of new clients. */
+  readonly requirePkce: boolean
 }

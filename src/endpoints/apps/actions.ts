@@ -76,7 +76,11 @@ export async function postApp(c: AppContext, options: AppsOptions, parse: ParseA
   await enforceLimit(c, options.db, options.limiter, ownerId)
   const fields = await readFields(c)
   try {
-    const created = await registerApp(options.db, { ...parse(fields), ownerId }, actedBy(c))
+    const created = await registerApp(
+      options.db,
+      { ...parse(fields), ownerId, requirePkce: options.requirePkce },
+      actedBy(c),
+    )
     if (created) return await secretPage(c, options, created)
     throw new FormError(
       '',

@@ -29,6 +29,8 @@ export interface AppsOptions {
   readonly clients: ReadCache<Client>
   readonly fetchDocument: FetchDocument
   readonly loopbackHttp: boolean
+  /** Whether PKCE is asked of new clients. */
+  readonly requirePkce: boolean
   readonly privateUseSchemes: readonly string[]
   /** For new apps, by user. */
   readonly limiter: Limiter | undefined

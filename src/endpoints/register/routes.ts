@@ -37,6 +37,8 @@ export interface RegisterOptions {
   readonly limiter: Limiter | undefined
   /** Whether addresses of clients may be plain http on this machine. */
   readonly loopbackHttp: boolean
+  /** Whether PKCE is asked of new clients. */
+  readonly requirePkce: boolean
   /** Those without a dot that clients may redirect to. */
   readonly privateUseSchemes: readonly string[]
 }
@@ -84,13 +86,13 @@ async function counted(c: AppContext, context: Context, handle: Handler): Promis
 }
 
 async function register(c: AppContext, context: Context) {
-  const { db, fetchDocument, initialToken, status } = context
+  const { db, fetchDocument, initialToken, status, requirePkce } = context
   await limit(c, context)
   if (initialToken !== undefined && !constantTimeEqual(readBearer(c) ?? '', initialToken))
     refuseBearer(c)
   const metadata = context.parse(await readObject(c))
   await verifySector(fetchDocument, metadata)
-  const registered = await registerClient(db, { metadata, status }, by(c))
+  const registered = await registerClient(db, { metadata, status, requirePkce }, by(c))
   c.var.recorder.registration('created')
   return c.json(describe(context, registered), 201)
 }

@@ -28,6 +28,12 @@ export const tokens = {
     description: 'Authorization requests that clients have pushed, and those a browser came with.',
     labels: { event: ['pushed', 'visited'] },
   }),
+  requestsWithoutPkce: counter('authgate.authorization_requests.without_pkce', {
+    unit: '{request}',
+    description:
+      'Authorization requests without a code challenge, by whether their client may do without (RFC 7636).',
+    labels: { result: ['accepted', 'refused'] },
+  }),
   authorizationCodes: counter('authgate.authorization_codes', {
     unit: '{code}',
     description: 'Authorization codes issued, redeemed, and presented a second time.',

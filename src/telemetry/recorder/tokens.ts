@@ -19,6 +19,7 @@ import { createCounter, createHistogram, type Instruments } from '../instruments
 
 export function tokens(instruments: Instruments) {
   const pushed = createCounter(instruments, catalogue.pushedRequests)
+  const withoutPkce = createCounter(instruments, catalogue.requestsWithoutPkce)
   const codes = createCounter(instruments, catalogue.authorizationCodes)
   const issued = createCounter(instruments, catalogue.tokensIssued)
   const revoked = createCounter(instruments, catalogue.tokensRevoked)
@@ -32,6 +33,10 @@ export function tokens(instruments: Instruments) {
     /** A client has pushed an authorization request, or a browser came with it for the first time. */
     authorizationRequestPushed(event: 'pushed' | 'visited'): void {
       pushed({ event })
+    },
+    /** An authorization request came without a code challenge. */
+    requestedWithoutPkce(result: 'accepted' | 'refused'): void {
+      withoutPkce({ result })
     },
     /** An authorization code was issued, redeemed, or presented once more. */
     authorizationCode(event: 'issued' | 'redeemed' | 'replayed'): void {

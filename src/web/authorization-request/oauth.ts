@@ -4,6 +4,7 @@ import { OAuthError } from '#/protocol/errors.ts'
 import { isCodeChallenge } from '#/protocol/pkce.ts'
 import { parseResources } from '#/protocol/resources.ts'
 import { hasScope, isScopeWithin, isStandardScope, parseScope } from '#/protocol/scopes.ts'
+import type { Recorder } from '#/telemetry/recorder.ts'
 
 /**
  * RFC 6749 §3.3: without a scope, the client gets what it is registered for. OIDC Core §3.1.2.1: words that nobody here
@@ -26,17 +27,19 @@ const isMeant = (word: string, { scope }: Client) =>
 interface Bound {
   readonly client: Client
   readonly scope: string
-  /** Whatever the client and the scope. */
+  /** Whatever the type of the client and the scope. */
   readonly required: boolean
+  readonly recorder: Pick<Recorder, 'requestedWithoutPkce'>
 }
 
 /** RFC 7636 §4.4.1: its errors are `invalid_request`. */
 export function readChallenge(values: ReadonlyMap<string, string>, bound: Bound): string | null {
   const challenge = values.get('code_challenge')
   if (challenge === undefined) {
-    if (values.has('code_challenge_method') || needsChallenge(bound))
-      throw new OAuthError('invalid_request', 'code_challenge is missing')
-    return null
+    const isRefused = values.has('code_challenge_method') || needsChallenge(bound)
+    if (!isRefused) return null
+    bound.recorder.requestedWithoutPkce('refused')
+    throw new OAuthError('invalid_request', 'code_challenge is missing')
   }
   if (values.get('code_challenge_method') !== 'S256')
     throw new OAuthError('invalid_request', 'code_challenge_method must be S256')

@@ -9,6 +9,7 @@ import type { KeySet } from '#/domain/keys/keys.ts'
 import { AuthorizationError, OAuthError } from '#/protocol/errors.ts'
 import { canTravel, responseModes } from '#/protocol/response-modes.ts'
 import { hasScope } from '#/protocol/scopes.ts'
+import type { Recorder } from '#/telemetry/recorder.ts'
 import { uniqueParameters } from '#/web/forms.ts'
 import { readChallenge, readKeyThumbprint, readResources, resolveScope } from './oauth.ts'
 import { readClaims, readInteraction } from './openid.ts'
@@ -20,6 +21,7 @@ export interface RequestRules extends ObjectRules {
   readonly keys: () => Promise<KeySet>
   /** Whether PKCE is asked of everybody. */
   readonly pkceRequired: boolean
+  readonly recorder: Pick<Recorder, 'requestedWithoutPkce'>
   /** Whether everybody has to push (RFC 9126 §5). */
   readonly pushRequired: boolean
 }
@@ -94,18 +96,20 @@ async function readRest(parameters: URLSearchParams, client: Client, rules: Requ
     )
   const scope = resolveScope(values.get('scope'), client)
   // FAPI 2.0 §5.3.2.2 asks PKCE of those that have to push.
-  const required = rules.pkceRequired || mustPush(client, rules)
+  const required = rules.pkceRequired || client.requirePkce || mustPush(client, rules)
   const claims = hasScope(scope, 'openid') ? readClaims(values.get('claims'), client) : null
-  return {
+  const rest = {
     clientId: client.clientId,
     scope,
     nonce: values.get('nonce') ?? null,
-    codeChallenge: readChallenge(values, { client, scope, required }),
+    codeChallenge: readChallenge(values, { client, scope, required, ...rules }),
     resources: readResources(parameters, client),
     claims,
     dpopJkt: readKeyThumbprint(values),
     interaction: await readInteraction(values, { client, claims, rules }),
   }
+  if (rest.codeChallenge === null) rules.recorder.requestedWithoutPkce('accepted')
+  return rest
 }
 
 function requireKnownForm(values: ReadonlyMap<string, string>) {

@@ -37,6 +37,8 @@ const suiteSettings = {
   DYNAMIC_CLIENT_REGISTRATION_STATUS: 'active',
   OUTBOUND_PRIVATE_ADDRESSES: 'true',
   ENABLE_RATE_LIMIT: 'false',
+  // The plans of OpenID Connect send none.
+  PKCE_REQUIRED_FOR_NEW_CLIENTS: 'false',
 }
 
 export async function startSuite(settings: Record<string, string> = {}): Promise<Suite> {

@@ -171,6 +171,11 @@ const events: [string, (recorder: Recorder) => void, Record<string, number>][] =
     { 'authgate_authorization_requests_pushed_total{event="pushed"}': 1 },
   ],
   [
+    'a request without PKCE',
+    (r) => r.requestedWithoutPkce('accepted'),
+    { 'authgate_authorization_requests_without_pkce_total{result="accepted"}': 1 },
+  ],
+  [
     'a replayed code',
     (r) => r.authorizationCode('replayed'),
     { 'authgate_authorization_codes_total{event="replayed"}': 1 },

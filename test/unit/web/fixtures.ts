@@ -234,6 +234,7 @@ const listedClient = (text: string, status: 'active' | 'pending' | 'inactive') =
 })
 
 export const clientsProps = (text: string): ClientsPageProps => ({
+  requirePkce: true,
   ...member(text),
   warning: text,
   pending: [listedClient(text, 'pending')],

@@ -431,6 +431,7 @@ describe('clients page', () => {
       'id_token_signed_response_alg',
       'userinfo_signed_response_alg',
       'introspection_signed_response_alg',
+      'require_pkce',
       'require_pushed_authorization_requests',
       'dpop_bound_access_tokens',
       'require_signed_request_object',

@@ -63,7 +63,8 @@ export function noticesOf(c: AppContext): { notice?: string; warning?: string } 
   return { ...(notice && { notice }), ...(warning && { warning }) }
 }
 
-async function clientsPage(c: AppContext, { db, csrf }: AdminOptions, refused?: RefusedForm) {
+async function clientsPage(c: AppContext, options: AdminOptions, refused?: RefusedForm) {
+  const { db, csrf, requirePkce } = options
   const question = readQuestion(c)
   const { sent, after } = question
   // Those that wait come first, unless somebody looks for something else.
@@ -76,6 +77,7 @@ async function clientsPage(c: AppContext, { db, csrf }: AdminOptions, refused?: 
     pending: await withNameNotes(db, pending.map(listed)),
     pendingCount: isStart ? await countPendingClients(db) : 0,
     sent,
+    requirePkce,
     ...(await findPage(db, question)),
     ...noticesOf(c),
     ...(refused && { refused }),
@@ -117,6 +119,7 @@ const operatorSettings = (client: Client) => ({
   allowed_resources: client.allowedResources,
   served_resources: client.servedResources,
   extra_claims: client.extraClaims,
+  require_pkce: client.requirePkce,
 })
 
 /** What was typed stays, for a form that is out of date. */

@@ -48,6 +48,7 @@ export function createClientParser({ loopbackHttp }: { loopbackHttp: boolean }):
         allowedResources: data.allowed_resources,
         servedResources: data.served_resources,
         extraClaims: data.extra_claims === 'true',
+        requirePkce: data.require_pkce === 'true',
       },
     }
   }
@@ -107,6 +108,7 @@ export function fieldsOf(client: Client): URLSearchParams {
   fields.set('allowed_resources', client.allowedResources.join('\n'))
   fields.set('served_resources', client.servedResources.join('\n'))
   fields.set('extra_claims', String(client.extraClaims))
+  fields.set('require_pkce', String(client.requirePkce))
   return fields
 }
 
@@ -136,4 +138,5 @@ const operatorFields = z.object({
   allowed_resources: resources,
   served_resources: resources,
   extra_claims: z.string().optional(),
+  require_pkce: z.string().optional(),
 })

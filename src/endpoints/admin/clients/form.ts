@@ -11,11 +11,14 @@ export interface ClientFormProps {
   readonly csrfToken: string
   readonly open: boolean
   readonly refused?: RefusedForm | undefined
+  /** Whether PKCE is asked of a new client, unless whoever makes it decides otherwise. */
+  readonly requirePkce?: boolean
   /** The client that is changed, and its version; without it the form makes a new one. */
   readonly edited?: { readonly clientId: string; readonly seen: string }
 }
 
-export function clientForm({ csrfToken, open, refused, edited }: ClientFormProps): Html {
+export function clientForm(props: ClientFormProps): Html {
+  const { csrfToken, open, refused, edited, requirePkce = false } = props
   const fields = filledIn(refused)
   return disclosure(
     { title: edited ? 'What it is' : 'Add a client', open: open || refused !== undefined },
@@ -29,7 +32,7 @@ export function clientForm({ csrfToken, open, refused, edited }: ClientFormProps
 ${edited && html`<input type="hidden" name="seen" value="${edited.seen}">`}
 ${basics(fields)}
 <div class="folds">
-${proofs(fields)}
+${proofs(fields, requirePkce)}
 ${tokens(fields)}
 ${people(fields)}
 </div>
@@ -134,7 +137,7 @@ const scopes: readonly ChoiceProps[] = describeScopes(standardScopes.join(' ')).
 
 const algorithms = signingAlgorithms.map((value) => ({ value, text: value }))
 
-const proofs = ({ open, text, area, select, choices: boxes }: Fields) =>
+const proofs = ({ open, text, area, select, choices: boxes }: Fields, requirePkce: boolean) =>
   fold(
     {
       title: 'Keys and signatures',
@@ -166,6 +169,13 @@ ${select({
 })}
 </div>`,
       boxes('What it has to do', [
+        {
+          name: 'require_pkce',
+          value: 'true',
+          label: 'Use PKCE',
+          detail: 'A stolen code is worth nothing (RFC 7636). Public clients always have to.',
+          checked: requirePkce,
+        },
         {
           name: 'require_pushed_authorization_requests',
           value: 'true',

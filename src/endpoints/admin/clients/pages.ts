@@ -28,6 +28,8 @@ import { clientForm } from './form.ts'
 export interface ClientsPageProps extends AdminPageProps {
   /** What did not work, and why. */
   readonly warning?: string
+  /** Whether PKCE is asked of new clients unless the form says otherwise. */
+  readonly requirePkce: boolean
   /** Those that wait for approval. */
   readonly pending: readonly ListedClient[]
   /** How many there are of them, shown or not. */
@@ -69,7 +71,7 @@ export function renderClientsPage(props: ClientsPageProps): Html {
   const lead = 'The applications that people sign in to through this server.'
   const isFirst = clients.length === 0 && pending.length === 0 && !isSearch && !refused
   // What has to be corrected comes first.
-  const form = clientForm({ csrfToken, open: isFirst, refused })
+  const form = clientForm({ csrfToken, open: isFirst, refused, requirePkce: props.requirePkce })
   return renderPage(
     { title: 'Clients', user, csrfToken, nav: 'admin-clients', wide: true },
     html`${pageHeading('Clients', lead, searchForm(props.sent))}
