@@ -270,6 +270,9 @@ const requestRules = (
   clientKeys,
   fetchDocument,
   pkceRequired: config.PKCE_REQUIRED,
+  openRegistration:
+    config.DYNAMIC_CLIENT_REGISTRATION_STATUS === 'active' &&
+    config.DYNAMIC_CLIENT_REGISTRATION_TOKEN === undefined,
   recorder,
   pushRequired: config.REQUIRE_PUSHED_AUTHORIZATION_REQUESTS,
 })

@@ -128,14 +128,17 @@ export class OAuthError extends Error {
 /** An error that goes back to the client: its redirect URI has been validated (RFC 6749 §4.1.2.1). */
 export class AuthorizationError extends OAuthError {
   readonly target: AuthorizationTarget
+  /** Whether the browser may go there without its user's doing (RFC 9700 §4.11.2). */
+  readonly atOnce: boolean
 
   constructor(
     code: OAuthErrorCode,
     description: string,
     target: AuthorizationTarget,
-    options: { status?: ErrorStatus; cause?: unknown } = {},
+    options: { status?: ErrorStatus; cause?: unknown; atOnce?: boolean } = {},
   ) {
     super(code, description, options)
     this.target = target
+    this.atOnce = options.atOnce ?? true
   }
 }

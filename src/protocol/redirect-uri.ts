@@ -74,6 +74,15 @@ export function redirectSource(uri: string): string {
   return origin === 'null' || hostname.startsWith('[') ? protocol : origin
 }
 
+/**
+ * What to call the place that a URI leads to: what stands for the host in an address of a private-use scheme is chosen
+ * freely, and may look like somebody else's.
+ */
+export function destinationOf(uri: string): string {
+  const { protocol, host } = new URL(uri)
+  return /^https?:$/.test(protocol) ? host : protocol.slice(0, -1)
+}
+
 /** The same URI without its port, or undefined when it is not an http URI of the loopback interface. */
 function withoutLoopbackPort(value: string): string | undefined {
   const match = /^(http:\/\/(?:127\.0\.0\.1|\[::1\]|localhost))(?::\d{1,5})?(\/[^#]*)?$/.exec(value)

@@ -1,8 +1,8 @@
 /** The answer to an authorization request on its way to the client, as the request asked for it to travel. */
 import { createHash } from 'node:crypto'
 import { html } from 'hono/html'
-import { addQuery } from '#/protocol/redirect-uri.ts'
-import type { AuthorizationTarget } from '#/protocol/response-modes.ts'
+import { addQuery, destinationOf } from '#/protocol/redirect-uri.ts'
+import type { AuthorizationTarget, ResponseMode } from '#/protocol/response-modes.ts'
 import type { AppContext } from './context.ts'
 import type { Html } from './html.ts'
 import { renderPage } from './layout.ts'
@@ -18,9 +18,37 @@ export async function sendToClient(
 ): Promise<Response> {
   const parameters = { ...answer, state: state ?? undefined }
   if (responseMode === 'form_post') return postToClient(c, redirectUri, parameters)
-  const separator = responseMode === 'fragment' ? '#' : undefined
-  return leave(c, addQuery(redirectUri, parameters, separator), 302)
+  return leave(c, addressOf(redirectUri, responseMode, parameters), 302)
 }
+
+const addressOf = (uri: string, mode: ResponseMode, parameters: Parameters) =>
+  addQuery(uri, parameters, mode === 'fragment' ? '#' : undefined)
+
+/** The same for an error, but the user decides whether to go there, and is told where that is (RFC 9700 §4.11.2). */
+export async function showWayToClient(
+  c: AppContext,
+  { redirectUri, responseMode, state }: AuthorizationTarget,
+  answer: Parameters,
+): Promise<Response> {
+  const parameters = { ...answer, state: state ?? undefined }
+  const text = `Go on to ${destinationOf(redirectUri)}`
+  if (responseMode === 'form_post') c.set('formActions', 'anywhere')
+  const way =
+    responseMode === 'form_post'
+      ? formTo(redirectUri, parameters, text)
+      : html`<p><a class="button button-block" rel="noreferrer" href="${addressOf(redirectUri, responseMode, parameters)}">${text}</a></p>`
+  return c.html(await renderWayPage(redirectUri, way), 400)
+}
+
+const renderWayPage = (redirectUri: string, way: Html): Html =>
+  renderPage(
+    { title: 'This request cannot be completed' },
+    html`<section class="card card-alone">
+<div class="alone-heading"><h1>This request cannot be completed</h1></div>
+<p>The application that sent you here made a mistake in its request. It has registered itself, and nobody here has checked that <strong>${destinationOf(redirectUri)}</strong> is what it says it is. Go on only if you know that address.</p>
+${way}
+</section>`,
+  )
 
 /** OAuth 2.0 Form Post Response Mode §2: a page whose form sends itself, and is followed wherever the client leads on to. */
 async function postToClient(c: AppContext, redirectUri: string, parameters: Parameters) {
@@ -38,12 +66,15 @@ const renderFormPostPage = (action: string, parameters: Parameters): Html =>
     { title: 'Back to the app' },
     html`<section class="card card-alone">
 <div class="alone-heading"><h1>Back to the app</h1></div>
-<form method="post" action="${action}" class="stack">
-${Object.entries(parameters).map(([name, value]) =>
-  value === undefined ? '' : html`<input type="hidden" name="${name}" value="${value}">`,
-)}
-<button class="button button-primary button-block">Continue</button>
-</form>
+${formTo(action, parameters, 'Continue')}
 </section>
 <script>${script}</script>`,
   )
+
+const formTo = (action: string, parameters: Parameters, text: string): Html =>
+  html`<form method="post" action="${action}" class="stack">
+${Object.entries(parameters).map(([name, value]) =>
+  value === undefined ? '' : html`<input type="hidden" name="${name}" value="${value}">`,
+)}
+<button class="button button-primary button-block">${text}</button>
+</form>`

@@ -13,7 +13,7 @@ import {
   oauthErrors,
 } from '#/protocol/errors.ts'
 import { refusalChallenge } from './access-token.ts'
-import { sendToClient } from './authorization-response.ts'
+import { sendToClient, showWayToClient } from './authorization-response.ts'
 import type { AppContext, AppEnv } from './context.ts'
 import { renderErrorPage } from './error-page.ts'
 import { noteOAuthError } from './note-refusal.ts'
@@ -76,7 +76,9 @@ export const notFound: NotFoundHandler<AppEnv> = (c) =>
 function sendError(c: AppContext, error: AuthorizationError, issuer: string) {
   note(c, error)
   const answer = { error: error.code, error_description: error.message, iss: issuer }
-  return sendToClient(c, error.target, answer)
+  return error.atOnce
+    ? sendToClient(c, error.target, answer)
+    : showWayToClient(c, error.target, answer)
 }
 
 function answerOAuthError(c: AppContext, error: OAuthError) {

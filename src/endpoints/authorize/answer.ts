@@ -15,7 +15,8 @@ import { grantConsent } from '#/domain/consents/consents.ts'
 import { authenticationOf } from '#/protocol/authentication.ts'
 import { consentScope } from '#/protocol/claims.ts'
 import { AuthorizationError } from '#/protocol/errors.ts'
-import { sendToClient } from '#/web/authorization-response.ts'
+import { isVouchedFor } from '#/web/authorization-request/vouched.ts'
+import { sendToClient, showWayToClient } from '#/web/authorization-response.ts'
 import type { AppContext } from '#/web/context.ts'
 import { signedInUser } from '#/web/current-user.ts'
 import { type Pending, requireStored, type Stored } from './pending.ts'
@@ -91,13 +92,16 @@ export async function useUp(
 /** Gives the answer again that was given a moment ago, and counts nothing; a code as long as it was not redeemed. */
 export async function answerAgain(
   c: AppContext,
-  { stored, request }: Pending & { stored: Stored },
+  { client, stored, request }: Pending & { stored: Stored },
   { error }: Answer,
-  { db, issuer, secrets }: AuthorizeOptions,
+  options: AuthorizeOptions,
 ) {
+  const { db, issuer, secrets } = options
   if (error) {
     const { code, description: error_description } = error
-    return sendToClient(c, request, { error: code, error_description, iss: issuer })
+    const answer = { error: code, error_description, iss: issuer }
+    const isDecided = code === 'access_denied' || isVouchedFor(client, options)
+    return isDecided ? sendToClient(c, request, answer) : showWayToClient(c, request, answer)
   }
   const origin = { requestId: stored.id, sessionId: signedInUser(c).session.id }
   const code = requireStored(await findRedeemableCode(db, codesFor(origin, secrets), c.var.now))

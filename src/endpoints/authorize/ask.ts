@@ -1,6 +1,6 @@
 /** The pages on which a user decides; each leads back here. */
 import { consentScope } from '#/protocol/claims.ts'
-import { redirectSource } from '#/protocol/redirect-uri.ts'
+import { destinationOf, redirectSource } from '#/protocol/redirect-uri.ts'
 import { scopeWords } from '#/protocol/scopes.ts'
 import { faceOf } from '#/web/client-face.ts'
 import type { AppContext } from '#/web/context.ts'
@@ -39,7 +39,7 @@ export async function askForConsent(
   const { client, request } = pending
   const page = await renderConsentPage({
     ...(await prepare(c, pending, options)),
-    client: { ...faceOf(c, client), redirectHost: hostOf(request.redirectUri) },
+    client: { ...faceOf(c, client), redirectHost: destinationOf(request.redirectUri) },
     scopes: describeScopes(consentScope(request)),
     resources: request.resources,
     alreadyGranted: scopeWords(alreadyGranted),
@@ -59,10 +59,4 @@ async function prepare(c: AppContext, pending: Pending, { db, csrf }: AuthorizeO
     user: { username: signedInUser(c).user.username },
     switchAccountHref: loginPathOf(requestId, { switch: '1' }),
   }
-}
-
-/** What stands for the host in an address of a private-use scheme is chosen freely, and may look like somebody else's. */
-function hostOf(uri: string): string {
-  const { protocol, host } = new URL(uri)
-  return /^https?:$/.test(protocol) ? host : protocol.slice(0, -1)
 }

@@ -12,6 +12,7 @@ import { redirectSource } from '#/protocol/redirect-uri.ts'
 import { isScopeWithin, scopeWords } from '#/protocol/scopes.ts'
 import type { RequestRules } from '#/web/authorization-request/parse.ts'
 import { hasObject } from '#/web/authorization-request/request-object.ts'
+import { isVouchedFor } from '#/web/authorization-request/vouched.ts'
 import type { AppContext, AppEnv } from '#/web/context.ts'
 import type { Csrf } from '#/web/csrf.ts'
 import { mustChangePassword, type SessionAccess, signedInUser } from '#/web/current-user.ts'
@@ -85,7 +86,13 @@ async function resume(c: AppContext, id: string, options: AuthorizeOptions) {
 async function proceed(c: AppContext, pending: Pending, options: AuthorizeOptions) {
   c.set('clientId', pending.client.clientId)
   const { step, consented } = await decide(c, pending, options)
-  if (typeof step === 'object') return refuse(c, pending, step, options)
+  if (typeof step === 'object')
+    return refuse(
+      c,
+      pending,
+      { ...step, atOnce: mayGoAtOnce(pending, consented, options) },
+      options,
+    )
   switch (step) {
     case 'sign_in':
       return askToSignIn(c, pending, options)
@@ -195,9 +202,13 @@ const mayRemember = ({ client, request }: Pending, { rememberConsent }: Authoriz
 async function refuse(
   c: AppContext,
   pending: Pending,
-  { code, description }: NextStep & object,
+  { code, description, atOnce }: NextStep & object & { readonly atOnce: boolean },
   { db }: AuthorizeOptions,
 ): Promise<never> {
   await useUp(db, c, pending, { code, description })
-  throw new AuthorizationError(code, description, pending.request)
+  throw new AuthorizationError(code, description, pending.request, { atOnce })
 }
+
+/** RFC 9700 §4.11.2: nobody is sent to where only the client itself says it belongs, unless they have let it in before. */
+const mayGoAtOnce = ({ client }: Pending, consented: string, options: AuthorizeOptions) =>
+  consented !== '' || isVouchedFor(client, options)

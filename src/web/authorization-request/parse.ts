@@ -15,8 +15,9 @@ import { readChallenge, readKeyThumbprint, readResources, resolveScope } from '.
 import { readClaims, readInteraction } from './openid.ts'
 import { type ObjectRules, openRequestObject } from './request-object.ts'
 import { findTarget, readTarget, requireClient } from './target.ts'
+import { isVouchedFor, type Vouching } from './vouched.ts'
 
-export interface RequestRules extends ObjectRules {
+export interface RequestRules extends ObjectRules, Vouching {
   readonly clients: ReadCache<Client>
   readonly keys: () => Promise<KeySet>
   /** Whether PKCE is asked of everybody. */
@@ -47,13 +48,14 @@ export async function parseAuthorizationRequest(
   rules: RequestRules,
 ): Promise<ParsedRequest> {
   const client = await requireClient(outer, rules.clients)
-  const parameters = await backToClient(outer, client, () => {
+  const atOnce = isVouchedFor(client, rules)
+  const parameters = await backToClient({ parameters: outer, client, atOnce }, () => {
     if (!pushed && mustPush(client, rules))
       throw new OAuthError('invalid_request', 'this client has to push its requests')
     return openRequestObject(outer, client, { rules, now })
   })
   const target = readTarget(parameters, client)
-  return backToClient(parameters, client, async () => ({
+  return backToClient({ parameters, client, atOnce }, async () => ({
     client,
     request: { ...target, ...(await readRest(parameters, client, rules)) },
   }))
@@ -65,8 +67,7 @@ const mustPush = (client: Client, { pushRequired }: RequestRules) =>
 
 /** Errors of a step go to the redirect URI that stands in the parameters, if that is one of the client's. */
 async function backToClient<T>(
-  parameters: URLSearchParams,
-  client: Client,
+  { parameters, client, atOnce }: { parameters: URLSearchParams; client: Client; atOnce: boolean },
   step: () => Promise<T>,
 ): Promise<T> {
   try {
@@ -75,7 +76,7 @@ async function backToClient<T>(
     const target = error instanceof OAuthError && findTarget(parameters, client)
     if (!target) throw error
     const { code, message, status, cause } = error
-    throw new AuthorizationError(code, message, target, { status, cause })
+    throw new AuthorizationError(code, message, target, { status, cause, atOnce })
   }
 }
 

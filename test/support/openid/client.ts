@@ -1,7 +1,7 @@
 /** A client of the suite: it registers itself as the suite does, sends people to sign in, and asks for tokens. */
 import { createHash } from 'node:crypto'
 import { type CryptoKey, exportJWK, generateKeyPair, type JWK, SignJWT } from 'jose'
-import type { Person, Suite } from './suite.ts'
+import { initialAccessToken, type Person, type Suite } from './suite.ts'
 import type { Outcome } from './walk.ts'
 
 export interface Client {
@@ -69,7 +69,11 @@ export async function registrationRequest({
 export const postRegistration = ({ metadata }: Suite, request: object) =>
   fetch(metadata.registration_endpoint, {
     method: 'POST',
-    headers: { 'content-type': 'application/json', accept: 'application/json' },
+    headers: {
+      'content-type': 'application/json',
+      accept: 'application/json',
+      authorization: `Bearer ${initialAccessToken}`,
+    },
     body: JSON.stringify(request),
   })
 

@@ -31,10 +31,14 @@ export interface Person {
   visit(address: string, how?: { method?: 'GET' | 'POST'; signIn?: boolean }): Promise<Outcome>
 }
 
+export const initialAccessToken = 'initial-access-token-of-the-suite'
+
 /** The settings that the suite is run with. */
 const suiteSettings = {
   ENABLE_DYNAMIC_CLIENT_REGISTRATION: 'true',
   DYNAMIC_CLIENT_REGISTRATION_STATUS: 'active',
+  // Nobody vouches for clients of strangers, and errors of theirs are not sent before their users have decided.
+  DYNAMIC_CLIENT_REGISTRATION_TOKEN: initialAccessToken,
   OUTBOUND_PRIVATE_ADDRESSES: 'true',
   ENABLE_RATE_LIMIT: 'false',
   // The plans of OpenID Connect send none.
