@@ -10,6 +10,7 @@ import type { KeySet } from '#/domain/keys/keys.ts'
 import type { FetchDocument } from '#/domain/outbound/fetch-document.ts'
 import type { Population } from '#/domain/population/caches.ts'
 import { limitRows, type RowLimits } from '#/domain/row-limits/row-limits.ts'
+import type { LastingPolicy } from '#/domain/tokens/lifetimes.ts'
 import { createPasswords } from '#/domain/users/passwords.ts'
 import { accountRoutes } from '#/endpoints/account/routes.ts'
 import { adminRoutes } from '#/endpoints/admin/routes.ts'
@@ -287,6 +288,7 @@ const authorizationPolicy = (config: Config, { db, limiters }: House) => ({
   ...failureLimits(db, limiters, 'authorize'),
   codeLifetimeMs: config.AUTH_CODE_EXPIRATION,
   rememberConsent: config.CONSENT_REMEMBER,
+  lasting: lastingPolicy(config),
 })
 
 const pushPolicy = (config: Config, { limiters }: House) => ({
@@ -297,11 +299,12 @@ const pushPolicy = (config: Config, { limiters }: House) => ({
 const devicePolicy = (config: Config, { db, limiters }: House) =>
   ({
     lifetimeMs: config.DEVICE_CODE_EXPIRATION,
+    lasting: lastingPolicy(config),
     ...failureLimits(db, limiters, 'device-code'),
     verifyLimiters: [limiters['device-verify'], limiters['device-verify-session']],
   }) as const
 
-const tokenPolicy = (config: Config, { limiters }: House) => ({
+const lastingPolicy = (config: Config): LastingPolicy => ({
   lifetimes: {
     profiles: {
       short: {
@@ -318,6 +321,12 @@ const tokenPolicy = (config: Config, { limiters }: House) => ({
     longestAccessMs: config.JWT_EXPIRATION_MAX,
     familyMs: config.REFRESH_TOKEN_EXPIRATION_MAX,
   },
+  refreshTokens: config.ENABLE_REFRESH_TOKENS,
+  endsWithSession: config.TOKENS_END_WITH_SESSION,
+})
+
+const tokenPolicy = (config: Config, { limiters }: House) => ({
+  ...lastingPolicy(config),
   extraClaims: {
     claim: config.JWT_PRIVATE_CLAIM_PREFIX,
     longest: config.EXTRA_CLAIMS_MAX_RAW_SIZE,
@@ -325,8 +334,6 @@ const tokenPolicy = (config: Config, { limiters }: House) => ({
     longestValue: config.EXTRA_CLAIMS_MAX_VAL_SIZE,
   },
   clientTokenMs: config.CLIENT_CREDENTIALS_TOKEN_EXPIRATION,
-  refreshTokens: config.ENABLE_REFRESH_TOKENS,
-  endsWithSession: config.TOKENS_END_WITH_SESSION,
   rotation: config.ENABLE_TOKEN_ROTATION,
   ...backChannelLimits(limiters, 'token'),
   pollLimiter: limiters['token-device'],

@@ -19,6 +19,20 @@ export function formatDistance(at: Date, now: Date): string {
   return unit ? distances.format(Math.trunc(seconds / unit[1]), unit[0]) : 'just now'
 }
 
+/** "1 hour", "90 days", "90 minutes": in the largest unit that says it exactly. */
+export function formatDuration(ms: number): string {
+  const seconds = Math.max(1, Math.round(ms / 1000))
+  const [unit, size] = units.find(
+    ([name, length]) => lengths.has(name) && seconds >= length && seconds % length === 0,
+  ) ?? ['second', 1]
+  return new Intl.NumberFormat('en', { style: 'unit', unit, unitDisplay: 'long' }).format(
+    seconds / size,
+  )
+}
+
+/** Months and years are not all of one length. */
+const lengths: ReadonlySet<string> = new Set(['day', 'hour', 'minute'])
+
 const days = new Intl.DateTimeFormat('en-GB', { timeZone: 'UTC', dateStyle: 'medium' })
 
 const moments = new Intl.DateTimeFormat('en-GB', {

@@ -1,5 +1,6 @@
 /** How long tokens live: a preset for each client, within caps that hold for all. */
 import type { Client } from '#/domain/clients/clients.ts'
+import { earnsRefreshToken } from './narrow.ts'
 import type { TokenLifetimes } from './tokens.ts'
 
 type Profile = Client['tokenProfile']
@@ -10,6 +11,37 @@ export interface LifetimePolicy {
   readonly jitterMs: number
   readonly longestAccessMs: number
   readonly familyMs: number
+}
+
+/** How tokens last, whatever the client. */
+export interface LastingPolicy {
+  readonly lifetimes: LifetimePolicy
+  readonly refreshTokens: boolean
+  readonly endsWithSession: boolean
+}
+
+/** How long what a user allows lasts. */
+export interface Lasting {
+  readonly accessMs: number
+  /** With refresh tokens, while the user is away; undefined without. */
+  readonly awayMs: number | undefined
+  readonly endsWithSession: boolean
+}
+
+/** How long a client will have access by what it asks for; `hasSession` unless it is for a device of its own. */
+export function lastingOf(
+  { tokenProfile, grantTypes }: Pick<Client, 'tokenProfile' | 'grantTypes'>,
+  { scope, hasSession }: { scope: string; hasSession: boolean },
+  { lifetimes, refreshTokens, endsWithSession }: LastingPolicy,
+): Lasting {
+  const { accessMs, familyMs } = lifetimesOf(tokenProfile, lifetimes, () => 0)
+  const refreshes =
+    refreshTokens && grantTypes.includes('refresh_token') && earnsRefreshToken(scope)
+  return {
+    accessMs,
+    awayMs: refreshes ? familyMs : undefined,
+    endsWithSession: hasSession && !refreshes && endsWithSession,
+  }
 }
 
 /** The lifetimes for one response; `random` answers 0 up to 1. */

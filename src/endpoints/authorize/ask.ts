@@ -1,4 +1,5 @@
 /** The pages on which a user decides; each leads back here. */
+import { lastingOf } from '#/domain/tokens/lifetimes.ts'
 import { consentScope } from '#/protocol/claims.ts'
 import { destinationOf, redirectSource } from '#/protocol/redirect-uri.ts'
 import { scopeWords } from '#/protocol/scopes.ts'
@@ -42,6 +43,7 @@ export async function askForConsent(
     client: { ...faceOf(c, client), redirectHost: destinationOf(request.redirectUri) },
     scopes: describeScopes(consentScope(request)),
     resources: request.resources,
+    lasting: lastingOf(client, { scope: request.scope, hasSession: true }, options.lasting),
     alreadyGranted: scopeWords(alreadyGranted),
   })
   return c.html(page)

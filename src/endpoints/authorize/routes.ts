@@ -6,6 +6,7 @@ import { Hono, type MiddlewareHandler } from 'hono'
 import { chooseAccount, maxAgeOf } from '#/domain/authorization-requests/authorization-requests.ts'
 import { subjectOf } from '#/domain/clients/subject.ts'
 import { findConsentedScope } from '#/domain/consents/consents.ts'
+import type { LastingPolicy } from '#/domain/tokens/lifetimes.ts'
 import { consentScope } from '#/protocol/claims.ts'
 import { AuthorizationError, OAuthError } from '#/protocol/errors.ts'
 import { redirectSource } from '#/protocol/redirect-uri.ts'
@@ -38,6 +39,7 @@ export interface AuthorizeOptions extends RequestRules, FailureLimits {
   readonly secrets: readonly string[]
   readonly codeLifetimeMs: number
   readonly rememberConsent: boolean
+  readonly lasting: LastingPolicy
 }
 
 export function authorizeRoutes(options: AuthorizeOptions): Hono<AppEnv> {

@@ -3,6 +3,7 @@
  * answers. The code alone decides nothing: who typed it is shown who asks for what, from where, and says yes or no.
  */
 import { Hono, type MiddlewareHandler } from 'hono'
+import type { LastingPolicy } from '#/domain/tokens/lifetimes.ts'
 import { parseUserCode } from '#/protocol/user-code.ts'
 import type { ClientAuthentication } from '#/web/client-authentication.ts'
 import type { AppContext, AppEnv } from '#/web/context.ts'
@@ -23,6 +24,7 @@ export interface DeviceOptions extends FailureLimits {
   readonly csrf: Csrf
   readonly secrets: readonly string[]
   readonly lifetimeMs: number
+  readonly lasting: LastingPolicy
   /** Of user codes that are entered: by address, and by session. */
   readonly verifyLimiters: readonly [Limiter | undefined, Limiter | undefined]
 }

@@ -2,6 +2,7 @@
 import { writeAudit } from '#/domain/audit/audit.ts'
 import { findConsentedScope } from '#/domain/consents/consents.ts'
 import { findWaitingDevice, type WaitingDevice } from '#/domain/device-codes/device-codes.ts'
+import { lastingOf } from '#/domain/tokens/lifetimes.ts'
 import { scopeWords } from '#/protocol/scopes.ts'
 import { parseUserCode } from '#/protocol/user-code.ts'
 import { networkOf } from '#/web/client-address.ts'
@@ -49,7 +50,7 @@ export async function postVerify(c: AppContext, options: DeviceOptions) {
     await renderConfirmPage({
       csrfToken: csrf.token(c),
       userCode,
-      ...confirmation(c, waiting),
+      ...confirmation(c, waiting, options),
       alreadyGranted: scopeWords(consented ?? ''),
       switchAccountHref: switchAccount(userCode),
     }),
@@ -78,13 +79,14 @@ async function refuse(c: AppContext, options: DeviceOptions, typed: string) {
   return codePage(c, options, { typed: typed.slice(0, 20), refused: true })
 }
 
-function confirmation(c: AppContext, { code, client }: WaitingDevice) {
+function confirmation(c: AppContext, { code, client }: WaitingDevice, { lasting }: DeviceOptions) {
   return {
     id: code.id,
     client: faceOf(c, client),
     user: { username: signedInUser(c).user.username },
     scopes: describeScopes(code.scope),
     resources: code.resources,
+    lasting: lastingOf(client, { scope: code.scope, hasSession: false }, lasting),
     origin: {
       ip: code.ip,
       isNear: networkOf(code.ip) === networkOf(c.var.address),

@@ -111,9 +111,9 @@ interface Form {
   readonly html: string
 }
 
-/** The first form of the page's content. */
+/** The first form of the page's content that does not sign out. */
 function formOf(html: string): Form | undefined {
-  const found = /<form method="post" action="([^"]*)"[^>]*>(.*?)<\/form>/s.exec(
+  const found = /<form method="post" action="(?!\/logout")([^"]*)"[^>]*>(.*?)<\/form>/s.exec(
     html.slice(html.indexOf('<main')),
   )
   if (!found) return undefined

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { type LifetimePolicy, lifetimesOf } from '#/domain/tokens/lifetimes.ts'
+import { type LifetimePolicy, lastingOf, lifetimesOf } from '#/domain/tokens/lifetimes.ts'
 
 const minute = 60_000
 const policy: LifetimePolicy = {
@@ -29,5 +29,33 @@ describe('lifetimesOf', () => {
     expect(lifetimesOf('standard', policy, () => 0.0017).accessMs).toBe(60 * minute + 1000)
     expect(lifetimesOf('standard', policy, () => 0.999).accessMs).toBe(65 * minute)
     expect(lifetimesOf('short', policy, () => 0.999).accessMs).toBe(15 * minute)
+  })
+})
+
+describe('lastingOf', () => {
+  const client = {
+    tokenProfile: 'standard' as const,
+    grantTypes: ['authorization_code', 'refresh_token'],
+  }
+  const switches = { lifetimes: policy, refreshTokens: true, endsWithSession: true }
+  const online = { accessMs: 60 * minute, awayMs: undefined, endsWithSession: true }
+  const offline = { accessMs: 60 * minute, awayMs: 1000 * minute, endsWithSession: false }
+
+  it.each([
+    ['openid', true, online],
+    ['openid', false, { ...online, endsWithSession: false }],
+    ['openid offline_access', true, offline],
+    ['read', true, offline],
+  ])('tells what the scope %s comes to, with a session: %s', (scope, hasSession, expected) => {
+    expect(lastingOf(client, { scope, hasSession }, switches)).toEqual(expected)
+  })
+
+  it('promises nothing that client or server do not do', () => {
+    const asked = { scope: 'openid offline_access', hasSession: true }
+    const withoutRefresh = { ...client, grantTypes: ['authorization_code'] }
+    expect(lastingOf(withoutRefresh, asked, switches)).toEqual(online)
+    expect(lastingOf(client, asked, { ...switches, refreshTokens: false })).toEqual(online)
+    const lasting = { ...switches, endsWithSession: false }
+    expect(lastingOf(withoutRefresh, asked, lasting).endsWithSession).toBe(false)
   })
 })

@@ -239,11 +239,22 @@ describe('consent page', () => {
   })
 
   it('asks with two buttons of one form', async () => {
-    const [form, ...others] = formsOf(String(await renderConsentPage(props)))
+    const [signOut, form, ...others] = formsOf(String(await renderConsentPage(props)))
+    expect(signOut?.attributes.get('action')).toBe('/logout')
     expect(others).toEqual([])
     const buttons = form?.controls.filter(({ name }) => name === 'button') ?? []
     expect(buttons.map(({ attributes }) => attributes.get('value'))).toEqual(['approve', 'deny'])
     expect(names(form?.controls ?? [])).toContain('authorization_request')
+  })
+
+  it.each([
+    [undefined, true, 'For about 1 hour, or until you sign out.'],
+    [undefined, false, 'For about 1 hour.'],
+    [90, false, 'For up to 90 days, also while you are away; each access lasts about 1 hour.'],
+  ])('says for how long: %s days while away, with the session %s', async (days, ends, words) => {
+    const awayMs = days && days * 86_400_000
+    const lasting = { accessMs: 3_600_000, awayMs, endsWithSession: ends }
+    expect(String(await renderConsentPage({ ...props, lasting }))).toContain(words)
   })
 
   it('marks what was allowed before, and only that', async () => {
@@ -270,7 +281,8 @@ describe('consent page', () => {
 describe('device confirmation', () => {
   it('asks with two buttons of one form, and puts the code where it can be compared', async () => {
     const markup = String(await renderConfirmPage(confirmProps('BCDF-GHJK')))
-    const [form, ...others] = formsOf(markup)
+    const [signOut, form, ...others] = formsOf(markup)
+    expect(signOut?.attributes.get('action')).toBe('/logout')
     expect(others).toEqual([])
     expect(form?.attributes.get('action')).toBe('/device/decide')
     const buttons = form?.controls.filter(({ name }) => name === 'button') ?? []
