@@ -31,6 +31,7 @@ import { tokeninfoRoutes } from '#/endpoints/tokeninfo/routes.ts'
 import { upstreamRoutes } from '#/endpoints/upstream/routes.ts'
 import { userinfoRoutes } from '#/endpoints/userinfo/routes.ts'
 import { createDpopNonces } from '#/protocol/dpop-nonces.ts'
+import { reserveUsernames } from '#/protocol/reserved-usernames.ts'
 import type { Log } from '#/telemetry/log.ts'
 import type { Recorder } from '#/telemetry/recorder.ts'
 import { accessLog } from '#/web/access-log.ts'
@@ -172,6 +173,7 @@ function furnish({ config, secrets, db, clients, keys, redis, clock }: AppParts,
     csrf: createCsrf({ ...sealing, issuer: config.BASE_URL }),
     sessions: createSessionAccess({ db, cookies, policy }),
     passwords: createPasswords(),
+    isReserved: reserveUsernames(config.RESERVED_USERNAMES),
     knownBrowsers: createKnownBrowsers(sealing),
     limiters: createLimiters(
       createRateLimits({

@@ -8,6 +8,7 @@ import { join } from 'node:path'
 import { z } from 'zod'
 import { ConnectionStringError, parseConnectionString } from '#/database/connection-string.ts'
 import { isPrivateUseScheme } from '#/protocol/redirect-uri.ts'
+import { reservedUsernames } from '#/protocol/reserved-usernames.ts'
 import { randomSecret } from '#/protocol/secrets.ts'
 import { signingAlgorithms } from '#/protocol/vocabulary.ts'
 
@@ -325,7 +326,7 @@ export const settings = {
   DEFAULT_ADMIN_PASSWORD: data(
     z.string().min(8, 'write at least 8 characters'),
     undefined,
-    'Password of the `admin` account made at the first start; never printed. Unset: a random one, printed once.',
+    'Password of the `admin` account made at the first start; never printed. Unset: a random one, printed once, which the first sign-in has to change.',
     { secret: true },
   ),
   MAX_AUTHORIZATION_REQUESTS: data(
@@ -389,6 +390,14 @@ export const settings = {
     'How often lapsed sessions are ended and expired rows deleted.',
   ),
 
+  RESERVED_USERNAMES: sessions(
+    list.refine(
+      (names) => names.every((name) => /^[a-z0-9][a-z0-9_.+-]*$/i.test(name)),
+      'write usernames, separated by commas',
+    ),
+    reservedUsernames.join(','),
+    'Usernames that only administrators may give: whoever comes from a provider is called something else, whoever comes from the HTTP API is a conflict. Signs between letters (`no-reply`) and what stands behind an `@` do not count. What is written here takes the place of the default. Who has such a name keeps it.',
+  ),
   AUTH_MODE: sessions(
     z.enum(['local', 'http_api'], 'write local or http_api'),
     'local',

@@ -2,7 +2,7 @@
 import type { Browser, Page } from 'playwright-core'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { createHome, type Home, type ServerProcess } from '../support/process.ts'
-import { inspect, launchChromium, openProfile, type Person } from './chromium.ts'
+import { choosePassword, inspect, launchChromium, openProfile, type Person } from './chromium.ts'
 import { type ExampleClient, startExampleClient } from './example-client.ts'
 
 let chromium: Browser
@@ -212,6 +212,9 @@ describe('in Chromium', () => {
     await grace.page.getByLabel('Username').fill('grace')
     await grace.page.getByLabel('Password').fill(password)
     await press('Sign in', grace.page)
+    await grace.page.waitForURL(at('/account/password?redirect=%2Faccount%2Fdevices'))
+    await inspect(grace.page, 'first-password')
+    await choosePassword(grace.page, password)
     await grace.page.waitForURL(at('/account/devices'))
     expect(await value('sessions_active')).toBe(2)
 

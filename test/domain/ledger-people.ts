@@ -47,17 +47,18 @@ export async function identify(
   const { username, fullName } = user
   const email = user.email ?? undefined
   const origin = systemOrigin
+  const isReserved = () => false
   if (source === 'local') return findUser(db, user.id)
   const issuer = issuers[source]
   if (source === 'http_api') {
     const account = await enterExternalAccount(
       db,
-      { issuer, subject, username, email, fullName },
+      { issuer, subject, username, email, fullName, isReserved },
       { origin, now },
     )
     return account === 'conflict' ? undefined : account.user
   }
   const profile = { issuer, subject, username, email, emailVerified: true, fullName }
-  const arrival = { source, profile, trustEmail: true, autoRegister: true, origin, now }
+  const arrival = { source, profile, trustEmail: true, autoRegister: true, isReserved, origin, now }
   return (await admit(db, arrival)).user
 }

@@ -147,6 +147,16 @@ describe('a first sign-in that the API vouches for', () => {
   )
 })
 
+it('is a conflict for a name that is an operator’s to give, and for nobody who has it', async () => {
+  answer = vouchFor('support', { email: 'support@api.test' })
+  const { result, moved } = await observeUnchanged(app, () => signInAs('support'))
+  expect([result.status, moved]).toEqual([409, failed('conflict')])
+  const name = await newPerson()
+  await app.database.db.update(users).set({ username: 'helpdesk' }).where(eq(users.username, name))
+  answer = vouchFor(name)
+  expect((await signInAs('helpdesk')).status).toBe(303)
+})
+
 it('tells whoever proves a name that a provider’s account has taken that it is a conflict', async () => {
   const { username } = await addUser(app.database.db, { authSource: 'oauth', passwordHash: null })
   answer = vouchFor(username, { email: `org-${username}@api.test` })

@@ -366,6 +366,7 @@ function mountLogin(passwords: ReturnType<typeof createPasswords>, timeoutMs = 3
       '/',
       loginRoutes({
         externalApi: undefined,
+        isReserved: () => false,
         db,
         cookies,
         policy,

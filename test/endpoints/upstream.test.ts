@@ -416,6 +416,15 @@ describe('what a provider may open', () => {
     expect(user?.username).toMatch(new RegExp(`^${first.username}-[a-z0-9]+$`))
   })
 
+  it.each(['administrator', 'Support', 'no-reply', 'root@corp.example'])(
+    'calls nobody %s, which is an operator’s to give',
+    async (username) => {
+      const person = { ...newPerson(), username }
+      expect((await signInAs(person, 'github')).status).toBe(303)
+      expect((await userByEmail(person.email))?.username).toMatch(/^user(-[a-z0-9]{6})?$/)
+    },
+  )
+
   it('makes no account without an address', async () => {
     await expectRefused(() => signInAs(newPerson({ email: undefined }), 'github'), {
       status: 403,

@@ -9,6 +9,7 @@ import { lockUser } from '#/domain/users/lock-user.ts'
 import { createUser, isUsername, type User } from '#/domain/users/users.ts'
 import { holderOf, isSameAddress, withdrawEmail } from '#/domain/users/withdraw-email.ts'
 import { tameName } from '#/protocol/names.ts'
+import type { IsReserved } from '#/protocol/reserved-usernames.ts'
 import { randomSecret } from '#/protocol/secrets.ts'
 import type { UpstreamProvider } from '#/protocol/vocabulary.ts'
 import { span } from '#/telemetry/tracing.ts'
@@ -20,6 +21,7 @@ export interface Arrival {
   /** Whether its verified addresses open accounts. */
   readonly trustEmail: boolean
   readonly autoRegister: boolean
+  readonly isReserved: IsReserved
   readonly origin: AuditOrigin
   readonly now: Date
 }
@@ -110,7 +112,7 @@ async function register(tx: Database, arrival: Arrival): Promise<Admission | und
   const user = await createUser(
     tx,
     {
-      username: await freeUsername(tx, profile),
+      username: await freeUsername(tx, arrival),
       email,
       emailVerified: isProven(arrival),
       fullName: tameName(profile.fullName, 100),
@@ -133,7 +135,7 @@ async function register(tx: Database, arrival: Arrival): Promise<Admission | und
 export function linkIdentity(
   db: Database,
   user: { readonly id: string; readonly username: string },
-  arrival: Omit<Arrival, 'trustEmail' | 'autoRegister'>,
+  arrival: Omit<Arrival, 'trustEmail' | 'autoRegister' | 'isReserved'>,
 ): Promise<'linked' | 'already_linked' | 'account_inactive'> {
   return span('identities.link', async () => {
     try {
@@ -161,7 +163,7 @@ const whoIs = ({ source, profile }: Pick<Arrival, 'source' | 'profile'>) => {
 async function link(
   tx: Database,
   user: User,
-  arrival: Omit<Arrival, 'trustEmail' | 'autoRegister'>,
+  arrival: Omit<Arrival, 'trustEmail' | 'autoRegister' | 'isReserved'>,
 ) {
   const { source, origin, now } = arrival
   await insertIdentity(tx, { ...whoIs(arrival), userId: user.id, now })
@@ -182,18 +184,18 @@ const labelOf = ({ username, email, subject }: Profile) =>
 const isAddress = (text: string) =>
   text.length <= 254 && /^[^\s@\p{Cc}]+@[^\s@\p{Cc}]+$/u.test(text)
 
-/** Their name there, as far as it can be one here and nobody has it. */
-async function freeUsername(tx: Database, { username }: Profile): Promise<string> {
-  const wanted = username
+/** Their name there, as far as it can be one here, is theirs to take and nobody has it. */
+async function freeUsername(tx: Database, { profile, isReserved }: Arrival): Promise<string> {
+  const wanted = profile.username
     .toLowerCase()
     .replaceAll(/[^a-z0-9_.@+-]+/g, '-')
     .replace(/^[^a-z0-9]+/, '')
     .slice(0, 48)
-  const name = isUsername(wanted) ? wanted : 'user'
+  const name = isUsername(wanted) && !isReserved(wanted) ? wanted : 'user'
   const taken = await tx.select({ id: users.id }).from(users).where(eq(users.username, name))
   const suffix = randomSecret()
     .toLowerCase()
     .replaceAll(/[^a-z0-9]/g, '')
     .slice(0, 6)
-  return taken.length > 0 ? `${name}-${suffix}` : name
+  return taken.length > 0 || isReserved(name) ? `${name}-${suffix}` : name
 }

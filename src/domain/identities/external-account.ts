@@ -7,6 +7,7 @@ import type { By } from '#/domain/audit/audit.ts'
 import { syncProfile } from '#/domain/users/sync-profile.ts'
 import { createUser } from '#/domain/users/users.ts'
 import { holderOf, withdrawEmail } from '#/domain/users/withdraw-email.ts'
+import type { IsReserved } from '#/protocol/reserved-usernames.ts'
 import { span } from '#/telemetry/tracing.ts'
 import { enterByIdentity, insertIdentity } from './identities.ts'
 
@@ -17,11 +18,12 @@ interface Person {
   readonly username: string
   readonly email: string | undefined
   readonly fullName: string | undefined
+  readonly isReserved: IsReserved
 }
 
 export type ExternalAccount =
   | { readonly user: User; readonly emailTaken: boolean }
-  /** No account, and none can be made: its name or e-mail address is taken, or there is no address. */
+  /** No account, and none can be made: its name or e-mail address is taken or an operator's, or there is no address. */
   | 'conflict'
 
 const source = 'http_api' as const
@@ -67,7 +69,7 @@ const whoIs = ({ issuer, subject, username }: Person) => ({
 
 async function createAccount(tx: Database, person: Person, by: By) {
   const { username, email, fullName = '' } = person
-  if (email === undefined) return undefined
+  if (email === undefined || person.isReserved(username)) return undefined
   try {
     return await tx.transaction(async (inner) => {
       await makeRoom(inner, email, by)

@@ -12,12 +12,14 @@ import {
   type Verdict,
   verifyCredentials,
 } from '#/domain/users/users.ts'
+import type { IsReserved } from '#/protocol/reserved-usernames.ts'
 import type { AppContext } from '#/web/context.ts'
 
 interface CheckOptions {
   readonly db: Database
   readonly passwords: Passwords
   readonly externalApi: ExternalApi | undefined
+  readonly isReserved: IsReserved
 }
 
 interface Credentials {
@@ -31,13 +33,13 @@ export type Checked = Identified & { readonly method: 'local' | 'http_api' }
 
 export async function checkCredentials(
   c: AppContext,
-  { db, passwords, externalApi }: CheckOptions,
+  { db, passwords, externalApi, isReserved }: CheckOptions,
   { username, password, lane }: Credentials & { readonly lane: Lane },
 ): Promise<Checked> {
   const known = externalApi && (await knownByName(db, username))
   if (externalApi && known !== 'ours')
     return {
-      ...(await askApi(c, { db, externalApi, known }, { username, password })),
+      ...(await askApi(c, { db, externalApi, isReserved, known }, { username, password })),
       method: 'http_api',
     }
   const checked = { username, password: password.slice(0, longestPassword + 1), lane }
@@ -51,9 +53,14 @@ async function knownByName(db: Database, username: string): Promise<User | 'ours
   return user?.authSource === 'local' ? 'ours' : user
 }
 
+interface ApiOptions extends Pick<CheckOptions, 'db' | 'isReserved'> {
+  readonly externalApi: ExternalApi
+  readonly known: User | undefined
+}
+
 async function askApi(
   c: AppContext,
-  { db, externalApi, known }: { db: Database; externalApi: ExternalApi; known: User | undefined },
+  { db, externalApi, isReserved, known }: ApiOptions,
   { username, password }: Credentials,
 ): Promise<Identified> {
   const refused = { ok: false, user: known } as const
@@ -69,10 +76,10 @@ async function askApi(
   }
   const { origin, now } = c.var
   const person = { ...answer.person, issuer: externalApi.issuer, username }
-  const account = await enterExternalAccount(db, person, { origin, now })
+  const account = await enterExternalAccount(db, { ...person, isReserved }, { origin, now })
   if (account === 'conflict') {
     c.var.log.warn(
-      'an account of the API could not be made: its name or e-mail is taken, or it has no e-mail',
+      'an account of the API could not be made: its name or e-mail is taken or reserved, or it has no e-mail',
     )
     return { ...refused, reason: 'conflict' }
   }

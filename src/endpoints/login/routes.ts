@@ -8,6 +8,7 @@ import type { ExternalApi } from '#/domain/external-api/external-api.ts'
 import { type Lane, OverloadedError, type Passwords } from '#/domain/users/passwords.ts'
 import { normalizeUsername } from '#/domain/users/users.ts'
 import { redirectSource } from '#/protocol/redirect-uri.ts'
+import type { IsReserved } from '#/protocol/reserved-usernames.ts'
 import { randomSecret } from '#/protocol/secrets.ts'
 import type { LoginFailureReason } from '#/protocol/vocabulary.ts'
 import { networkOf, widestNetworkOf } from '#/web/client-address.ts'
@@ -32,6 +33,7 @@ export interface LoginOptions extends SignInOptions {
   readonly passwords: Passwords
   /** Asked for everybody who has no local account; undefined when nobody is. */
   readonly externalApi: ExternalApi | undefined
+  readonly isReserved: IsReserved
   readonly clients: ReadCache<Client>
   readonly sessions: SessionAccess
   readonly csrf: Csrf

@@ -104,8 +104,8 @@ async function enter(c: AppContext, visit: Visit, profile: Profile) {
   const { options } = visit
   const { source, trustEmail } = visit.provider
   const { origin, now } = c.var
-  const { db, autoRegister } = options
-  const arrival = { source, profile, trustEmail, autoRegister, origin, now }
+  const { db, autoRegister, isReserved } = options
+  const arrival = { source, profile, trustEmail, autoRegister, isReserved, origin, now }
   const { result, user } = await admit(db, arrival)
   if (!isWelcome(result)) return refuse(c, visit, { result, user })
   const remember = visit.pending?.remember === true

@@ -6,6 +6,7 @@ import { Hono } from 'hono'
 import type { ReadCache } from '#/database/read-cache.ts'
 import type { Client } from '#/domain/clients/clients.ts'
 import type { Provider } from '#/domain/identity-providers/provider.ts'
+import type { IsReserved } from '#/protocol/reserved-usernames.ts'
 import type { AppEnv } from '#/web/context.ts'
 import type { CookieJar } from '#/web/cookies.ts'
 import type { Csrf } from '#/web/csrf.ts'
@@ -25,6 +26,7 @@ export interface UpstreamRoutesOptions extends SignInOptions {
   readonly jar: CookieJar
   readonly issuer: string
   readonly autoRegister: boolean
+  readonly isReserved: IsReserved
   readonly loginLimits: FailureLimits
   readonly callbackLimits: FailureLimits
 }
