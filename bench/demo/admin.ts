@@ -77,7 +77,6 @@ export async function resetPassword(world: World, person: Person): Promise<void>
   person.password = shownIn(answer, 'Password')
   endedAll(world, person, 'password_changed')
   endedFamilies(world, person, 'password_changed')
-  await chooseOwnPassword(world, person)
 }
 
 export async function remove(world: World, person: Person): Promise<void> {

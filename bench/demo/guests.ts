@@ -101,7 +101,12 @@ const forgottenPassword = withGuest(async (world, guest) => {
   await letIn(world, guest, browser, world.cli)
   await resetPassword(world, guest)
   await lookInVain(browser)
-  await arrive(world, guest)
+  const back = await arrive(world, guest)
+  const { location } = await back.get(authorizationPath(world.cli, undefined, { prompt: 'none' }))
+  expectThat(location.includes('error=interaction_required'), 'an app was let in too early')
+  protocolError(world, '/oauth/authorize', 'interaction_required')
+  await changePassword(world, guest, back, '/account/password')
+  await look(back)
 })
 
 const changeOfHeart = withGuest(async (world, guest) => {
