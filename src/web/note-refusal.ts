@@ -59,7 +59,7 @@ function noteRepeated(
   const network = widestNetworkOf(origin.ip ?? '')
   if (!repeatedEvents.note(origin, { ...event, at: now, success: false }, network)) return
   const { type, actor, clientId: client, details } = event
-  log.warn({ type, ...details, user: actor?.id, client, address: origin.ip }, 'refused')
+  log.info({ type, ...details, user: actor?.id, client, address: origin.ip }, 'refused')
 }
 
 /** The same as `noteRefusal` for whoever is signed in. */
