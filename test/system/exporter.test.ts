@@ -61,6 +61,17 @@ describe('the exporter port', () => {
     }
   })
 
+  it('counts a wrong token as refused', async () => {
+    const series = 'authgate_refusals_total{kind="metrics_token"}'
+    const scrape = async () => {
+      const headers = { authorization: `Bearer ${token}` }
+      return parseSamples(await (await fetch(server.metricsUrl, { headers })).text()).get(series)
+    }
+    const before = (await scrape()) ?? Number.NaN
+    await fetch(server.metricsUrl, { headers: { authorization: 'Bearer wrong' } })
+    expect(await scrape()).toBe(before + 1)
+  })
+
   it('answers Prometheus text to who shows the token, packed when asked', async () => {
     const authorization = `Bearer ${token}`
     const response = await fetch(server.metricsUrl, { headers: { authorization } })
