@@ -14,8 +14,8 @@ const database = {
   hookTimeout: 60_000,
 }
 
-/** These need a browser, a Prometheus or servers to be ill-treated, so they run when asked for by name: `--project browser`. */
-const onRequest = ['browser', 'faults', 'interop', 'monitoring'].filter((name) =>
+/** These need a browser, a Prometheus, servers to be ill-treated, or a minute of anything at all, so they run when asked for by name: `--project browser`. */
+const onRequest = ['browser', 'faults', 'fuzz', 'interop', 'monitoring'].filter((name) =>
   process.argv.some((argument) => argument === name || argument === `--project=${name}`),
 )
 const slow = { testTimeout: 120_000, hookTimeout: 120_000, fileParallelism: false }
@@ -24,6 +24,8 @@ const special: Record<string, Record<string, unknown>> = {
   browser: { retry: 1 },
   // Bounds in milliseconds are missed on a busy machine; there is a second try here, too.
   faults: { testTimeout: 300_000, hookTimeout: 300_000, retry: 1 },
+  // It ends by its own clock.
+  fuzz: { ...database, testTimeout: 24 * 3_600_000 },
 }
 
 export default defineConfig({

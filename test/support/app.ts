@@ -28,6 +28,8 @@ export interface TestApp {
   readonly repeatedEvents: RepeatedEvents
   /** What is mounted, middleware among it (method `ALL`). */
   readonly routes: readonly { readonly method: string; readonly path: string }[]
+  /** What a listener of one's own serves. */
+  readonly fetch: ReturnType<typeof createApp>['fetch']
   /** A request as the network would bring it. `ip` is the sender's address. */
   request(path: string, init?: RequestInit & { ip?: string }): Promise<Response>
   /** Every series and its value, population gauges counted afresh. */
@@ -124,6 +126,7 @@ export async function startTestApp({
     repeatedEvents,
     keys: caches.keys,
     routes: app.routes,
+    fetch: app.fetch,
     sweep: () =>
       sweep(database.db, {
         recorder,
