@@ -56,9 +56,11 @@ export function tameName(text: string, longest: number): string {
  * capital letters, accents, spaces and punctuation: they are no difference to somebody in a hurry.
  */
 export function skeletonOf(name: string): string {
-  const letters = [...name.normalize('NFKD').replaceAll(unseen, '')].map(likeness).join('')
+  const visible = name.normalize('NFKD').replaceAll(unseen, '')
+  const letters = [...visible].map(likeness).join('')
   const skeleton = letters.normalize('NFKD').replaceAll(unseen, '').replaceAll(separators, '')
-  return skeleton === '' ? name.normalize('NFKC').toLowerCase() : skeleton
+  // Some names are symbols alone.
+  return skeleton || visible.replaceAll(/\p{Z}/gu, '') || name
 }
 
 const unseen = /[\p{M}&&\p{sc=Zinh}]|\p{DI}|\p{C}/gv

@@ -155,8 +155,13 @@ describe('the skeleton of a name', () => {
     ['के', 'का'],
     ['C', 'C++'],
     ['👩‍💻', '👨‍👩‍👧'],
+    ['★', '☆'],
   ])('tells %s from %s', (a, b) => {
     expect(skeletonOf(a)).not.toBe(skeletonOf(b))
+  })
+
+  it('is the same for symbols with and without spaces', () => {
+    expect(skeletonOf(' 👩‍💻\u200b')).toBe(skeletonOf('👩‍💻'))
   })
 
   it('takes rn for m, and modern for modem', () => {
@@ -172,6 +177,7 @@ describe('the skeleton of a name', () => {
         expect(skeletonOf(name.normalize('NFD'))).toBe(skeletonOf(name))
         expect(skeletonOf(` ${name}\u200b`)).toBe(skeletonOf(name))
       }),
+      { examples: [['👩‍💻'], ['ﷺ'], ['ß']] },
     )
   })
 })
