@@ -32,8 +32,8 @@ const mayBeCut = ({ wire }: Sent) => wire.framing === 'broken' || wire.method ==
 const isNodesOwn = ({ status, headers }: WireAnswer) =>
   [400, 408, 413, 417, 431].includes(status ?? 0) && !headers.has('content-security-policy')
 
-/** A bound of ours says when to come back. */
-const isBound = ({ status, headers }: WireAnswer) => status === 503 && headers.has('retry-after')
+/** The one bound that can be met here: too many passwords to be checked at once. */
+const isBound = ({ status, raw }: WireAnswer) => status === 503 && raw.includes('Very busy')
 
 function headersMissing({ headers }: WireAnswer): string[] {
   const wanted: [string, RegExp][] = [

@@ -46,6 +46,16 @@ const honest: Step = {
   framing: 'length',
 }
 
+/** What has broken something before. */
+const once: Step[] = ['\0', '\ud800'].flatMap((text) =>
+  ['GET /oauth/authorize', 'POST /oauth/authorize', 'POST /oauth/par'].map((route) => ({
+    ...honest,
+    actor: 2,
+    route,
+    changes: [{ at: 'claims', how: 'add', value: { text, times: 1 }, raw: false } as const],
+  })),
+)
+
 /** The first request that showed each thing that is wrong. */
 const findings = new Map<string, string>()
 
@@ -134,6 +144,7 @@ it(`holds for whatever is sent, seed ${seed}`, async () => {
   })
   await fc.assert(run, {
     seed,
+    examples: once.map((one) => [[[one]]]),
     numRuns: Number.MAX_SAFE_INTEGER,
     interruptAfterTimeLimit: seconds * 1000,
   })

@@ -8,7 +8,8 @@ import { type Actor, firefox, type World } from './world.ts'
 
 export interface Step {
   readonly actor: number
-  readonly route: number
+  /** Drawn, or as method and path. */
+  readonly route: number | string
   /** Whether the route is one of the protocols or of signing in, where more can go wrong. */
   readonly protocol: boolean
   /** Instead of the method of the route. */
@@ -98,6 +99,7 @@ const text = fc.oneof(
   {
     weight: 4,
     arbitrary: fc.constantFrom(
+      ...['\0', '\ud800', 'a\0b', '\udc00'],
       ...['', ' ', '\0', '\ud800', 'a\0b', '\u202e', '%00', '%', '%zz', '%c0%80', '%ed%a0%80'],
       ...['+', '&', '=', ';', ',', '"', "'--", '<script>', '\r\nx: y', '../..', '//evil.test'],
       ...['null', 'undefined', 'true', '0', '-1', '1e309', 'NaN', '[]', '{}', '__proto__'],
@@ -197,7 +199,13 @@ export function requestOf(world: World, one: Step): Sent {
   const routes = one.protocol
     ? all.flatMap((known) => Array.from({ length: weightOf(known.path) }, () => known))
     : all
-  const route = routes[one.route % routes.length] ?? { method: 'GET', path: '/' }
+  const wanted = one.route
+  const route = (typeof wanted === 'number'
+    ? routes[wanted % routes.length]
+    : all.find(({ method, path }) => `${method} ${path}` === wanted)) ?? {
+    method: 'GET',
+    path: '/',
+  }
   const actor = world.actors[one.actor % world.actors.length]
   if (!actor) throw new Error('nobody is there')
   const method = one.method ?? route.method
