@@ -93,7 +93,9 @@ describe('a client assertion', () => {
 
   async function expectRefused(assertion: string, of = client()) {
     const before = await countProofs()
-    await expect(verify(assertion, of)).rejects.toMatchObject({ name: 'ProofError' })
+    await expect(verify(assertion, of)).rejects.toMatchObject({
+      name: expect.stringMatching(/ProofError$/),
+    })
     expect(await countProofs()).toBe(before)
   }
 
@@ -202,7 +204,9 @@ describe('a request object', () => {
 
   async function expectRefused(requestObject: string, of = client()) {
     const before = await countProofs()
-    await expect(verify(requestObject, of)).rejects.toMatchObject({ name: 'ProofError' })
+    await expect(verify(requestObject, of)).rejects.toMatchObject({
+      name: expect.stringMatching(/ProofError$/),
+    })
     expect(await countProofs()).toBe(before)
   }
 

@@ -1,5 +1,5 @@
 /** Ending tokens before their time. Every way in is one guarded UPDATE whose returned rows are what is counted. */
-import { and, eq, gt, inArray, isNull, or, type SQL, sql } from 'drizzle-orm'
+import { and, eq, gt, isNull, or, type SQL, type SQLWrapper, sql } from 'drizzle-orm'
 import type { Database } from '#/database/client.ts'
 import { type Token, tokens } from '#/database/schema/tokens.ts'
 import { type AuditOrigin, writeAudit } from '#/domain/audit/audit.ts'
@@ -64,8 +64,11 @@ export async function moveTokensToSession(
     .where(and(endingWith([from]), isLive(now)))
     .orderBy(tokens.id)
     .for('update')
-  await tx.update(tokens).set({ sessionId: to }).where(inArray(tokens.id, moving))
+  await tx.update(tokens).set({ sessionId: to }).where(isAmong(moving))
 }
+
+/** An array is made once, before anything else is read; a subquery may be asked for each row of a table that has just grown. */
+const isAmong = (ids: SQLWrapper): SQL => sql`${tokens.id} = any(array${ids})`
 
 const endingWith = (sessionIds: readonly string[]): SQL | undefined =>
   and(
@@ -185,13 +188,13 @@ function endTokens(
   const live = tx
     .select({ id: tokens.id })
     .from(tokens)
-    .where(and(sql`${tokens.id} in ${withDescendants(tx, and(which, isLive(now)))}`, isLive(now)))
+    .where(and(isAmong(withDescendants(tx, and(which, isLive(now)))), isLive(now)))
     .orderBy(tokens.id)
     .for('update')
   return tx
     .update(tokens)
     .set({ revokedAt: now, revocationReason: reason })
-    .where(inArray(tokens.id, live))
+    .where(isAmong(live))
     .returning({ type: tokens.type, sessionId: tokens.sessionId })
 }
 
@@ -206,5 +209,5 @@ const isLive = (now: Date) => and(isNull(tokens.revokedAt), gt(tokens.expiresAt,
 const withDescendants = (tx: Database, which: SQL | undefined): SQL => {
   const roots = tx.select({ id: tokens.id }).from(tokens).where(which)
   return sql`(with recursive ending as (${roots.getSQL()}
-    union select child.id from ${tokens} child join ending on child.parent_id = ending.id) select id from ending)`
+    union select child.id from ending join ${tokens} child on child.parent_id = ending.id) select id from ending)`
 }
