@@ -39,9 +39,9 @@ import { assetRoutes } from '#/web/assets.ts'
 import { basePathOf, routing, underPath } from '#/web/base-path.ts'
 import { createSessionCookies } from '#/web/browser-session.ts'
 import { requestCeiling } from '#/web/ceiling.ts'
-import { clientAddress, isFromTrustedProxy } from '#/web/client-address.ts'
+import { isFromTrustedProxy } from '#/web/client-address.ts'
 import type { ClientAuthentication } from '#/web/client-authentication.ts'
-import type { AppContext, AppEnv } from '#/web/context.ts'
+import type { AppEnv } from '#/web/context.ts'
 import { createCookies } from '#/web/cookies.ts'
 import { allowOrigins } from '#/web/cors.ts'
 import { createCsrf } from '#/web/csrf.ts'
@@ -55,6 +55,7 @@ import type { SharedRedis } from '#/web/limit-store.ts'
 import { methodNotAllowed, refuseHead } from '#/web/method-not-allowed.ts'
 import { PageError } from '#/web/page-error.ts'
 import { createLimiters, createRateLimits, type Limiters } from '#/web/rate-limit.ts'
+import { requestContext } from '#/web/request-context.ts'
 import { requestTelemetry } from '#/web/request-telemetry.ts'
 import { requestTimeout } from '#/web/request-timeout.ts'
 import { securityHeaders } from '#/web/security-headers.ts'
@@ -101,7 +102,13 @@ export function createApp(parts: AppParts): Hono<AppEnv> {
   )
   if (config.ACCESS_LOG === 'json') app.use(accessLog(parts.log, probes))
   if (path !== '') app.use(underPath(path))
-  app.use(requestContext(parts))
+  app.use(
+    requestContext({
+      ...parts,
+      trustedProxies: config.TRUSTED_PROXIES,
+      auditing: config.ENABLE_AUDIT_LOGGING,
+    }),
+  )
   app.use(securityHeaders({ secure: config.secure }))
   app.use(refuseUserInAddress)
   // Outside of the timeout, whose answer gives them back, too.
@@ -377,25 +384,6 @@ const securityContact = (config: Config) => ({
   contacts: config.SECURITY_CONTACT,
   policy: config.SECURITY_POLICY,
 })
-
-/** What handlers read of the request besides itself. */
-function requestContext({ config, log, repeatedEvents, clock }: AppParts) {
-  return async (c: AppContext, next: () => Promise<void>) => {
-    const address = clientAddress(c, config.TRUSTED_PROXIES)
-    const userAgent = c.req.header('user-agent')
-    c.set('log', log)
-    c.set('repeatedEvents', repeatedEvents)
-    c.set('now', clock())
-    c.set('address', address)
-    c.set('origin', {
-      enabled: config.ENABLE_AUDIT_LOGGING,
-      ip: address,
-      traceId: c.var.traceId,
-      ...(userAgent !== undefined && { userAgent }),
-    })
-    await next()
-  }
-}
 
 /** No Request can be made of an address with a user in it (RFC 9110 §4.2.4), and nobody honest asks for one. */
 const refuseUserInAddress: MiddlewareHandler<AppEnv> = (c, next) => {

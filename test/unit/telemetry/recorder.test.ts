@@ -72,6 +72,11 @@ const events: [string, (recorder: Recorder) => void, Record<string, number>][] =
     { 'authgate_refusals_total{kind="cross_site_form"}': 1 },
   ],
   [
+    'a row that a full table has no room for',
+    (r) => r.rowRefused('device_codes'),
+    { 'authgate_rows_refused_total{table="device_codes"}': 1 },
+  ],
+  [
     'a connection too many',
     (r) => r.connectionRefused('address'),
     { 'authgate_connections_refused_total{limit="address"}': 1 },
