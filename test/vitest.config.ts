@@ -37,7 +37,7 @@ export default defineConfig({
       project('house', { testTimeout: 20_000 }),
       project('domain', database),
       project('endpoints', database),
-      project('system', slow),
+      project('system', { testTimeout: 120_000, hookTimeout: 120_000 }),
       ...onRequest.map((name) => project(name, { ...slow, ...special[name] })),
     ],
   },
