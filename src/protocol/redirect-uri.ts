@@ -47,10 +47,19 @@ export function isUri(value: string): boolean {
 }
 
 /** RFC 9700 §2.1: exact string comparison; RFC 8252 §7.3: any port when a native app listens on the loopback interface. */
-export function matchesRedirectUri(asked: string, registered: readonly string[]): boolean {
-  if (registered.includes(asked)) return true
+export const matchesRedirectUri = (asked: string, registered: readonly string[]): boolean =>
+  registeredRedirectUri(asked, registered) !== undefined
+
+/** The registered one that is meant. */
+export function registeredRedirectUri(
+  asked: string,
+  registered: readonly string[],
+): string | undefined {
+  if (registered.includes(asked)) return asked
   const portless = withoutLoopbackPort(asked)
-  return portless !== undefined && registered.some((uri) => withoutLoopbackPort(uri) === portless)
+  return portless === undefined
+    ? undefined
+    : registered.find((uri) => withoutLoopbackPort(uri) === portless)
 }
 
 /** Adds parameters to the query, keeping what is there (RFC 6749 §3.1.2), or after another separator. */

@@ -1,6 +1,10 @@
+import { eq } from 'drizzle-orm'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { notify } from '#/database/client.ts'
+import { clients } from '#/database/schema/clients.ts'
 import { systemOrigin } from '#/domain/audit/audit.ts'
-import { setClientStatus } from '#/domain/clients/clients.ts'
+import { cacheChannel } from '#/domain/clients/announce.ts'
+import { type Client, setClientStatus } from '#/domain/clients/clients.ts'
 import { startTestApp, type TestApp } from '../support/app.ts'
 import { type Browser, csrfTokenOf, hiddenField, openBrowser } from '../support/browser.ts'
 import { authorizePath, obtainTokens, parametersOf, redeemCode } from '../support/flow.ts'
@@ -141,6 +145,34 @@ describe('GET /oauth/authorize, before the redirect URI is proven', () => {
       () => browser.get(`/oauth/authorize?authorization_request=${id}`),
       'invalid_client',
     )
+  })
+})
+
+describe('a request that waits while its client changes', () => {
+  const wide = { scope: 'openid email', resource: 'https://api.example.test/' }
+  const changes: [string, Partial<Client>][] = [
+    ['the redirect URI', { redirectUris: ['https://app.example.test/other'] }],
+    ['a scope', { scope: 'openid' }],
+    ['a resource', { allowedResources: [] }],
+    ['the grant', { grantTypes: ['refresh_token'] }],
+  ]
+  it.each(changes)('gets nothing for %s that was taken away', async (_, change) => {
+    const { db } = app.database
+    const { client } = await addClient(db, {
+      scope: wide.scope,
+      allowedResources: [wide.resource],
+    })
+    const { clientId } = client
+    const html = await (await browser.get(authorizePath(clientId, wide))).text()
+    const waiting = `/oauth/authorize?authorization_request=${hiddenField(html, 'authorization_request')}`
+    await db.update(clients).set(change).where(eq(clients.clientId, clientId))
+    // As long as this replica has not heard of it, and once it has.
+    await expectPage(() => answer(browser, html), 'access_denied')
+    await db.transaction((tx) => notify(tx, cacheChannel, `client:${clientId}`))
+    await expect.poll(async () => (await browser.get(waiting)).status).toBe(400)
+    const page = await expectPage(() => answer(browser, html), 'invalid_request')
+    expect(page).toContain('The application has been changed')
+    await expectPage(() => browser.get(waiting), 'invalid_request')
   })
 })
 

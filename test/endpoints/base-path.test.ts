@@ -118,6 +118,8 @@ describe.each(proxies)('behind $proxy', ({ stripped }) => {
         '/readyz',
         '/health',
         '/.well-known/jwks.json',
+        '/.well-known/security.txt',
+        '/account/password',
         `/admin/users/${other.id}/edit`,
       ],
       ...['/.well-known/openid-configuration', '/.well-known/oauth-authorization-server'],

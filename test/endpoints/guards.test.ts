@@ -285,10 +285,13 @@ describe('the table of routes', () => {
     expect([...new Set(middleware)].sort()).toEqual([
       '/*',
       '/.well-known/*',
+      '/auth/*',
       '/auth/callback/*',
       '/oauth/*',
+      '/oauth/authorize',
       '/oauth/device/code',
       '/oauth/introspect',
+      '/oauth/logout',
       '/oauth/par',
       '/oauth/register',
       '/oauth/register/*',

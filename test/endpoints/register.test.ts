@@ -468,6 +468,21 @@ describe('a client and its registration (RFC 7592)', () => {
     expect((await rowOf(registered))?.status).toBe('active')
   })
 
+  it('loses the tokens that are for more than it asks for now, where nobody has to approve it', async () => {
+    const registered = await register({ scope: 'openid profile email offline_access' })
+    const { access_token } = (await letIn(registered)) as { access_token: string }
+    const ask = () =>
+      app.request('/oauth/userinfo', { headers: { authorization: `Bearer ${access_token}` } })
+    expect((await ask()).status).toBe(200)
+    const { result, moved } = await observe(app, () => put(registered, { scope: 'openid' }))
+    expect(result.status).toBe(200)
+    expect((await rowOf(registered))?.status).toBe('active')
+    expect(moved).toMatchObject({
+      'oauth_tokens_revoked_total{reason="client_request",token_type="access"}': 1,
+    })
+    expect((await ask()).status).toBe(401)
+  })
+
   it('does not come back by itself when an operator has disabled it', async () => {
     const registered = await register()
     const change = { clientId: registered.client_id, status: 'inactive' } as const

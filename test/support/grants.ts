@@ -84,6 +84,7 @@ export const issueCode = (
         dpopJkt: null,
         interaction: {},
       },
+      registeredUri: redirectUri,
       user,
       sessionId,
       authTime: now,

@@ -22,6 +22,8 @@ export type { AuthorizationCode } from '#/database/schema/authorization-codes.ts
 
 export interface CodeGrant {
   readonly request: RequestedAuthorization
+  /** The redirect URI as the client has registered it. */
+  readonly registeredUri: string
   readonly user: { readonly id: string; readonly username: string }
   readonly sessionId: string
   /** When the user really proved who they are; null if nobody can say. */
@@ -70,7 +72,8 @@ export async function findRedeemableCode(
 
 /**
  * Issues a code for a request that its user has approved; answers the code itself, which is stored as a digest only.
- * Throws when the session has ended or the client is not active any more, so that whatever led to the code is rolled back.
+ * Throws when the session has ended, or the client may not ask for this any more, so that whatever led to the code is rolled
+ * back: the request may have waited while its client changed.
  */
 export async function issueAuthorizationCode(
   db: Database,
@@ -106,6 +109,9 @@ export async function issueAuthorizationCode(
     sessionId,
     userId: user.id,
     clientId,
+    registeredUri: grant.registeredUri,
+    scope,
+    resources: request.resources.join(' '),
     ...valuesFor('code', row),
     ...rememberedAs({ sessionId, clientId }, grant.announceEnd),
     ...auditedAs(origin, { type, at: now, actor: user, clientId, details: { scope } }),
@@ -113,15 +119,20 @@ export async function issueAuthorizationCode(
   if (issued.length === 0)
     throw new OAuthError(
       'access_denied',
-      'you have been signed out, or the application has been switched off',
+      'you have been signed out, or the application has been changed or switched off',
     )
   return code
 }
 
-type KeyOfGrant = Pick<AuthorizationCode, 'sessionId' | 'userId' | 'clientId'>
+type KeyOfGrant = Pick<AuthorizationCode, 'sessionId' | 'userId' | 'clientId' | 'scope'> & {
+  readonly registeredUri: string
+  /** Separated by spaces. */
+  readonly resources: string
+}
 
-const issue = prepared((db, { sessionId, userId, clientId }: Slots<KeyOfGrant>) => {
-  const holder = db.$with('holder').as(lockedHolder(db, { userId, clientId }))
+const issue = prepared((db, key: Slots<KeyOfGrant>) => {
+  const { sessionId, userId } = key
+  const holder = db.$with('holder').as(lockedHolder(db, key))
   const session = db.$with('session').as(openSession(db, holder, { sessionId, userId }))
   const stored = db.$with('stored', {}).as(insertForEach(session, authorizationCodes, 'code'))
   const told = [rememberedWith(db, session), auditWith(db, session)]
@@ -132,17 +143,27 @@ const issue = prepared((db, { sessionId, userId, clientId }: Slots<KeyOfGrant>) 
 })
 
 /**
- * The user, as long as the client is active: both rows locked before anything is stored, so that whoever takes either's
- * access away (see lockUser) sees the code or is seen here.
+ * The user, as long as the client is active and may ask for this: both rows locked before anything is stored, so that
+ * whoever takes either's access away (see lockUser) sees the code or is seen here.
  */
 const lockedHolder = (
   db: Database,
-  { userId, clientId }: Pick<Slots<KeyOfGrant>, 'userId' | 'clientId'>,
+  { userId, clientId, registeredUri, scope, resources }: Slots<KeyOfGrant>,
 ) =>
   db
     .select({ userId: users.id })
     .from(users)
-    .innerJoin(clients, and(eq(clients.clientId, clientId), eq(clients.status, 'active')))
+    .innerJoin(
+      clients,
+      and(
+        eq(clients.clientId, clientId),
+        eq(clients.status, 'active'),
+        sql`'authorization_code' = any(${clients.grantTypes})`,
+        sql`${registeredUri}::text = any(${clients.redirectUris})`,
+        sql`string_to_array(${scope}::text, ' ') <@ string_to_array(${clients.scope}, ' ')`,
+        sql`string_to_array(${resources}::text, ' ') <@ ${clients.allowedResources}`,
+      ),
+    )
     .where(eq(users.id, userId))
     .for('key share', { of: [users, clients] })
 

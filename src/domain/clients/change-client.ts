@@ -3,6 +3,7 @@ import { eq } from 'drizzle-orm'
 import type { Database } from '#/database/client.ts'
 import { type Client, clients } from '#/database/schema/clients.ts'
 import type { By } from '#/domain/audit/audit.ts'
+import { discardAuthorizationCodes } from '#/domain/authorization-codes/authorization-codes.ts'
 import { revokeTokensBeyond } from '#/domain/tokens/revoke-tokens.ts'
 import { skeletonOf } from '#/protocol/names.ts'
 import { isScopeWithin, scopeWords } from '#/protocol/scopes.ts'
@@ -14,6 +15,7 @@ import { type CreatedClient, hasSecret, lockClient, type NewClient, versionOf } 
 import {
   countsOf,
   type EndedOfClient,
+  endAccessOfClient,
   endAllOfClient,
   endCodesOfClient,
   nothingEnded,
@@ -22,11 +24,36 @@ import { lockNames } from './names.ts'
 
 const isClient = (clientId: string) => eq(clients.clientId, clientId)
 
-/** Puts `next` in the place of a locked client. `secret` is a new one, for a client that had none. */
-export async function replaceClient(
+type NextClient = Partial<NewClient> & Pick<Client, 'tokenEndpointAuthMethod' | 'updatedAt'>
+
+interface End {
+  /** Why tokens end that go beyond what the client may have now. */
+  readonly reason: TokenRevocationReason
+  readonly now: Date
+}
+
+export interface ChangedClient extends CreatedClient {
+  readonly ended: EndedOfClient
+}
+
+/**
+ * Puts `next` in the place of a locked client, whoever changes it, and ends what it may not have any more; all of it where
+ * it has to be approved again. `secret` is a new one, for a client that had none.
+ */
+export async function changeClient(
   tx: Database,
   current: Client,
-  next: Partial<NewClient> & Pick<Client, 'tokenEndpointAuthMethod' | 'updatedAt'>,
+  next: NextClient,
+  end: End,
+): Promise<ChangedClient> {
+  const replaced = await replaceClient(tx, current, next)
+  return { ...replaced, ended: await endBeyond(tx, current, replaced.client, end) }
+}
+
+async function replaceClient(
+  tx: Database,
+  current: Client,
+  next: NextClient,
 ): Promise<CreatedClient> {
   const { secret, ...secretColumns } = secretAfter(current, next)
   const [client] = await tx
@@ -89,38 +116,44 @@ export interface ClientEdit {
   readonly clientId: string
   /** The version that was edited: a client that has changed since is not overwritten. */
   readonly seen: string
-  readonly next: Partial<NewClient> & Pick<Client, 'tokenEndpointAuthMethod'>
-  /** Why tokens end that go beyond what the client may have now. */
-  readonly reason: TokenRevocationReason
+  readonly next: Omit<NextClient, 'updatedAt'>
 }
 
-export interface EditedClient extends CreatedClient {
-  readonly ended: EndedOfClient
-}
-
-/**
- * Changes what a client is. When it may have less than before, its wider tokens end, and all codes that were not
- * redeemed yet.
- */
+/** Changes what a client is, for an operator. */
 export const editClient = (
   db: Database,
-  { clientId, seen, next, reason }: ClientEdit,
+  { clientId, seen, next }: ClientEdit,
   by: By,
-): Promise<EditedClient | 'unknown' | 'changed'> =>
+): Promise<ChangedClient | 'unknown' | 'changed'> =>
   span('clients.edit', () =>
     db.transaction(async (tx) => {
       await lockNames(tx)
       const current = await lockClient(tx, isClient(clientId))
       if (!current) return 'unknown'
       if (versionOf(current) !== seen) return 'changed'
-      const replaced = await replaceClient(tx, current, { ...next, updatedAt: by.now })
-      const ended = isNarrower(current, replaced.client)
-        ? await endWider(tx, replaced.client, { reason, now: by.now })
-        : nothingEnded
-      await announceClient(tx, clientId, { type: 'CLIENT_UPDATED', by, details: countsOf(ended) })
-      return { ...replaced, ended }
+      const end = { reason: 'admin_request', now: by.now } as const
+      const changed = await changeClient(tx, current, { ...next, updatedAt: by.now }, end)
+      const details = countsOf(changed.ended)
+      await announceClient(tx, clientId, { type: 'CLIENT_UPDATED', by, details })
+      return changed
     }),
   )
+
+/** Requests that wait for their users are judged again when these answer; see issueAuthorizationCode. */
+async function endBeyond(
+  tx: Database,
+  before: Client,
+  after: Client,
+  end: End,
+): Promise<EndedOfClient> {
+  const { clientId } = after
+  if (before.status === 'active' && after.status !== 'active')
+    return endAccessOfClient(tx, clientId, { reason: 'client_inactive', now: end.now })
+  if (isNarrower(before, after)) return endWider(tx, after, end)
+  if (before.redirectUris.some((uri) => !after.redirectUris.includes(uri)))
+    await discardAuthorizationCodes(tx, { clientId })
+  return nothingEnded
+}
 
 const isNarrower = (before: Client, after: Client) =>
   !isScopeWithin(scopeWords(before.scope), after.scope) ||
@@ -130,7 +163,7 @@ const isNarrower = (before: Client, after: Client) =>
 async function endWider(
   tx: Database,
   { clientId, scope, grantTypes, allowedResources }: Client,
-  end: { reason: TokenRevocationReason; now: Date },
+  end: End,
 ): Promise<EndedOfClient> {
   const allowance = {
     clientId,

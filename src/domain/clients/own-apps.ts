@@ -10,7 +10,7 @@ import { lockUser } from '#/domain/users/lock-user.ts'
 import type { ClientMetadata } from '#/protocol/client-metadata.ts'
 import { span } from '#/telemetry/tracing.ts'
 import { announceClient } from './announce.ts'
-import { removeClient, replaceClient } from './change-client.ts'
+import { changeClient, removeClient } from './change-client.ts'
 import {
   type CreatedClient,
   insertClient,
@@ -19,7 +19,7 @@ import {
   regenerateClientSecret,
   versionOf,
 } from './clients.ts'
-import { countsOf, type EndedOfClient, endAccessOfClient, nothingEnded } from './end-access.ts'
+import { countsOf, type EndedOfClient } from './end-access.ts'
 import { columnsOf } from './metadata.ts'
 import { lockNames, requireOwnName } from './names.ts'
 import { needsApproval, type UpdatedClient } from './registrations.ts'
@@ -104,14 +104,11 @@ export const updateApp = (
       const status = returned ? 'pending' : current.status
       const { description } = content
       const change = { ...next, description, status, updatedAt: by.now }
-      const replaced = await replaceClient(tx, current, change)
-      const { clientId } = current
-      const ended = returned
-        ? await endAccessOfClient(tx, clientId, { reason: 'client_inactive', now: by.now })
-        : nothingEnded
-      const details = { status, ...countsOf(ended) }
-      await announceClient(tx, clientId, { type: 'CLIENT_UPDATED', by, details })
-      return { ...replaced, returned, ended }
+      const end = { reason: 'client_request', now: by.now } as const
+      const changed = await changeClient(tx, current, change, end)
+      const details = { status, ...countsOf(changed.ended) }
+      await announceClient(tx, current.clientId, { type: 'CLIENT_UPDATED', by, details })
+      return { ...changed, returned }
     }),
   )
 

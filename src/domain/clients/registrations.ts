@@ -12,9 +12,9 @@ import type { ClientMetadata } from '#/protocol/client-metadata.ts'
 import { constantTimeEqual, randomSecret, sha256 } from '#/protocol/secrets.ts'
 import { span } from '#/telemetry/tracing.ts'
 import { announceClient } from './announce.ts'
-import { removeClient, replaceClient } from './change-client.ts'
+import { type ChangedClient, changeClient, removeClient } from './change-client.ts'
 import { type CreatedClient, findClient, insertClient, lockClient } from './clients.ts'
-import { type EndedOfClient, endAccessOfClient, nothingEnded } from './end-access.ts'
+import { countsOf, type EndedOfClient } from './end-access.ts'
 import { columnsOf, type MetadataColumns } from './metadata.ts'
 import { lockNames, requireOwnName } from './names.ts'
 
@@ -66,10 +66,9 @@ export async function findRegisteredClient(
   return constantTimeEqual(sha256(registrationToken), hash) ? client : undefined
 }
 
-export interface UpdatedClient extends CreatedClient {
+export interface UpdatedClient extends ChangedClient {
   /** Whether it has to be approved again; then its tokens and codes have ended. */
   readonly returned: boolean
-  readonly ended: EndedOfClient
 }
 
 /**
@@ -92,18 +91,15 @@ export function updateClient(
       const returned =
         change.status === 'pending' && current.status === 'active' && needsApproval(current, next)
       const status = returned ? 'pending' : current.status
-      const replaced = await replaceClient(tx, current, {
-        ...next,
-        ...profile,
-        status,
-        updatedAt: by.now,
-      })
-      const { clientId } = current
-      const ended = returned
-        ? await endAccessOfClient(tx, clientId, { reason: 'client_inactive', now: by.now })
-        : nothingEnded
-      await announceClient(tx, clientId, { type: 'CLIENT_UPDATED', by, details: { status } })
-      return { ...replaced, returned, ended }
+      const changed = await changeClient(
+        tx,
+        current,
+        { ...next, ...profile, status, updatedAt: by.now },
+        { reason: 'client_request', now: by.now },
+      )
+      const details = { status, ...countsOf(changed.ended) }
+      await announceClient(tx, current.clientId, { type: 'CLIENT_UPDATED', by, details })
+      return { ...changed, returned }
     }),
   )
 }

@@ -15,11 +15,12 @@ import { grantConsent } from '#/domain/consents/consents.ts'
 import { authenticationOf } from '#/protocol/authentication.ts'
 import { consentScope } from '#/protocol/claims.ts'
 import { AuthorizationError } from '#/protocol/errors.ts'
+import { registeredRedirectUri } from '#/protocol/redirect-uri.ts'
 import { isVouchedFor } from '#/web/authorization-request/vouched.ts'
 import { sendToClient, showWayToClient } from '#/web/authorization-response.ts'
 import type { AppContext } from '#/web/context.ts'
 import { signedInUser } from '#/web/current-user.ts'
-import { type Pending, requireStored, type Stored } from './pending.ts'
+import { ChangedClient, type Pending, requireStored, type Stored } from './pending.ts'
 import type { AuthorizeOptions } from './routes.ts'
 
 /** Nobody needs to be asked. */
@@ -115,8 +116,11 @@ function issueCode(
   { codeLifetimeMs: lifetimeMs, secrets }: AuthorizeOptions,
 ) {
   const { user, session } = signedInUser(c)
+  const registeredUri = registeredRedirectUri(request.redirectUri, client.redirectUris)
+  if (registeredUri === undefined) throw new ChangedClient()
   const grant = {
     request,
+    registeredUri,
     user,
     sessionId: session.id,
     ...authenticationOf(session),

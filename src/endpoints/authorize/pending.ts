@@ -12,6 +12,8 @@ import {
 } from '#/domain/authorization-requests/authorization-requests.ts'
 import type { Client } from '#/domain/clients/clients.ts'
 import { OAuthError } from '#/protocol/errors.ts'
+import { matchesRedirectUri } from '#/protocol/redirect-uri.ts'
+import { isScopeWithin, scopeWords } from '#/protocol/scopes.ts'
 import { parseAuthorizationRequest } from '#/web/authorization-request/parse.ts'
 import { requireActive, requireClient } from '#/web/authorization-request/target.ts'
 import type { AppContext } from '#/web/context.ts'
@@ -52,6 +54,7 @@ async function visit(
       'the request_uri has expired or was used before; start again from the application',
     )
   if (found.isFirst) c.var.recorder.authorizationRequestPushed('visited')
+  requireAllowed(client, found.request)
   return { client, request: found.request, stored: found.request }
 }
 
@@ -68,7 +71,31 @@ export async function findPending(
     : await findAnsweredRequest(db, { id, sessionId: signedIn?.session.id }, now)
   const stored = requireStored(waiting ?? answered)
   const client = await requireActive(stored.clientId, clients)
+  requireAllowed(client, stored)
   return { client, request: stored, stored, answer: answered?.answer }
+}
+
+/** What waits was judged when it came, and is judged again by what its client may have now. */
+function requireAllowed(
+  { grantTypes, redirectUris, scope, allowedResources }: Client,
+  request: RequestedAuthorization,
+): void {
+  const isAllowed =
+    grantTypes.includes('authorization_code') &&
+    matchesRedirectUri(request.redirectUri, redirectUris) &&
+    isScopeWithin(scopeWords(request.scope), scope) &&
+    request.resources.every((resource) => allowedResources.includes(resource))
+  if (!isAllowed) throw new ChangedClient()
+}
+
+/** Shown on a page: where the answer was to go may be nobody's any more. */
+export class ChangedClient extends OAuthError {
+  constructor() {
+    super(
+      'invalid_request',
+      'the application has been changed since it sent you here; start again from there',
+    )
+  }
 }
 
 /** Its id, under which its user comes back. */

@@ -157,7 +157,7 @@ export async function postClientEdit(c: AppContext, options: AdminOptions, parse
     const { metadata, client: next } = parse(fields, current)
     await verifySector(options.fetchDocument, metadata)
     const change = { clientId, seen, next: { ...next, ...methodOf(metadata) } }
-    const edited = await editClient(options.db, { ...change, reason: 'admin_request' }, actedBy(c))
+    const edited = await editClient(options.db, change, actedBy(c))
     if (typeof edited === 'string') return c.redirect(`${path}?notice=changed`, 303)
     options.clients.invalidate(clientId)
     c.var.recorder.clientDecided('updated')
