@@ -29,6 +29,11 @@ export const createFamily = (person: Person, app: App, scope = allScopes): Famil
   return family
 }
 
+export const pkce = {
+  code_challenge: createHash('sha256').update(verifier).digest('base64url'),
+  code_challenge_method: 'S256',
+}
+
 export function authorizationPath(
   { clientId, redirectUri }: App,
   scope = allScopes,
@@ -41,8 +46,7 @@ export function authorizationPath(
     scope,
     state: randomBytes(8).toString('hex'),
     nonce: randomBytes(8).toString('hex'),
-    code_challenge: createHash('sha256').update(verifier).digest('base64url'),
-    code_challenge_method: 'S256',
+    ...pkce,
     ...more,
   }
   const given = Object.entries(parameters).filter((pair): pair is [string, string] => !!pair[1])

@@ -54,6 +54,7 @@ const signOff: Scenario = async (world, person) => {
   await lookAtInVain(world, `Bearer ${tokens.access}`, 'invalid_token')
   validated(world, 'invalid')
   await lookAtInVain(world, undefined, 'missing_token')
+  await lookUnreadably(world)
   await signOut(world, person, browser)
 }
 
@@ -142,6 +143,13 @@ async function lookAt(world: World, access: string) {
 async function lookAtInVain(world: World, authorization: string | undefined, error: string) {
   expectError(await tokeninfo(world, authorization), 401, error)
   protocolError(world, '/oauth/tokeninfo', error)
+}
+
+/** With a character in the address that no database can store. */
+async function lookUnreadably(world: World) {
+  const endpoint = '/oauth/tokeninfo'
+  expectError(await call(world, `${endpoint}?x=%00`, { headers: {} }), 400, 'invalid_request')
+  protocolError(world, endpoint, 'invalid_request')
 }
 
 const tokeninfo = (world: World, authorization: string | undefined): Promise<Answer> =>

@@ -10,6 +10,7 @@ import {
   createFamily,
   expectError,
   lookUp,
+  pkce,
   redeem,
 } from './apps.ts'
 import { createKey, prove, proven, refused } from './key-holders.ts'
@@ -114,6 +115,7 @@ const sign = (world: World, { client_id }: Registered, key: CryptoKey): Promise<
     response_type: 'code',
     redirect_uri: signer,
     scope: 'openid',
+    ...pkce,
     jti: randomUUID(),
   })
     .setProtectedHeader({ alg: 'ES256', typ: 'oauth-authz-req+jwt' })

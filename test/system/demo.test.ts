@@ -47,7 +47,7 @@ beforeAll(async () => {
     if (text) samples = parseSamples(text)
     await Promise.race([exit, sleep(250)])
   }
-}, 110_000)
+}, 170_000)
 
 afterAll(() => {
   if (child.exitCode === null) child.kill('SIGTERM')
