@@ -38,6 +38,8 @@ export default defineConfig({
       project('domain', database),
       project('endpoints', database),
       project('system', { testTimeout: 120_000, hookTimeout: 120_000 }),
+      // A crowd whose patience has an end: it has the machine to itself, when all others are done.
+      project('demo', { ...slow, sequence: { groupOrder: 1 } }),
       ...onRequest.map((name) => project(name, { ...slow, ...special[name] })),
     ],
   },
