@@ -46,7 +46,11 @@ export function keepDatabaseTime(databaseMs: number, receivedAt: number): void {
  */
 export function statementDeadline(): Date {
   const now = performance.now()
-  const at =
-    Math.min(deadlineAt(), now + server.timeoutMs) - Math.min(answerMs, server.timeoutMs / 4)
+  const at = Math.min(deadlineAt(), now + server.timeoutMs) - marginMs()
   return new Date(at + (server.aheadOfUsMs ?? Date.now() - now))
 }
+
+/** Whether a write would not be made any more: its answer could not reach whoever waits for it. */
+export const isTooLate = (): boolean => performance.now() >= deadlineAt() - marginMs()
+
+const marginMs = () => Math.min(answerMs, server.timeoutMs / 4)

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { Database } from '#/database/client.ts'
 import { auditEvents } from '#/database/schema/audit-events.ts'
 import { authorizationCodes } from '#/database/schema/authorization-codes.ts'
+import { type Client, clients } from '#/database/schema/clients.ts'
 import { tokens } from '#/database/schema/tokens.ts'
 import { systemOrigin } from '#/domain/audit/audit.ts'
 import { deleteClientBy } from '#/domain/clients/change-client.ts'
@@ -303,6 +304,21 @@ describe('taking access away', () => {
       code: 'access_denied',
     })
     expect(await codesOf(clientId)).toEqual([])
+  })
+
+  const taken: [string, Partial<Client>][] = [
+    ['redirect URI', { redirectUris: ['https://app.example.test/other'] }],
+    ['scope', { scope: 'profile' }],
+    ['grant', { grantTypes: ['refresh_token'] }],
+  ]
+  it.each(taken)('gives no code for a %s that was taken away meanwhile', async (_, change) => {
+    const { db, user, clientId } = await setUp()
+    const sessionId = await addSession(db, user)
+    const issue = () => issueCode(db, { user, clientId, sessionId })
+    expect(await issue()).toMatch(/./)
+    await db.update(clients).set(change).where(eq(clients.clientId, clientId))
+    await expect(issue()).rejects.toMatchObject({ code: 'access_denied' })
+    expect(await codesOf(clientId)).toHaveLength(1)
   })
 
   it('revokes exactly the live tokens of a consent and counts them once', async () => {

@@ -1,6 +1,6 @@
 /** GET and POST /login: the page where people prove who they are with a password. */
 import { Hono } from 'hono'
-import { deadlineAt } from '#/database/deadline.ts'
+import { isTooLate } from '#/database/deadline.ts'
 import type { ReadCache } from '#/database/read-cache.ts'
 import { maxAgeOf } from '#/domain/authorization-requests/authorization-requests.ts'
 import type { Client } from '#/domain/clients/clients.ts'
@@ -136,7 +136,6 @@ async function decide(c: AppContext, options: LoginOptions, sent: Attempt): Prom
 }
 
 /** Whether the answer has to be, or has been, that we are too busy. */
-const isTooLate = () => performance.now() >= deadlineAt()
 
 async function check(
   c: AppContext,
