@@ -101,9 +101,10 @@ function learn({ actor }: Sent, { raw, setCookies }: WireAnswer) {
     const value = pattern.exec(raw)?.[1]
     if (value === undefined) continue
     const values = world.known.get(name) ?? []
-    // Clients stay the first two; of all else the newest is what an honest request would say.
-    const others = values.filter((one) => one !== value).slice(0, 20)
-    world.known.set(name, name === 'client_id' ? [...others, value] : [value, ...others])
+    world.known.set(
+      name,
+      name === 'client_id' ? withClient(values, value) : withNewest(values, value),
+    )
   }
   for (const cookie of setCookies) {
     const [, name, value] = /^([^=]+)=([^;]*)/.exec(cookie) ?? []
@@ -112,6 +113,14 @@ function learn({ actor }: Sent, { raw, setCookies }: WireAnswer) {
     else actor.cookies.delete(name)
   }
 }
+
+/** Those of the actors stay the first two, whatever an answer says. */
+const withClient = (values: readonly string[], value: string) =>
+  [...new Set([...values, value])].slice(0, 20)
+
+/** The newest is what an honest request would say. */
+const withNewest = (values: readonly string[], value: string) =>
+  [value, ...values.filter((one) => one !== value)].slice(0, 20)
 
 /** Whatever has become of others is noted, with what was sent since the last look. */
 async function compare(others: Record<string, string>, recent: readonly Step[][][]) {
