@@ -70,6 +70,8 @@ export function madeUpSeries(before: Samples, after: Samples, routes: readonly s
     (label === 'http_response_status_code' && /^[1-5]\d\d$/.test(value)) ||
     (label === 'http_route' && templates.has(value)) ||
     (label === 'http_request_method' && /^([A-Z]{3,7}|_OTHER)$/.test(value)) ||
+    // The bounds of a histogram that had no event before.
+    label === 'le' ||
     (label === 'error_type' && /^5\d\d$/.test(value))
   return [...after.keys()].filter(
     (series) => !before.has(series) && !labelsOf(series).every(isKnown),
