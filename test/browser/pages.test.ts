@@ -56,6 +56,7 @@ const routes: Readonly<Record<string, 'page' | 'elsewhere' | 'no page'>> = {
   '/.well-known/jwks.json': 'no page',
   '/.well-known/oauth-authorization-server': 'no page',
   '/.well-known/openid-configuration': 'no page',
+  '/.well-known/security.txt': 'no page',
   '/account/authorizations': 'page',
   '/account/devices': 'page',
   '/account/password': 'elsewhere',
