@@ -72,7 +72,7 @@ async function startNetwork(target: number): Promise<Network> {
       })
     }
     near.on('data', (data) => {
-      losing ||= armed && data.includes('with "holder"')
+      losing ||= armed && /with "(consenting|holder)"/.test(data.toString('latin1'))
       far.write(data)
     })
     far.on('data', (data) => {
