@@ -70,7 +70,7 @@ export async function findDoubled(world: World): Promise<void> {
   )
   // A new password renews the session that asks for it.
   const started = await world.sql(`select user_id, count(*) - (select count(*) from audit_events
-    where type = 'USER_PASSWORD_CHANGED' and actor_user_id = user_id) as count from sessions group by 1`)
+    where type = 'USER_PASSWORD_CHANGED' and actor_user_id = user_id::text) as count from sessions group by 1`)
   const rows = new Map(started.map((row) => [row['user_id'], Number(row['count'])]))
   for (const { id, username, signIns } of world.people) {
     const { acknowledged, unsure } = signIns
