@@ -100,3 +100,6 @@ export const wrongsOf = ({ findings }: Books): ReadonlyMap<Wrong, number> => {
   for (const { wrong } of findings) count(tally, wrong)
   return tally
 }
+
+export const lineOf = ({ wrong, at, text }: Books['findings'][number]): string =>
+  `${wrong.toUpperCase()} at ${at}: ${text}`

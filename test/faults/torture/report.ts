@@ -1,6 +1,6 @@
 /** The figures of a run, as text and as the block that docs/RELIABILITY.md keeps. */
 import { cpus, totalmem } from 'node:os'
-import { total, wrongsOf } from './books.ts'
+import { lineOf, total, wrongsOf } from './books.ts'
 import type { Outcome, TortureOptions } from './torture.ts'
 
 export const failed = ({ books }: Outcome): boolean => books.findings.length > 0
@@ -52,10 +52,10 @@ export function figures(outcome: Outcome, { seed, replicas, pooler }: TortureOpt
 export function findingsOf({ books }: Outcome): string {
   const told = new Map<string, number>()
   const lines: string[] = []
-  for (const { wrong, at, text } of books.findings) {
-    const before = told.get(wrong) ?? 0
-    told.set(wrong, before + 1)
-    if (before < 8) lines.push(`${wrong.toUpperCase()} at ${at}: ${text}`)
+  for (const finding of books.findings) {
+    const before = told.get(finding.wrong) ?? 0
+    told.set(finding.wrong, before + 1)
+    if (before < 8) lines.push(lineOf(finding))
   }
   return lines.join('\n')
 }

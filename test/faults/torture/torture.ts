@@ -1,6 +1,6 @@
 /** One run: a crowd on two replicas, faults under it, and the books at the end. */
 import { setTimeout as sleep } from 'node:timers/promises'
-import { type Books, find, openBooks, wrongsOf } from './books.ts'
+import { type Books, find, lineOf, openBooks, wrongsOf } from './books.ts'
 import {
   type Balance,
   balance,
@@ -87,7 +87,13 @@ async function live(world: World, stage: Set & { usernames: string[] }, options:
   )
   const names = options.only ?? Object.keys(faults)
   const trouble = makeTrouble(stage, { books, dice, names }, () => performance.now() > end)
-  const progress = setInterval(() => options.say(progressOf(books)), 10_000)
+  let told = 0
+  const progress = setInterval(() => {
+    options.say(progressOf(books))
+    // A run that is broken off has told what it found.
+    for (const finding of books.findings.slice(told)) options.say(lineOf(finding))
+    told = books.findings.length
+  }, 10_000)
   try {
     // Whichever breaks ends the run: the crowd never stops by itself.
     await Promise.race([Promise.all([trouble, sleep(options.seconds * 1000)]), crowd])
