@@ -61,7 +61,7 @@ export async function submit(
   world: World,
   jar: Jar,
   { page, action, fill = () => ({}), twice = false }: Form,
-): Promise<Patient> {
+): Promise<Omit<Patient, 'cutOff'>> {
   let unsure = 0
   for (let tries = 0; tries < 5; tries += 1) {
     const { answer: opened } = await browse(world, jar, { path: page })

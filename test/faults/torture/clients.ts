@@ -124,10 +124,19 @@ async function redeem(world: World, person: Person, { app, code }: { app: App; c
     redirect_uri: app.redirectUri,
     code_verifier: verifier,
   }
-  const { answer, unsure } = await world.transport.patiently(formOf('/oauth/token', app, fields))
+  const { answer, unsure, cutOff } = await world.transport.patiently(
+    formOf('/oauth/token', app, fields),
+  )
+  if (answer.status !== 200 && cutOff) return goneWithProcess(world, thing)
   if (answer.status !== 200) return missing(world.books, thing, refusal(answer, unsure))
   end(thing, 'redeemed')
   receive(world, person, { app, answer, how: 'a code was redeemed' })
+}
+
+/** Not promised: only that process knew that nobody had heard of it. */
+function goneWithProcess({ books }: World, thing: Thing) {
+  end(thing, 'its process was killed before it answered')
+  count(books.deeds, 'codes gone with a killed process')
 }
 
 const refusal = ({ status, text }: Answer, unsure: number) =>
@@ -273,7 +282,8 @@ function tokensForDevice(
   person: Person,
   { app, thing, polled }: { app: App; thing: Thing; polled: Patient },
 ) {
-  const { answer, unsure } = polled
+  const { answer, unsure, cutOff } = polled
+  if (answer.status !== 200 && cutOff) return goneWithProcess(world, thing)
   if (answer.status !== 200) return missing(world.books, thing, refusal(answer, unsure))
   end(thing, 'redeemed')
   receive(world, person, { app, answer, how: 'a device was let in' })

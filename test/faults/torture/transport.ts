@@ -22,6 +22,8 @@ export interface Answer {
 export interface Patient {
   readonly answer: Answer
   readonly unsure: number
+  /** Whether a try ended with its connection: the process was killed, and may have done what it could not say. */
+  readonly cutOff: boolean
 }
 
 export interface Transport {
@@ -53,9 +55,12 @@ export function createTransport(books: Books, ports: readonly number[], dice: Di
     async patiently(request) {
       const deadline = performance.now() + patienceMs
       let port = dice.pick(ports)
+      let cutOff = false
       for (let unsure = 0; ; ) {
         const answer = await once(request, port)
-        if (answer && answer.status < 500 && answer.status !== 429) return { answer, unsure }
+        if (answer && answer.status < 500 && answer.status !== 429)
+          return { answer, unsure, cutOff }
+        cutOff ||= answer === undefined
         if (answer?.status !== 429 && request.method === 'POST') {
           unsure += 1
           count(books.unsure, request.path.replace(/[0-9a-f-]{36}/, ':id'))
