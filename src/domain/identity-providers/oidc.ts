@@ -6,6 +6,7 @@ import {
   discovery,
   enableNonRepudiationChecks,
   fetchUserInfo,
+  type IDToken,
 } from 'openid-client'
 import { z } from 'zod'
 import { boundedFetch } from './bounded-fetch.ts'
@@ -14,6 +15,7 @@ import {
   extensionsFor,
   type Kind,
   optionalText,
+  type Profile,
   type Provider,
   type ProviderSettings,
   UpstreamError,
@@ -53,13 +55,20 @@ const claimsOf = z.object({
 export const readClaims: Kind['readProfile'] = async (config, tokens) => {
   const idToken = tokens.claims()
   if (!idToken) throw new UpstreamError('invalid_id_token', 'there is no ID token')
-  const { iss, sub } = idToken
   const ask = !optionalText.parse(idToken['email']) && config.serverMetadata().userinfo_endpoint
-  const more = ask ? await fetchUserInfo(config, tokens.access_token, sub) : {}
+  const more = ask ? await fetchUserInfo(config, tokens.access_token, idToken.sub) : {}
+  return profileOf(idToken, more)
+}
+
+/** What OpenID Connect Core §5.1 has for somebody, as far as it can be read. Who it is, the ID token alone says. */
+export function profileOf(
+  idToken: Readonly<Record<string, unknown>> & Pick<IDToken, 'iss' | 'sub' | 'auth_time'>,
+  more: Readonly<Record<string, unknown>> = {},
+): Profile {
   const claims = claimsOf.parse({ ...idToken, ...more })
   return {
-    issuer: iss,
-    subject: sub,
+    issuer: idToken.iss,
+    subject: idToken.sub,
     username: claims.preferred_username ?? claims.email?.split('@')[0] ?? '',
     email: claims.email,
     emailVerified: claims.email_verified === true,

@@ -1,14 +1,5 @@
-import type { Configuration } from 'openid-client'
 import { describe, expect, it } from 'vitest'
-import { readClaims } from '#/domain/identity-providers/oidc.ts'
-
-/** A provider that says all in its ID token. */
-const read = (claims: Record<string, unknown>) => {
-  const config = { serverMetadata: () => ({}) } as unknown as Configuration
-  const idToken = { iss: 'https://id.example.test', sub: '1', ...claims }
-  const tokens = { claims: () => idToken } as unknown as Parameters<typeof readClaims>[1]
-  return readClaims(config, tokens)
-}
+import { profileOf } from '#/domain/identity-providers/oidc.ts'
 
 const ada = 'ada@example.test'
 
@@ -64,7 +55,20 @@ describe('the claims of a provider', () => {
       { email: ['x'], email_verified: 1, name: 7, preferred_username: {} },
       { email: undefined, emailVerified: false, fullName: '', username: '' },
     ],
-  ])('are read from %s', async (_, claims, expected) => {
-    expect(await read(claims)).toMatchObject({ subject: '1', ...expected })
+  ])('are read from %s', (_, claims, expected) => {
+    const said = { iss: 'https://id.example.test', sub: '1', ...claims }
+    expect(profileOf(said)).toMatchObject({ subject: '1', ...expected })
+  })
+
+  it('never say who it is or when they were asked: the ID token does', () => {
+    const idToken = { iss: 'https://id.example.test', sub: '1', auth_time: 5 }
+    expect(
+      profileOf(idToken, { iss: 'https://evil.test', sub: '2', auth_time: 9, name: 'Ada' }),
+    ).toMatchObject({
+      issuer: idToken.iss,
+      subject: '1',
+      authTime: 5,
+      fullName: 'Ada',
+    })
   })
 })
