@@ -116,7 +116,7 @@ export function createApp(parts: AppParts): Hono<AppEnv> {
   app.use('/auth/callback/*', giveBackProofs(parts.db))
   app.use(requestTimeout(config.REQUEST_TIMEOUT))
   for (const address of ['/oauth/authorize', '/oauth/logout', '/auth/*'])
-    app.use(address, refuseHead)
+    app.use(address, refuseHead(app))
   app.use(limitBody({ maxSize: largestBody, onError: refuseBody }))
   allowOrigins(app, {
     enabled: config.CORS_ENABLED,

@@ -2,7 +2,7 @@
 import { z } from 'zod'
 import { OAuthError } from './errors.ts'
 import { hasScope, mergeScopes } from './scopes.ts'
-import { parseJson } from './storable.ts'
+import { readJson } from './storable.ts'
 
 /** What is said about one claim (§5.5.1); `null` asks for it as voluntary. */
 interface ClaimRequest {
@@ -65,14 +65,6 @@ const ofSignIn = new Set(['sub', 'acr'])
 
 const pick = (asked: Requests, isKept: (name: string) => boolean): Requests =>
   Object.fromEntries(Object.entries(asked).filter(([name]) => isKept(name)))
-
-function readJson(text: string): unknown {
-  try {
-    return parseJson(text)
-  } catch {
-    return undefined
-  }
-}
 
 /** The claims that a scope tells (§5.4), and those that were asked for one by one (§5.5). */
 export const claimsToTell = (scope: string, asked: Requests = {}): readonly UserClaim[] =>

@@ -19,6 +19,15 @@ export function isStorableValue(value: unknown): boolean {
 /** JSON of somebody else's (RFC 8259 §8.2 leaves such texts to us). Throws for what is none, or cannot be stored. */
 export const parseJson = (text: string): unknown => JSON.parse(text, refuseUnstorable)
 
+/** The same, or undefined for what is none. */
+export function readJson(text: string): unknown {
+  try {
+    return parseJson(text)
+  } catch {
+    return undefined
+  }
+}
+
 function refuseUnstorable(name: string, value: unknown): unknown {
   for (const text of [name, value])
     if (typeof text === 'string' && !isStorable(text)) throw new Error('a text cannot be stored')

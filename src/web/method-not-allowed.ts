@@ -8,15 +8,22 @@ const methods = ['GET', 'POST', 'PUT', 'DELETE'] as const
 /** To be mounted after all routes: whoever gets here was met by none. */
 export function methodNotAllowed(app: Hono<AppEnv>): MiddlewareHandler<AppEnv> {
   return async (c, next) => {
-    const allowed = methods.filter((method) => hasRoute(app, method, c.req.path))
+    const allowed = allowedAt(app, c.req.path)
     if (allowed.length === 0 || allowed.some((method) => method === c.req.method)) return next()
     return refuse(c, allowed)
   }
 }
 
 /** RFC 9110 §9.3.2: HEAD changes nothing, so it is no GET where a GET issues codes, starts a sign-in or ends a session. */
-export const refuseHead: MiddlewareHandler<AppEnv> = async (c, next) =>
-  c.req.method === 'HEAD' ? refuse(c, ['GET', 'POST']) : next()
+export const refuseHead =
+  (app: Hono<AppEnv>): MiddlewareHandler<AppEnv> =>
+  async (c, next) => {
+    const allowed = c.req.method === 'HEAD' ? allowedAt(app, c.req.path) : []
+    return allowed.length > 0 ? refuse(c, allowed) : next()
+  }
+
+const allowedAt = (app: Hono<AppEnv>, path: string) =>
+  methods.filter((method) => hasRoute(app, method, path))
 
 function refuse(c: AppContext, allowed: readonly string[]): never {
   c.header('allow', allowed.join(', '))

@@ -25,10 +25,7 @@ const events: Readonly<Record<RefusalKind, Pick<RepeatedEvent, 'type' | 'details
   admin_access: { type: 'ACCESS_DENIED', details: { reason: 'not_an_administrator' } },
   cross_site_form: { type: 'FORM_REFUSED', details: { reason: 'cross_site' } },
   outdated_form: { type: 'FORM_REFUSED', details: { reason: 'outdated' } },
-  current_password: {
-    type: 'AUTHENTICATION_FAILURE',
-    details: { reason: 'wrong_password', endpoint: '/account/security/password' },
-  },
+  current_password: { type: 'AUTHENTICATION_FAILURE', details: { reason: 'wrong_password' } },
   client_authentication: { type: 'CLIENT_AUTHENTICATION_FAILURE' },
   replayed_proof: { type: 'PROOF_REPLAYED' },
   grant: { type: 'TOKEN_REQUEST_REFUSED' },

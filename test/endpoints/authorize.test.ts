@@ -588,7 +588,12 @@ describe('POST /oauth/authorize', () => {
       })
       return [status, headers.get('allow'), headers.get('location')]
     })
-    expect(result).toEqual(addresses.map(() => [405, 'GET, POST', null]))
+    expect(result).toEqual([
+      [405, 'GET, POST', null],
+      [405, 'GET, POST', null],
+      [405, 'GET', null],
+      [405, 'GET', null],
+    ])
     expect(moved).toEqual({})
   })
 

@@ -35,7 +35,7 @@ export const clients = pgTable(
   {
     clientId: text('client_id').primaryKey(),
     name: text().notNull(),
-    /** What the name looks like (UTS 39 §4); null until somebody has asked, see domain/clients. */
+    /** What the name looks like (UTS 39 §4); null until somebody has asked: see domain/clients/names.ts. */
     nameSkeleton: text('name_skeleton'),
     /** What it is for, in its owner's words. */
     description: text().notNull().default(''),

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { tameName } from '#/protocol/names.ts'
-import { parseJson } from '#/protocol/storable.ts'
+import { readJson } from '#/protocol/storable.ts'
 
 /** Whom the API vouches for. */
 export interface ExternalPerson {
@@ -41,13 +41,5 @@ export function parseAnswer(status: number, text: string): ExternalPerson | 'ref
     subject,
     email: email || undefined,
     fullName: (fullName && tameName(fullName, 200)) || undefined,
-  }
-}
-
-function readJson(text: string): unknown {
-  try {
-    return parseJson(text)
-  } catch {
-    return undefined
   }
 }

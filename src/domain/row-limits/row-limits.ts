@@ -24,6 +24,8 @@ export type RowLimits = Readonly<Record<BoundedTable, number>>
 interface Fill {
   counted: number
   countedAt: number
+  /** How long the last count took. */
+  tookMs: number
   /** Added by this process since the last count began. */
   added: number
   /** About to be added. */
@@ -40,6 +42,8 @@ interface Bounded {
 const bounded = new WeakMap<Database, Bounded>()
 
 const freshMs = 5000
+/** Counting a long table takes a fiftieth of the time at most. */
+const pausesPerCount = 50
 /** A full table is looked at again sooner: something may have been swept. */
 const fullMs = 1000
 
@@ -60,7 +64,7 @@ export async function addRow<T>(
   fills.set(table, fill)
   const count = () => recount(db, table, { fill, most: limits[table] })
   const age = performance.now() - fill.countedAt
-  if (age > freshMs) {
+  if (age > Math.max(freshMs, pausesPerCount * fill.tookMs)) {
     const counted = count()
     if (fill.countedAt === Number.NEGATIVE_INFINITY) await counted
   }
@@ -72,6 +76,7 @@ export async function addRow<T>(
 const emptyFill = (): Fill => ({
   counted: 0,
   countedAt: Number.NEGATIVE_INFINITY,
+  tookMs: 0,
   added: 0,
   underway: 0,
   counting: undefined,
@@ -98,6 +103,7 @@ function recount(
   { fill, most }: { fill: Fill; most: number },
 ): Promise<void> {
   const before = fill.added
+  const start = performance.now()
   fill.counting ??= withoutDeadline(() => countRows(db, table, most))
     .then((rows) => {
       fill.counted = rows
@@ -106,6 +112,7 @@ function recount(
     .catch(() => undefined)
     .finally(() => {
       fill.countedAt = performance.now()
+      fill.tookMs = fill.countedAt - start
       fill.counting = undefined
     })
   return fill.counting

@@ -27,8 +27,8 @@ export type ClientRevocation =
 
 /**
  * A refresh token takes its whole family with it, whatever has become of itself: who refreshed, lost the answer and now
- * signs out has no other word for it (RFC 7009 §2.1, SHOULD). An access token goes
- * with what it was exchanged for alone: its client may refresh (MAY).
+ * signs out has no other word for it (RFC 7009 §2.1, SHOULD). An access token takes nothing with it but what was exchanged
+ * for it: its client may refresh (MAY).
  */
 export function revokePresentedToken(
   db: Database,

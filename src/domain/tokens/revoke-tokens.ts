@@ -154,7 +154,7 @@ export async function revokeFamily(
   return revokeTokens(tx, eq(tokens.familyId, familyId), end)
 }
 
-/** Ends one token with what it was exchanged for, and nothing else of its family; locks the user's row as `revokeFamily` does. */
+/** Ends one token with what was exchanged for it, and nothing else of its family; locks the user's row as `revokeFamily` does. */
 export async function revokeToken(
   tx: Database,
   { id, userId }: Pick<Token, 'id' | 'userId'>,

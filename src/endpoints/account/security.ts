@@ -6,7 +6,7 @@ import { findPasswordProblem, passwordProblems } from '#/domain/users/password-r
 import type { AppContext } from '#/web/context.ts'
 import { actedBy, signedInUser } from '#/web/current-user.ts'
 import { readForm } from '#/web/forms.ts'
-import { noteRefusedUser } from '#/web/note-refusal.ts'
+import { noteRefusal } from '#/web/note-refusal.ts'
 import { noticeOf } from '#/web/notices.ts'
 import { enforceLimit } from '#/web/rate-limit.ts'
 import { recordEndedAccess, recordEndedSessions } from '#/web/record-ended.ts'
@@ -55,7 +55,7 @@ export async function changeOwnPassword(
   const spent = await enforceLimit(c, db, passwordLimiter, user.id)
   if (!(await passwords.verify(user.passwordHash, current, lane))) {
     // Whoever holds a stolen session does not hold the password.
-    noteRefusedUser(c, 'current_password')
+    noteRefusal(c.var, 'current_password', { actor: user, details: { endpoint: c.req.path } })
     return { current: 'That is not your current password.' }
   }
   spent.refund()

@@ -135,8 +135,6 @@ async function decide(c: AppContext, options: LoginOptions, sent: Attempt): Prom
   }
 }
 
-/** Whether the answer has to be, or has been, that we are too busy. */
-
 async function check(
   c: AppContext,
   options: LoginOptions,
