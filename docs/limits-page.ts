@@ -1,6 +1,6 @@
 /** Renders docs/LIMITS.md from the table of limiters and the settings. */
 import { settings } from '#/config.ts'
-import { type LimitRow, limitTable, minuteMs } from '#/web/limit-table.ts'
+import { type LimitRow, limitTable, minuteMs } from '#/web/limits/limit-table.ts'
 
 const guards: Readonly<Record<LimitRow['guards'], string>> = {
   guessing: 'guessing: charged first, given back when it was right or never checked',
@@ -20,7 +20,7 @@ export const renderLimitsPage = (): string =>
   [
     '# Limits',
     '',
-    'Generated from `src/web/limit-table.ts` by `npm run docs`; do not edit. [Decision 27](decisions/0027-what-succeeds-counts-against-nobody.md) says why.',
+    'Generated from `src/web/limits/limit-table.ts` by `npm run docs`; do not edit. [Decision 27](decisions/0027-what-succeeds-counts-against-nobody.md) says why.',
     '',
     '- **What succeeds counts against nobody**, below ceilings that guard the machine. A request is charged to all of its limiters or, when one is full, to none: what was refused costs nobody anything.',
     '- **Address and network:** an IPv4 address has the limit, its /24 four times that; an IPv6 /64 has the limit, its /56 twice and its /48 four times that.',

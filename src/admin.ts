@@ -1,6 +1,6 @@
 /** `npm run admin`: the operator's way in without a password, for whoever has the shell and the configuration. */
 import { endWithNpm } from '#/boot/end-with-npm.ts'
-import { OperatorError, operate, operatorHelp } from '#/boot/operate.ts'
+import { OperatorError, operate, operatorHelp } from '#/boot/admin-cli.ts'
 import { readConfig } from '#/boot/read-config.ts'
 
 // No file that is made here is for others, whoever makes it.

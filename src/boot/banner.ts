@@ -2,7 +2,7 @@
 
 import type { Config } from '#/config.ts'
 import type { BuildInfo } from './build-info.ts'
-import type { FirstCredentials } from './first-start.ts'
+import type { FirstCredentials } from './bootstrap.ts'
 
 interface Banner {
   readonly config: Config

@@ -1,7 +1,7 @@
 import type { OpenDatabase } from '#/database/client.ts'
 import { keepLast } from '#/database/keep-last.ts'
 import { createReadCache, type ReadCache } from '#/database/read-cache.ts'
-import { cacheChannel } from '#/domain/clients/announce.ts'
+import { cacheChannel } from '#/domain/clients/invalidate.ts'
 import { type Client, findClient } from '#/domain/clients/clients.ts'
 import { type KeySet, loadKeySet, type OpenedKeys } from '#/domain/keys/keys.ts'
 import type { SigningAlgorithm } from '#/protocol/vocabulary.ts'

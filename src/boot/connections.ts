@@ -5,7 +5,7 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import { type BlockList, isIP, type Socket } from 'node:net'
 import type { Recorder } from '#/telemetry/recorder.ts'
-import { networkOf } from '#/web/client-address.ts'
+import { networkOf } from '#/web/request/client-address.ts'
 
 export interface ConnectionLimits {
   readonly total: number

@@ -8,7 +8,7 @@ import type { RepeatedEvents } from '#/domain/audit/repeated-events.ts'
 import type { Log } from '#/telemetry/log.ts'
 import type { ScrapeListener } from '#/telemetry/scrape-listener.ts'
 import { withinTime } from '#/telemetry/within-time.ts'
-import type { SharedRedis } from '#/web/limit-store.ts'
+import type { SharedRedis } from '#/web/limits/limit-store.ts'
 import type { Stoppable } from './process.ts'
 import type { Telemetry } from './telemetry.ts'
 

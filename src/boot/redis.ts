@@ -1,6 +1,6 @@
 import { Redis } from 'ioredis'
 import type { Log } from '#/telemetry/log.ts'
-import type { SharedRedis } from '#/web/limit-store.ts'
+import type { SharedRedis } from '#/web/limits/limit-store.ts'
 
 /** How long one command may take: whoever waits for it is a person who signs in. */
 const commandTimeoutMs = 250

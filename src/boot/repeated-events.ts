@@ -4,7 +4,7 @@ import { codeOf } from '#/database/errors.ts'
 import { createRepeatedEvents, type RepeatedEvents } from '#/domain/audit/repeated-events.ts'
 import type { Log } from '#/telemetry/log.ts'
 import type { Recorder } from '#/telemetry/recorder.ts'
-import { noteRefusal } from '#/web/note-refusal.ts'
+import { noteRefusal } from '#/web/request/note-refusal.ts'
 
 interface Told {
   readonly recorder: Recorder

@@ -20,7 +20,7 @@ import {
 } from './instrument.ts'
 import { type Listener, openListener } from './listener.ts'
 import { lockDirectory } from './lock-directory.ts'
-import { type Meeting, meetDatabase } from './meet-database.ts'
+import { type Meeting, meetDatabase } from './wait-for-database.ts'
 import { migrateEmbedded, migratePostgres, type Prepare } from './migrate.ts'
 import { ping } from './ping.ts'
 import { createPool } from './pool.ts'

@@ -6,7 +6,7 @@ import { sessions } from '#/database/schema/sessions.ts'
 import { users } from '#/database/schema/users.ts'
 import { systemOrigin } from '#/domain/audit/audit.ts'
 import { listIdentities, removeIdentity } from '#/domain/identities/identities.ts'
-import { countSessions } from '#/domain/population/population.ts'
+import { countSessions } from '#/domain/entity-counts/entity-counts.ts'
 import {
   type EndedSession,
   endLapsedSessions,

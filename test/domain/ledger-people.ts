@@ -1,7 +1,7 @@
 /** The people of a history, each of whom may come in by each way of sign-in. */
 import type { Database } from '#/database/client.ts'
 import { systemOrigin } from '#/domain/audit/audit.ts'
-import { admit } from '#/domain/identities/admit.ts'
+import { admit } from '#/domain/identities/resolve-upstream-user.ts'
 import { enterExternalAccount } from '#/domain/identities/external-account.ts'
 import { insertIdentity } from '#/domain/identities/identities.ts'
 import { findUser, type User } from '#/domain/users/users.ts'

@@ -9,7 +9,7 @@ import {
   sessionsQuery,
   tokensQuery,
   usersQuery,
-} from '#/domain/population/population.ts'
+} from '#/domain/entity-counts/entity-counts.ts'
 import { openTestDatabase, type TestDatabase } from '../support/database.ts'
 
 let database: TestDatabase

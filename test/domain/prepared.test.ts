@@ -2,7 +2,7 @@
 import { eq, type Placeholder, sql } from 'drizzle-orm'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import type { Database } from '#/database/client.ts'
-import { prepared, type Slots } from '#/database/prepared.ts'
+import { prepared, type Slots } from '#/database/statements/prepared.ts'
 import { auditEvents } from '#/database/schema/audit-events.ts'
 import { users } from '#/database/schema/users.ts'
 import { openTestDatabase, type TestDatabase } from '../support/database.ts'

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { sessions } from '#/database/schema/sessions.ts'
 import { users } from '#/database/schema/users.ts'
 import { systemOrigin } from '#/domain/audit/audit.ts'
-import { countSessions } from '#/domain/population/population.ts'
+import { countSessions } from '#/domain/entity-counts/entity-counts.ts'
 import {
   deleteEndedSessions,
   endLapsedSessions,

@@ -3,10 +3,10 @@
 import type { BlockList } from 'node:net'
 import { Hono } from 'hono'
 import { createLog } from '#/telemetry/log.ts'
-import { clientAddress } from '#/web/client-address.ts'
-import type { AppContext, AppEnv } from '#/web/context.ts'
-import { createErrorHandler } from '#/web/error-handler.ts'
-import { requestTelemetry } from '#/web/request-telemetry.ts'
+import { clientAddress } from '#/web/request/client-address.ts'
+import type { AppContext, AppEnv } from '#/web/request/context.ts'
+import { createErrorHandler } from '#/web/request/error-handler.ts'
+import { requestTelemetry } from '#/web/request/request-telemetry.ts'
 import type { TestApp } from '../support/app.ts'
 
 type Send = TestApp['request']

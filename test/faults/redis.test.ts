@@ -2,7 +2,7 @@
 import { pino } from 'pino'
 import { afterEach, beforeEach, expect, it } from 'vitest'
 import { connectRedis } from '#/boot/redis.ts'
-import { createMemoryStore, createSharedStore, type SharedRedis } from '#/web/limit-store.ts'
+import { createMemoryStore, createSharedStore, type SharedRedis } from '#/web/limits/limit-store.ts'
 import { type Service, startRedis } from '../support/services.ts'
 
 let server: Service

@@ -1,5 +1,5 @@
 /**
- * Where BASE_URL has a path, `src/web/base-path.ts` puts it before our addresses: in Location and in the attributes
+ * Where BASE_URL has a path, `src/web/request/base-path.ts` puts it before our addresses: in Location and in the attributes
  * of pages. What it would not see must not be written.
  */
 import { readdirSync, readFileSync } from 'node:fs'
@@ -8,7 +8,7 @@ import { describe, expect, it } from 'vitest'
 
 const source = fileURLToPath(new URL('../../src', import.meta.url))
 
-const knowing = ['web/base-path.ts', 'web/cookies.ts']
+const knowing = ['web/request/base-path.ts', 'web/sessions/cookies.ts']
 
 const files = readdirSync(source, { recursive: true, encoding: 'utf8' })
   .filter((name) => /\.(ts|css|js|svg)$/.test(name) && !knowing.includes(name))

@@ -10,7 +10,7 @@ import {
   createMemoryStore,
   createSharedStore,
   type SharedRedis,
-} from '#/web/limit-store.ts'
+} from '#/web/limits/limit-store.ts'
 
 const url = process.env['TEST_REDIS_URL']
 if (url === undefined) console.info('TEST_REDIS_URL is unset: limits are not tried on a real Redis')

@@ -4,8 +4,8 @@
  */
 import { type SQLWrapper, sql } from 'drizzle-orm'
 import type { Database } from '#/database/client.ts'
-import { insertForEach, valuesFor } from '#/database/insert-for-each.ts'
-import { rowInserter } from '#/database/insert-row.ts'
+import { insertForEach, valuesFor } from '#/database/statements/insert-for-each.ts'
+import { rowInserter } from '#/database/statements/insert-row.ts'
 import { auditEvents } from '#/database/schema/audit-events.ts'
 import { slicesOf } from '#/database/slices-of.ts'
 

@@ -3,8 +3,8 @@ import { and, eq, gt, inArray, isNull, lt, sql, type WithSubquery } from 'drizzl
 import { deleteBatch } from '#/database/batch.ts'
 import type { Database } from '#/database/client.ts'
 import { inTime } from '#/database/in-time.ts'
-import { insertForEach, valuesFor } from '#/database/insert-for-each.ts'
-import { prepared, type Slots } from '#/database/prepared.ts'
+import { insertForEach, valuesFor } from '#/database/statements/insert-for-each.ts'
+import { prepared, type Slots } from '#/database/statements/prepared.ts'
 import {
   type AuthorizationCode,
   authorizationCodes,
@@ -13,7 +13,7 @@ import { clients } from '#/database/schema/clients.ts'
 import { type User, users } from '#/database/schema/users.ts'
 import { type AuditOrigin, auditedAs, auditWith } from '#/domain/audit/audit.ts'
 import type { RequestedAuthorization } from '#/domain/authorization-requests/authorization-requests.ts'
-import { rememberedAs, rememberedWith } from '#/domain/logout-deliveries/announce.ts'
+import { rememberedAs, rememberedWith } from '#/domain/logout-deliveries/queue-deliveries.ts'
 import { openSession } from '#/domain/sessions/sessions.ts'
 import { OAuthError } from '#/protocol/errors.ts'
 import { deriveKey, hmac, randomSecret, sha256 } from '#/protocol/secrets.ts'

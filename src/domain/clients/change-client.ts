@@ -10,7 +10,7 @@ import { isScopeWithin, scopeWords } from '#/protocol/scopes.ts'
 import { randomSecret, sha256 } from '#/protocol/secrets.ts'
 import type { TokenRevocationReason } from '#/protocol/vocabulary.ts'
 import { span } from '#/telemetry/tracing.ts'
-import { announceClient } from './announce.ts'
+import { announceClient } from './invalidate.ts'
 import { type CreatedClient, hasSecret, lockClient, type NewClient, versionOf } from './clients.ts'
 import {
   countsOf,

@@ -7,7 +7,7 @@ import { skeletonOf } from '#/protocol/names.ts'
 import { constantTimeEqual, randomSecret, sha256 } from '#/protocol/secrets.ts'
 import type { ClientDecision, ClientStatus } from '#/protocol/vocabulary.ts'
 import { span } from '#/telemetry/tracing.ts'
-import { announceClient } from './announce.ts'
+import { announceClient } from './invalidate.ts'
 import { countsOf, type EndedOfClient, endAccessOfClient, nothingEnded } from './end-access.ts'
 import { lockNames } from './names.ts'
 

@@ -6,7 +6,7 @@ import { deviceCodes } from '#/database/schema/device-codes.ts'
 import { tokens } from '#/database/schema/tokens.ts'
 import type { By } from '#/domain/audit/audit.ts'
 import { span } from '#/telemetry/tracing.ts'
-import { announceClient } from './announce.ts'
+import { announceClient } from './invalidate.ts'
 
 interface Batch {
   /** Those that have changed later are spared. */

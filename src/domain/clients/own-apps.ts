@@ -9,7 +9,7 @@ import type { By } from '#/domain/audit/audit.ts'
 import { lockUser } from '#/domain/users/lock-user.ts'
 import type { ClientMetadata } from '#/protocol/client-metadata.ts'
 import { span } from '#/telemetry/tracing.ts'
-import { announceClient } from './announce.ts'
+import { announceClient } from './invalidate.ts'
 import { changeClient, removeClient } from './change-client.ts'
 import {
   type CreatedClient,

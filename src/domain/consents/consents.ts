@@ -2,7 +2,7 @@
 import { and, desc, eq, isNotNull, isNull, lt, max, type Placeholder, sql } from 'drizzle-orm'
 import { deleteBatch } from '#/database/batch.ts'
 import type { Database } from '#/database/client.ts'
-import { prepared, type Slots } from '#/database/prepared.ts'
+import { prepared, type Slots } from '#/database/statements/prepared.ts'
 import { clients } from '#/database/schema/clients.ts'
 import { consents } from '#/database/schema/consents.ts'
 import { tokens } from '#/database/schema/tokens.ts'

@@ -3,7 +3,7 @@ import { promisify } from 'node:util'
 import { calculateJwkThumbprint, type JWK } from 'jose'
 import { type Database, notify } from '#/database/client.ts'
 import { signingKeys } from '#/database/schema/signing-keys.ts'
-import { cacheChannel } from '#/domain/clients/announce.ts'
+import { cacheChannel } from '#/domain/clients/invalidate.ts'
 import type { SigningAlgorithm } from '#/protocol/vocabulary.ts'
 import { nameOfSecret, seal } from './seal.ts'
 

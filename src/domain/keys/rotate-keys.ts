@@ -5,7 +5,7 @@
 import { and, asc, desc, eq, isNull, lte, sql } from 'drizzle-orm'
 import { type Database, notify } from '#/database/client.ts'
 import { signingKeys } from '#/database/schema/signing-keys.ts'
-import { cacheChannel } from '#/domain/clients/announce.ts'
+import { cacheChannel } from '#/domain/clients/invalidate.ts'
 import { newestOf } from '#/protocol/secrets.ts'
 import type { SigningAlgorithm } from '#/protocol/vocabulary.ts'
 import { createKey } from './create-key.ts'

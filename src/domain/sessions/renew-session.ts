@@ -1,7 +1,7 @@
 import { eq } from 'drizzle-orm'
 import type { Database } from '#/database/client.ts'
 import { sessions } from '#/database/schema/sessions.ts'
-import { inheritSessionClients } from '#/domain/logout-deliveries/announce.ts'
+import { inheritSessionClients } from '#/domain/logout-deliveries/queue-deliveries.ts'
 import { type EndedSession, endSession } from './sessions.ts'
 
 /**

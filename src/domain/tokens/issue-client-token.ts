@@ -1,11 +1,11 @@
 import { sql } from 'drizzle-orm'
 import type { Database } from '#/database/client.ts'
-import { insertForEach, valuesFor } from '#/database/insert-for-each.ts'
-import { prepared, type Slots } from '#/database/prepared.ts'
+import { insertForEach, valuesFor } from '#/database/statements/insert-for-each.ts'
+import { prepared, type Slots } from '#/database/statements/prepared.ts'
 import { type Token, tokens } from '#/database/schema/tokens.ts'
 import { type AuditOrigin, auditedAs, auditWith } from '#/domain/audit/audit.ts'
 import { span } from '#/telemetry/tracing.ts'
-import { activeClient } from './entitled.ts'
+import { activeClient } from './active-grant.ts'
 import { accessRow, type NewTokens } from './tokens.ts'
 
 type NewClientToken = Pick<NewTokens, 'scope' | 'dpopJkt' | 'lifetimes' | 'now'> & {

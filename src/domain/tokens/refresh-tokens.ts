@@ -13,7 +13,7 @@ import { type AuditOrigin, auditedAs } from '#/domain/audit/audit.ts'
 import { OAuthError } from '#/protocol/errors.ts'
 import { deriveKey, hmac, newestOf, sha256 } from '#/protocol/secrets.ts'
 import { span } from '#/telemetry/tracing.ts'
-import { isEntitled } from './entitled.ts'
+import { isEntitled } from './active-grant.ts'
 import { narrowResources, narrowScope } from './narrow.ts'
 import { endStolenFamily, type RevokedTokens, type Theft } from './revoke-tokens.ts'
 import {

@@ -2,12 +2,12 @@
 import { and, eq, gt, isNull, ne, or, sql } from 'drizzle-orm'
 import type { Database } from '#/database/client.ts'
 import { inTime } from '#/database/in-time.ts'
-import { prepared, type Slots } from '#/database/prepared.ts'
+import { prepared, type Slots } from '#/database/statements/prepared.ts'
 import { type Token, tokens } from '#/database/schema/tokens.ts'
 import { type User, users } from '#/database/schema/users.ts'
 import { auditWith } from '#/domain/audit/audit.ts'
 import { sha256 } from '#/protocol/secrets.ts'
-import { entitled, type Holder } from './entitled.ts'
+import { entitled, type Holder } from './active-grant.ts'
 import { tokensWith } from './tokens.ts'
 
 interface Found {

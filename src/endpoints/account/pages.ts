@@ -2,7 +2,7 @@ import { html } from 'hono/html'
 import type { FailedSignIn } from '#/domain/audit/failed-sign-ins.ts'
 import { mostConsents } from '#/domain/consents/consents.ts'
 import { mostSessions } from '#/domain/sessions/sessions.ts'
-import { mostFamilies } from '#/domain/tokens/list-grants.ts'
+import { mostFamilies } from '#/domain/tokens/list-token-families.ts'
 import { shortestPassword } from '#/domain/users/password-rules.ts'
 import type { LoginSource } from '#/protocol/vocabulary.ts'
 import {
@@ -19,12 +19,12 @@ import {
   postForm,
   problem,
   textField,
-} from '#/web/components.ts'
-import { failedSignIns } from '#/web/failed-sign-ins.ts'
-import type { Html } from '#/web/html.ts'
-import { icons } from '#/web/icons.ts'
-import { type PageUser, renderPage } from '#/web/layout.ts'
-import { renderTime } from '#/web/times.ts'
+} from '#/web/pages/components.ts'
+import { failedSignIns } from '#/web/pages/failed-sign-ins.ts'
+import type { Html } from '#/web/pages/html.ts'
+import { icons } from '#/web/pages/icons.ts'
+import { type PageUser, renderPage } from '#/web/pages/layout.ts'
+import { renderTime } from '#/web/pages/times.ts'
 import { type LinksProps, linksSection } from './links.ts'
 
 interface AccountPageProps {

@@ -1,8 +1,8 @@
 import { html } from 'hono/html'
 import type { FoundAuditEvent } from '#/domain/audit/find-events.ts'
-import { badge, fact } from '#/web/components.ts'
-import type { Html } from '#/web/html.ts'
-import { renderTime } from '#/web/times.ts'
+import { badge, fact } from '#/web/pages/components.ts'
+import type { Html } from '#/web/pages/html.ts'
+import { renderTime } from '#/web/pages/times.ts'
 import { sentenceOf } from './audit/sentences.ts'
 
 /** Events in plain words, each with its details behind it. */

@@ -2,10 +2,10 @@ import type { Database } from '#/database/client.ts'
 import type { ReadCache } from '#/database/read-cache.ts'
 import type { Client } from '#/domain/clients/clients.ts'
 import type { FetchDocument } from '#/domain/outbound/fetch-document.ts'
-import type { Population } from '#/domain/population/caches.ts'
+import type { Population } from '#/domain/entity-counts/caches.ts'
 import type { Passwords } from '#/domain/users/passwords.ts'
-import type { Csrf } from '#/web/csrf.ts'
-import type { SessionAccess } from '#/web/current-user.ts'
+import type { Csrf } from '#/web/guards/csrf.ts'
+import type { SessionAccess } from '#/web/sessions/current-user.ts'
 
 export interface AdminOptions {
   readonly db: Database

@@ -1,5 +1,5 @@
 /** What all operator pages share. */
-import type { PageUser } from '#/web/layout.ts'
+import type { PageUser } from '#/web/pages/layout.ts'
 
 export interface AdminPageProps {
   readonly user: PageUser

@@ -1,6 +1,6 @@
 /** Operator pages. */
 import { Hono } from 'hono'
-import type { AppEnv } from '#/web/context.ts'
+import type { AppEnv } from '#/web/request/context.ts'
 import { auditRoutes } from './audit/routes.ts'
 import { clientRoutes } from './clients/routes.ts'
 import type { AdminOptions } from './options.ts'

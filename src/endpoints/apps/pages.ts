@@ -15,12 +15,12 @@ import {
   pageHeading,
   postForm,
   type Tone,
-} from '#/web/components.ts'
-import type { Html } from '#/web/html.ts'
-import { type PageUser, renderPage } from '#/web/layout.ts'
-import { oneTime } from '#/web/one-time.ts'
-import type { RefusedForm } from '#/web/refused-form.ts'
-import { renderTime } from '#/web/times.ts'
+} from '#/web/pages/components.ts'
+import type { Html } from '#/web/pages/html.ts'
+import { type PageUser, renderPage } from '#/web/pages/layout.ts'
+import { oneTime } from '#/web/pages/one-time.ts'
+import type { RefusedForm } from '#/web/pages/refused-form.ts'
+import { renderTime } from '#/web/pages/times.ts'
 import { appForm } from './form.ts'
 
 interface AppsFrame {

@@ -6,8 +6,8 @@ import { createMetadataParser, type MetadataRules } from '#/protocol/client-meta
 import { type GrantType, grantTypes } from '#/protocol/grant-types.ts'
 import { isPlainText } from '#/protocol/names.ts'
 import { isStandardScope, scopeWords } from '#/protocol/scopes.ts'
-import { FormError } from '#/web/form-error.ts'
-import { wordsOf } from '#/web/forms.ts'
+import { FormError } from '#/web/pages/form-error.ts'
+import { wordsOf } from '#/web/request/forms.ts'
 
 interface Kind {
   readonly token_endpoint_auth_method: 'client_secret_basic' | 'none'

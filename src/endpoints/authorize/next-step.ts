@@ -3,7 +3,7 @@ import type { RequestedAuthorization } from '#/domain/authorization-requests/aut
 import { authenticationOf } from '#/protocol/authentication.ts'
 import { requiredAcr } from '#/protocol/claims.ts'
 import type { OAuthErrorCode } from '#/protocol/errors.ts'
-import type { SignedIn } from '#/web/context.ts'
+import type { SignedIn } from '#/web/request/context.ts'
 
 export interface Situation {
   readonly request: Pick<RequestedAuthorization, 'interaction' | 'claims'>

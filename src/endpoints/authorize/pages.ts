@@ -1,15 +1,15 @@
 import { html } from 'hono/html'
-import { type ClientFace, clientHistory, clientTerms } from '#/web/client-face.ts'
-import { caution, monogram, outsideLink, postForm } from '#/web/components.ts'
+import { type ClientFace, clientHistory, clientTerms } from '#/web/pages/client-branding.ts'
+import { caution, monogram, outsideLink, postForm } from '#/web/pages/components.ts'
 import {
   accountBox,
   consentButtons,
   consentHeading,
   type Permissions,
   permissionList,
-} from '#/web/consent-parts.ts'
-import type { Html } from '#/web/html.ts'
-import { renderPage } from '#/web/layout.ts'
+} from '#/web/pages/consent-parts.ts'
+import type { Html } from '#/web/pages/html.ts'
+import { renderPage } from '#/web/pages/layout.ts'
 
 interface CommonProps {
   readonly csrfToken: string

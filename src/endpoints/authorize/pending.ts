@@ -16,7 +16,7 @@ import { matchesRedirectUri } from '#/protocol/redirect-uri.ts'
 import { isScopeWithin, scopeWords } from '#/protocol/scopes.ts'
 import { parseAuthorizationRequest } from '#/web/authorization-request/parse.ts'
 import { requireActive, requireClient } from '#/web/authorization-request/target.ts'
-import type { AppContext } from '#/web/context.ts'
+import type { AppContext } from '#/web/request/context.ts'
 import type { AuthorizeOptions } from './routes.ts'
 
 export interface Pending {

@@ -1,6 +1,6 @@
 /** The pages on which a person answers a device. */
 import { html } from 'hono/html'
-import { type ClientFace, clientHistory, clientTerms } from '#/web/client-face.ts'
+import { type ClientFace, clientHistory, clientTerms } from '#/web/pages/client-branding.ts'
 import {
   badge,
   caution,
@@ -9,18 +9,18 @@ import {
   postForm,
   problem,
   textField,
-} from '#/web/components.ts'
+} from '#/web/pages/components.ts'
 import {
   accountBox,
   consentButtons,
   consentHeading,
   type Permissions,
   permissionList,
-} from '#/web/consent-parts.ts'
-import type { Html } from '#/web/html.ts'
-import { icons } from '#/web/icons.ts'
-import { renderPage } from '#/web/layout.ts'
-import { renderTime } from '#/web/times.ts'
+} from '#/web/pages/consent-parts.ts'
+import type { Html } from '#/web/pages/html.ts'
+import { icons } from '#/web/pages/icons.ts'
+import { renderPage } from '#/web/pages/layout.ts'
+import { renderTime } from '#/web/pages/times.ts'
 
 export interface CodePageProps {
   readonly csrfToken: string

@@ -1,7 +1,7 @@
 /** What this server can do, for machines: OpenID Connect Discovery 1.0, RFC 8414, and its public keys (RFC 7517). */
 import { Hono } from 'hono'
 import type { KeySet } from '#/domain/keys/keys.ts'
-import type { AppEnv } from '#/web/context.ts'
+import type { AppEnv } from '#/web/request/context.ts'
 import { type MetadataOptions, oauthMetadata, openidMetadata } from './metadata.ts'
 
 export interface DiscoveryOptions extends MetadataOptions {

@@ -1,6 +1,6 @@
 /** Probes: /livez says that the process answers; /readyz and /health that it can serve: the database answers, no drain. */
 import { Hono } from 'hono'
-import type { AppContext, AppEnv } from '#/web/context.ts'
+import type { AppContext, AppEnv } from '#/web/request/context.ts'
 
 export interface HealthOptions {
   readonly databaseAnswers: () => Promise<boolean>

@@ -13,7 +13,7 @@ import {
   verifyCredentials,
 } from '#/domain/users/users.ts'
 import type { IsReserved } from '#/protocol/reserved-usernames.ts'
-import type { AppContext } from '#/web/context.ts'
+import type { AppContext } from '#/web/request/context.ts'
 
 interface CheckOptions {
   readonly db: Database

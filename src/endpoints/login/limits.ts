@@ -7,10 +7,10 @@
 import type { Database } from '#/database/client.ts'
 import { findUserByUsername } from '#/domain/users/users.ts'
 import { sha256 } from '#/protocol/secrets.ts'
-import { widestNetworkOf } from '#/web/client-address.ts'
-import type { AppContext } from '#/web/context.ts'
-import type { KnownBrowsers } from '#/web/known-browsers.ts'
-import { failuresWithoutPause } from '#/web/limit-table.ts'
+import { widestNetworkOf } from '#/web/request/client-address.ts'
+import type { AppContext } from '#/web/request/context.ts'
+import type { KnownBrowsers } from '#/web/sessions/known-browsers.ts'
+import { failuresWithoutPause } from '#/web/limits/limit-table.ts'
 import {
   auditOrDrop,
   auditRefusal,
@@ -22,7 +22,7 @@ import {
   type Limiters,
   refuse,
   type Spent,
-} from '#/web/rate-limit.ts'
+} from '#/web/limits/rate-limit.ts'
 
 export type LoginLimits = Pick<
   Limiters,

@@ -1,8 +1,8 @@
 import { html } from 'hono/html'
-import { type ClientFace, clientTerms, clientTile } from '#/web/client-face.ts'
-import { caution, choice, notice, postForm, problem, textField } from '#/web/components.ts'
-import type { Html } from '#/web/html.ts'
-import { renderPage } from '#/web/layout.ts'
+import { type ClientFace, clientTerms, clientTile } from '#/web/pages/client-branding.ts'
+import { caution, choice, notice, postForm, problem, textField } from '#/web/pages/components.ts'
+import type { Html } from '#/web/pages/html.ts'
+import { renderPage } from '#/web/pages/layout.ts'
 
 export interface LoginPageProps {
   readonly csrfToken: string

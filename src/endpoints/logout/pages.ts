@@ -1,8 +1,8 @@
 import { html } from 'hono/html'
-import { monogram, postForm } from '#/web/components.ts'
-import type { Html } from '#/web/html.ts'
-import { gateMark } from '#/web/icons.ts'
-import { type PageUser, renderPage } from '#/web/layout.ts'
+import { monogram, postForm } from '#/web/pages/components.ts'
+import type { Html } from '#/web/pages/html.ts'
+import { gateMark } from '#/web/pages/icons.ts'
+import { type PageUser, renderPage } from '#/web/pages/layout.ts'
 
 export interface SignOutPageProps {
   readonly user: PageUser

@@ -9,11 +9,11 @@ import {
 } from '#/domain/authorization-requests/authorization-requests.ts'
 import { OAuthError } from '#/protocol/errors.ts'
 import { parseAuthorizationRequest, type RequestRules } from '#/web/authorization-request/parse.ts'
-import { authenticateClient, type ClientAuthentication } from '#/web/client-authentication.ts'
-import type { AppContext, AppEnv } from '#/web/context.ts'
-import { type DpopOptions, readDpopProof, useDpopProof } from '#/web/dpop.ts'
-import { readFields, uniqueParameters } from '#/web/forms.ts'
-import { type ClientLimits, limitClients } from '#/web/limit-clients.ts'
+import { authenticateClient, type ClientAuthentication } from '#/web/clients/client-authentication.ts'
+import type { AppContext, AppEnv } from '#/web/request/context.ts'
+import { type DpopOptions, readDpopProof, useDpopProof } from '#/web/clients/dpop.ts'
+import { readFields, uniqueParameters } from '#/web/request/forms.ts'
+import { type ClientLimits, limitClients } from '#/web/limits/limit-clients.ts'
 
 export interface ParOptions extends RequestRules, ClientLimits {
   readonly authentication: ClientAuthentication

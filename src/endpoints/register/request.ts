@@ -1,6 +1,6 @@
 import { OAuthError } from '#/protocol/errors.ts'
 import { parseJson } from '#/protocol/storable.ts'
-import type { AppContext } from '#/web/context.ts'
+import type { AppContext } from '#/web/request/context.ts'
 
 /** RFC 7591 §3.1: the metadata are one JSON object. */
 export async function readObject(c: AppContext): Promise<Readonly<Record<string, unknown>>> {

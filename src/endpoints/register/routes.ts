@@ -20,9 +20,9 @@ import { type ClientMetadata, createMetadataParser } from '#/protocol/client-met
 import { OAuthError } from '#/protocol/errors.ts'
 import { standardScopes } from '#/protocol/scopes.ts'
 import { constantTimeEqual } from '#/protocol/secrets.ts'
-import type { AppContext, AppEnv } from '#/web/context.ts'
-import { byNetworks, enforceLimits, type Limiter } from '#/web/rate-limit.ts'
-import { recordEndedAccess } from '#/web/record-ended.ts'
+import type { AppContext, AppEnv } from '#/web/request/context.ts'
+import { byNetworks, enforceLimits, type Limiter } from '#/web/limits/rate-limit.ts'
+import { recordEndedAccess } from '#/web/sessions/record-ended.ts'
 import { readBearer, readObject, refuseBearer } from './request.ts'
 
 export interface RegisterOptions {

@@ -1,6 +1,6 @@
 /** GET /.well-known/security.txt (RFC 9116): whom to tell of a weakness. Where nobody is named there is no such file. */
 import { Hono } from 'hono'
-import type { AppContext, AppEnv } from '#/web/context.ts'
+import type { AppContext, AppEnv } from '#/web/request/context.ts'
 
 export interface SecurityTxtOptions {
   readonly issuer: string

@@ -3,8 +3,8 @@ import { Hono } from 'hono'
 import { subjectOf } from '#/domain/clients/subject.ts'
 import { audienceOf, seconds } from '#/domain/tokens/sign-tokens.ts'
 import { OAuthError } from '#/protocol/errors.ts'
-import { type AccessTokenOptions, readAccessToken } from '#/web/access-token.ts'
-import type { AppContext, AppEnv } from '#/web/context.ts'
+import { type AccessTokenOptions, readAccessToken } from '#/web/clients/access-token.ts'
+import type { AppContext, AppEnv } from '#/web/request/context.ts'
 
 export function tokeninfoRoutes(options: AccessTokenOptions): Hono<AppEnv> {
   return new Hono<AppEnv>().get('/oauth/tokeninfo', (c) => getTokeninfo(c, options))

@@ -1,7 +1,7 @@
 import { html } from 'hono/html'
 import type { UpstreamResult } from '#/protocol/vocabulary.ts'
-import type { Html } from '#/web/html.ts'
-import { renderPage } from '#/web/layout.ts'
+import type { Html } from '#/web/pages/html.ts'
+import { renderPage } from '#/web/pages/layout.ts'
 
 type Refused = Exclude<
   UpstreamResult,

@@ -6,9 +6,9 @@ import { sealData, unsealData } from 'iron-session'
 import { z } from 'zod'
 import { sha256 } from '#/protocol/secrets.ts'
 import { upstreamProviders } from '#/protocol/vocabulary.ts'
-import { ironPasswords } from '#/web/browser-session.ts'
-import type { AppContext } from '#/web/context.ts'
-import type { Cookie, CookieJar } from '#/web/cookies.ts'
+import { ironPasswords } from '#/web/sessions/session-cookies.ts'
+import type { AppContext } from '#/web/request/context.ts'
+import type { Cookie, CookieJar } from '#/web/sessions/cookies.ts'
 
 const pendingShape = z.object({
   provider: z.enum(upstreamProviders),

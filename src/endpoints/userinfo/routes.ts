@@ -6,8 +6,8 @@ import { claimsOf } from '#/domain/users/claims.ts'
 import { claimsToTell } from '#/protocol/claims.ts'
 import { OAuthError } from '#/protocol/errors.ts'
 import { hasScope } from '#/protocol/scopes.ts'
-import { type AccessTokenOptions, challengeForToken, readAccessToken } from '#/web/access-token.ts'
-import type { AppContext, AppEnv } from '#/web/context.ts'
+import { type AccessTokenOptions, challengeForToken, readAccessToken } from '#/web/clients/access-token.ts'
+import type { AppContext, AppEnv } from '#/web/request/context.ts'
 
 export type UserinfoOptions = AccessTokenOptions
 

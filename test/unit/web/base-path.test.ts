@@ -1,7 +1,7 @@
 import { Hono } from 'hono'
 import { describe, expect, it } from 'vitest'
-import { basePathOf, routing, underPath } from '#/web/base-path.ts'
-import type { AppEnv } from '#/web/context.ts'
+import { basePathOf, routing, underPath } from '#/web/request/base-path.ts'
+import type { AppEnv } from '#/web/request/context.ts'
 
 const at = (path: string, stripped = false) => {
   const app = new Hono<AppEnv>(routing(path, { stripped }))

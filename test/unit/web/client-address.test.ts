@@ -1,8 +1,8 @@
 import { Hono } from 'hono'
 import { describe, expect, it } from 'vitest'
 import { parseConfig } from '#/config.ts'
-import { clientAddress, isFromTrustedProxy, networkOf, networksOf } from '#/web/client-address.ts'
-import type { AppEnv } from '#/web/context.ts'
+import { clientAddress, isFromTrustedProxy, networkOf, networksOf } from '#/web/request/client-address.ts'
+import type { AppEnv } from '#/web/request/context.ts'
 
 async function addressOf(
   remoteAddress: string | undefined,

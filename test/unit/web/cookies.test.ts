@@ -1,7 +1,7 @@
 import { Hono } from 'hono'
 import { describe, expect, it } from 'vitest'
-import type { AppEnv } from '#/web/context.ts'
-import { createCookies } from '#/web/cookies.ts'
+import type { AppEnv } from '#/web/request/context.ts'
+import { createCookies } from '#/web/sessions/cookies.ts'
 
 const cookie = { name: 'oauth_upstream_x', path: '/auth', shared: true } as const
 

@@ -38,7 +38,7 @@ import {
   renderTooLatePage,
 } from '#/endpoints/device/pages.ts'
 import { type LoginPageProps, renderLoginPage } from '#/endpoints/login/pages.ts'
-import { type ErrorPageProps, renderErrorPage } from '#/web/error-page.ts'
+import { type ErrorPageProps, renderErrorPage } from '#/web/pages/error-page.ts'
 
 export const now = new Date('2026-03-04T05:06:07Z')
 export const csrfToken = 'csrf-token-of-this-browser'

@@ -1,8 +1,8 @@
 import { Hono } from 'hono'
 import { describe, expect, it } from 'vitest'
 import { OAuthError } from '#/protocol/errors.ts'
-import type { AppEnv } from '#/web/context.ts'
-import { readFields, readForm, uniqueParameters } from '#/web/forms.ts'
+import type { AppEnv } from '#/web/request/context.ts'
+import { readFields, readForm, uniqueParameters } from '#/web/request/forms.ts'
 
 async function read(body: string, type = 'application/x-www-form-urlencoded') {
   const app = new Hono<AppEnv>()

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { createMemoryStore } from '#/web/limit-store.ts'
+import { createMemoryStore } from '#/web/limits/limit-store.ts'
 
 function startStore(most?: number) {
   let now = 1_000_000

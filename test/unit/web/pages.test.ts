@@ -10,8 +10,8 @@ import { renderUsersPage } from '#/endpoints/admin/users/pages.ts'
 import { renderConsentPage } from '#/endpoints/authorize/pages.ts'
 import { renderCodePage, renderConfirmPage } from '#/endpoints/device/pages.ts'
 import { renderLoginPage } from '#/endpoints/login/pages.ts'
-import { assets, stylesheetPath } from '#/web/layout.ts'
-import { formatDistance, formatMoment } from '#/web/times.ts'
+import { assets, stylesheetPath } from '#/web/pages/layout.ts'
+import { formatDistance, formatMoment } from '#/web/pages/times.ts'
 import {
   authorizationsProps,
   clientSecretProps,

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { safePath } from '#/web/safe-path.ts'
+import { safePath } from '#/web/guards/safe-path.ts'
 
 describe('safePath', () => {
   it.each([

@@ -2,8 +2,8 @@ import { Hono } from 'hono'
 import { describe, expect, it } from 'vitest'
 import { parseConfig } from '#/config.ts'
 import { nameBrowser } from '#/domain/sessions/browser.ts'
-import type { AppEnv } from '#/web/context.ts'
-import { fingerprintOf, sessionPolicy } from '#/web/session-policy.ts'
+import type { AppEnv } from '#/web/request/context.ts'
+import { fingerprintOf, sessionPolicy } from '#/web/sessions/session-policy.ts'
 
 const agents = {
   firefox: 'Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0',

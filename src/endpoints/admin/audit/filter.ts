@@ -4,7 +4,7 @@ import { z } from 'zod'
 import type { Database } from '#/database/client.ts'
 import { auditEventTypes, auditSeverities } from '#/domain/audit/audit.ts'
 import type { AuditCursor, AuditFilter } from '#/domain/audit/find-events.ts'
-import type { AppContext } from '#/web/context.ts'
+import type { AppContext } from '#/web/request/context.ts'
 import { cursorBy } from '../cursor.ts'
 import { findAccountId } from '../find-account.ts'
 

@@ -10,9 +10,9 @@ import {
   problem,
   selectField,
   textField,
-} from '#/web/components.ts'
-import type { Html } from '#/web/html.ts'
-import { renderPage } from '#/web/layout.ts'
+} from '#/web/pages/components.ts'
+import type { Html } from '#/web/pages/html.ts'
+import { renderPage } from '#/web/pages/layout.ts'
 import { eventTable, inWords } from '../event-table.ts'
 import type { AdminPageProps } from '../page.ts'
 import type { FilterName, SentFilter } from './filter.ts'

@@ -1,6 +1,6 @@
 /** /admin/audit: what happened here, to be searched and taken away. */
 import { Hono } from 'hono'
-import type { AppEnv } from '#/web/context.ts'
+import type { AppEnv } from '#/web/request/context.ts'
 import type { AdminOptions } from '../options.ts'
 import { getAudit, getAuditApi, getAuditExport, getAuditStats } from './actions.ts'
 

@@ -8,8 +8,8 @@ import { isResource } from '#/protocol/resources.ts'
 import { scopeWords, standardScopes } from '#/protocol/scopes.ts'
 import { parseJson } from '#/protocol/storable.ts'
 import { refreshTokenModes, tokenProfiles } from '#/protocol/vocabulary.ts'
-import { FormError } from '#/web/form-error.ts'
-import { wordsOf as lines } from '#/web/forms.ts'
+import { FormError } from '#/web/pages/form-error.ts'
+import { wordsOf as lines } from '#/web/request/forms.ts'
 
 interface ParsedClient {
   readonly metadata: ClientMetadata

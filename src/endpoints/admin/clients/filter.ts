@@ -2,9 +2,9 @@
 import { z } from 'zod'
 import type { ClientCursor, ClientFilter } from '#/domain/clients/find-clients.ts'
 import { clientStatuses } from '#/protocol/vocabulary.ts'
-import type { AppContext } from '#/web/context.ts'
-import { PageError } from '#/web/page-error.ts'
-import { isUuid } from '#/web/viewer.ts'
+import type { AppContext } from '#/web/request/context.ts'
+import { PageError } from '#/web/pages/page-error.ts'
+import { isUuid } from '#/web/sessions/viewer.ts'
 
 /** The filters as they were sent, so that the form shows them again. */
 export interface SentFilter {

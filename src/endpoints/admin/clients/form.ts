@@ -2,10 +2,10 @@
 import { html } from 'hono/html'
 import { standardScopes } from '#/protocol/scopes.ts'
 import { signingAlgorithms, type tokenProfiles } from '#/protocol/vocabulary.ts'
-import { type ChoiceProps, disclosure, fold, postForm, problem } from '#/web/components.ts'
-import type { Html } from '#/web/html.ts'
-import { filledIn, problemId, type RefusedForm } from '#/web/refused-form.ts'
-import { describeScopes } from '#/web/scope-words.ts'
+import { type ChoiceProps, disclosure, fold, postForm, problem } from '#/web/pages/components.ts'
+import type { Html } from '#/web/pages/html.ts'
+import { filledIn, problemId, type RefusedForm } from '#/web/pages/refused-form.ts'
+import { describeScopes } from '#/web/pages/scope-descriptions.ts'
 
 export interface ClientFormProps {
   readonly csrfToken: string

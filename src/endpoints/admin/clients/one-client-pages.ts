@@ -1,5 +1,5 @@
 import { html } from 'hono/html'
-import { mostCounted } from '#/domain/clients/count-held.ts'
+import { mostCounted } from '#/domain/clients/count-access.ts'
 import type { consentsOfClientQuery } from '#/domain/consents/consents-of-client.ts'
 import {
   actionMenu,
@@ -11,10 +11,10 @@ import {
   notice,
   pageHeading,
   postForm,
-} from '#/web/components.ts'
-import type { Html } from '#/web/html.ts'
-import { renderPage } from '#/web/layout.ts'
-import { renderTime } from '#/web/times.ts'
+} from '#/web/pages/components.ts'
+import type { Html } from '#/web/pages/html.ts'
+import { renderPage } from '#/web/pages/layout.ts'
+import { renderTime } from '#/web/pages/times.ts'
 import type { AdminPageProps } from '../page.ts'
 import { clientCard, type ListedClient, pendingCard } from './pages.ts'
 

@@ -15,12 +15,12 @@ import {
   pageHeading,
   postForm,
   type Tone,
-} from '#/web/components.ts'
-import { attributes, type Html } from '#/web/html.ts'
-import { renderPage } from '#/web/layout.ts'
-import { oneTime } from '#/web/one-time.ts'
-import type { RefusedForm } from '#/web/refused-form.ts'
-import { renderTime } from '#/web/times.ts'
+} from '#/web/pages/components.ts'
+import { attributes, type Html } from '#/web/pages/html.ts'
+import { renderPage } from '#/web/pages/layout.ts'
+import { oneTime } from '#/web/pages/one-time.ts'
+import type { RefusedForm } from '#/web/pages/refused-form.ts'
+import { renderTime } from '#/web/pages/times.ts'
 import type { AdminPageProps } from '../page.ts'
 import type { SentFilter } from './filter.ts'
 import { clientForm } from './form.ts'

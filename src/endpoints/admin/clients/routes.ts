@@ -1,6 +1,6 @@
 /** /admin/clients: the applications that people can sign in to. */
 import { Hono } from 'hono'
-import type { AppContext, AppEnv } from '#/web/context.ts'
+import type { AppContext, AppEnv } from '#/web/request/context.ts'
 import type { AdminOptions } from '../options.ts'
 import {
   getClientEdit,

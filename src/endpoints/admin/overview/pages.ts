@@ -1,8 +1,8 @@
 import { html } from 'hono/html'
 import type { FoundAuditEvent } from '#/domain/audit/find-events.ts'
-import { emptyState, pageHeading } from '#/web/components.ts'
-import type { Html } from '#/web/html.ts'
-import { renderPage } from '#/web/layout.ts'
+import { emptyState, pageHeading } from '#/web/pages/components.ts'
+import type { Html } from '#/web/pages/html.ts'
+import { renderPage } from '#/web/pages/layout.ts'
 import { eventTable } from '../event-table.ts'
 import type { AdminPageProps } from '../page.ts'
 

@@ -1,10 +1,10 @@
 /** /admin: how many there are of what, and what happened last. */
 import { Hono } from 'hono'
 import { auditEventsQuery } from '#/domain/audit/find-events.ts'
-import type { Population } from '#/domain/population/caches.ts'
+import type { Population } from '#/domain/entity-counts/caches.ts'
 import { userAuthSources } from '#/protocol/vocabulary.ts'
-import type { AppContext, AppEnv } from '#/web/context.ts'
-import { viewer } from '#/web/viewer.ts'
+import type { AppContext, AppEnv } from '#/web/request/context.ts'
+import { viewer } from '#/web/sessions/viewer.ts'
 import type { AdminOptions } from '../options.ts'
 import { type Count, renderOverviewPage } from './pages.ts'
 

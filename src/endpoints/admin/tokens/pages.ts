@@ -12,10 +12,10 @@ import {
   problem,
   selectField,
   textField,
-} from '#/web/components.ts'
-import type { Html } from '#/web/html.ts'
-import { renderPage } from '#/web/layout.ts'
-import { renderTime } from '#/web/times.ts'
+} from '#/web/pages/components.ts'
+import type { Html } from '#/web/pages/html.ts'
+import { renderPage } from '#/web/pages/layout.ts'
+import { renderTime } from '#/web/pages/times.ts'
 import type { AdminPageProps } from '../page.ts'
 import type { SentFilter } from './filter.ts'
 

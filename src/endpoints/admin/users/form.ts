@@ -1,9 +1,9 @@
 /** The form that creates accounts: closed until somebody wants one. */
 import { html } from 'hono/html'
 import { shortestPassword } from '#/domain/users/password-rules.ts'
-import { disclosure, postForm, problem, textField } from '#/web/components.ts'
-import type { Html } from '#/web/html.ts'
-import { filledIn, problemId, type RefusedForm } from '#/web/refused-form.ts'
+import { disclosure, postForm, problem, textField } from '#/web/pages/components.ts'
+import type { Html } from '#/web/pages/html.ts'
+import { filledIn, problemId, type RefusedForm } from '#/web/pages/refused-form.ts'
 
 export function userForm(csrfToken: string, refused?: RefusedForm): Html {
   const { open, text, choices } = filledIn(refused)

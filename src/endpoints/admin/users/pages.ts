@@ -10,12 +10,12 @@ import {
   notice,
   pageHeading,
   postForm,
-} from '#/web/components.ts'
-import type { Html } from '#/web/html.ts'
-import { renderPage } from '#/web/layout.ts'
-import { oneTime } from '#/web/one-time.ts'
-import type { RefusedForm } from '#/web/refused-form.ts'
-import { renderTime } from '#/web/times.ts'
+} from '#/web/pages/components.ts'
+import type { Html } from '#/web/pages/html.ts'
+import { renderPage } from '#/web/pages/layout.ts'
+import { oneTime } from '#/web/pages/one-time.ts'
+import type { RefusedForm } from '#/web/pages/refused-form.ts'
+import { renderTime } from '#/web/pages/times.ts'
 import type { AdminPageProps } from '../page.ts'
 import { userForm } from './form.ts'
 import { sources } from './person-pages.ts'

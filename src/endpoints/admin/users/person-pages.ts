@@ -4,7 +4,7 @@ import type { FailedSignIn } from '#/domain/audit/failed-sign-ins.ts'
 import { mostConsents } from '#/domain/consents/consents.ts'
 import { mostIdentities } from '#/domain/identities/identities.ts'
 import { mostSessions } from '#/domain/sessions/sessions.ts'
-import { mostFamilies } from '#/domain/tokens/list-grants.ts'
+import { mostFamilies } from '#/domain/tokens/list-token-families.ts'
 import type { UserAuthSource } from '#/protocol/vocabulary.ts'
 import {
   actionMenu,
@@ -20,11 +20,11 @@ import {
   postForm,
   problem,
   textField,
-} from '#/web/components.ts'
-import { failedSignIns } from '#/web/failed-sign-ins.ts'
-import type { Html } from '#/web/html.ts'
-import { renderPage } from '#/web/layout.ts'
-import { renderTime } from '#/web/times.ts'
+} from '#/web/pages/components.ts'
+import { failedSignIns } from '#/web/pages/failed-sign-ins.ts'
+import type { Html } from '#/web/pages/html.ts'
+import { renderPage } from '#/web/pages/layout.ts'
+import { renderTime } from '#/web/pages/times.ts'
 import type { AdminPageProps } from '../page.ts'
 
 interface Holding {

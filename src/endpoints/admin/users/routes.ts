@@ -1,6 +1,6 @@
 /** /admin/users: who has an account, and taking or giving it back. */
 import { Hono } from 'hono'
-import type { AppContext, AppEnv } from '#/web/context.ts'
+import type { AppContext, AppEnv } from '#/web/request/context.ts'
 import type { AdminOptions } from '../options.ts'
 import {
   getUsers,

@@ -3,7 +3,7 @@ import { z } from 'zod'
 import { redeemCode } from '#/domain/tokens/redeem-code.ts'
 import { OAuthError } from '#/protocol/errors.ts'
 import { isCodeVerifier } from '#/protocol/pkce.ts'
-import { recordRevokedTokens } from '#/web/record-ended.ts'
+import { recordRevokedTokens } from '#/web/sessions/record-ended.ts'
 import { defineGrant } from '../grant.ts'
 import { respond } from '../respond.ts'
 

@@ -4,7 +4,7 @@ import { type Refreshed, refreshTokens } from '#/domain/tokens/refresh-tokens.ts
 import { OAuthError } from '#/protocol/errors.ts'
 import { parseScope } from '#/protocol/scopes.ts'
 import type { RefreshResult } from '#/protocol/vocabulary.ts'
-import { recordRevokedTokens } from '#/web/record-ended.ts'
+import { recordRevokedTokens } from '#/web/sessions/record-ended.ts'
 import { defineGrant, type GrantContext } from '../grant.ts'
 import { respond } from '../respond.ts'
 

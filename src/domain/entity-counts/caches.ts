@@ -1,0 +1,97 @@
+/**
+ * The counts as everybody reads them, gauges and pages alike: one cache for each group, so that a count that fails
+ * takes no other with it, and no reader costs the database a count of its own.
+ */
+import type { Database } from '#/database/client.ts'
+import { withoutDeadline } from '#/database/deadline.ts'
+import { countStored } from '#/domain/row-limits/count-rows.ts'
+import type { PopulationGroup } from '#/protocol/vocabulary.ts'
+import type { Recorder } from '#/telemetry/recorder.ts'
+import { createTtlCache, type TtlCache, type TtlCacheOptions } from '#/telemetry/ttl-cache.ts'
+import {
+  countClients,
+  countConsents,
+  countDeviceCodes,
+  countLogoutDeliveries,
+  countSessions,
+  countTokens,
+  countUsers,
+} from './entity-counts.ts'
+
+export interface PopulationOptions {
+  readonly recorder: Recorder
+  readonly clock: () => Date
+  /** 0 counts afresh for every reader. */
+  readonly ttlMs: number
+  readonly loadTimeoutMs: number
+}
+
+const counts = {
+  users: countUsers,
+  clients: countClients,
+  sessions: countSessions,
+  tokens: countTokens,
+  consents: countConsents,
+  logout_deliveries: countLogoutDeliveries,
+  device_codes: countDeviceCodes,
+  rows: countStored,
+} satisfies Record<PopulationGroup, (db: Database, now: Date) => Promise<unknown>>
+
+/** Group -> its cache. */
+export type Population = {
+  readonly [G in PopulationGroup]: TtlCache<Awaited<ReturnType<(typeof counts)[G]>>>
+}
+
+/** Nothing is counted until somebody reads. */
+export function createPopulation(db: Database, options: PopulationOptions): Population {
+  const inTurn = createTurns()
+  const group = <T>(name: PopulationGroup, count: (db: Database, now: Date) => Promise<T>) =>
+    cached(
+      name,
+      (signal, begin) =>
+        inTurn(() => {
+          signal.throwIfAborted()
+          begin()
+          return withoutDeadline(() => count(db, options.clock()))
+        }),
+      options,
+    )
+  return {
+    users: group('users', counts.users),
+    clients: group('clients', counts.clients),
+    sessions: group('sessions', counts.sessions),
+    tokens: group('tokens', counts.tokens),
+    consents: group('consents', counts.consents),
+    logout_deliveries: group('logout_deliveries', counts.logout_deliveries),
+    device_codes: group('device_codes', counts.device_codes),
+    rows: group('rows', counts.rows),
+  }
+}
+
+/** The counts share one connection: each begins, and is timed, when the one before it has ended. */
+function createTurns() {
+  let last: Promise<unknown> = Promise.resolve()
+  return <T>(run: () => Promise<T>): Promise<T> => {
+    const turn = last.then(run)
+    last = turn.catch(() => undefined)
+    return turn
+  }
+}
+
+/** The bounds of telemetry: wait little, serve what is not too old, give a failing database time. */
+const cached = <T>(
+  name: PopulationGroup,
+  load: TtlCacheOptions<T>['load'],
+  { recorder, ttlMs, loadTimeoutMs }: PopulationOptions,
+): TtlCache<T> =>
+  createTtlCache({
+    ttlMs,
+    loadTimeoutMs,
+    maxWaitMs: 250,
+    maxStaleMs: 5 * 60_000,
+    retryMs: 5000,
+    load,
+    onLoaded: (seconds) => recorder.populationQueried(name, seconds),
+    onError: () => recorder.populationQueryFailed(name),
+    onLookup: (outcome) => recorder.cacheLookup('population', outcome),
+  })

@@ -1,0 +1,72 @@
+import { and, eq, isNull, type Placeholder, sql, type WithSubquery } from 'drizzle-orm'
+import type { Database } from '#/database/client.ts'
+import { prepared, type Slots } from '#/database/statements/prepared.ts'
+import { clients } from '#/database/schema/clients.ts'
+import { consents } from '#/database/schema/consents.ts'
+import { users } from '#/database/schema/users.ts'
+
+/** Who is to have tokens, and from whom. */
+export interface Holder {
+  readonly userId: string
+  readonly clientId: string
+}
+
+/**
+ * The part of a statement that finds the user, provided that they and the client are active and the consent is in force.
+ * It locks both rows before anything is used up: whoever takes access away (see lockUser) either waits and then ends the
+ * new tokens, too, or has finished, and then what was to be used up is gone.
+ */
+export const entitled = (
+  db: Database,
+  { userId, clientId }: Readonly<Record<keyof Holder, Placeholder>>,
+) =>
+  db
+    .select({ userId: users.id })
+    .from(users)
+    .innerJoin(clients, and(eq(clients.clientId, clientId), eq(clients.status, 'active')))
+    .innerJoin(
+      consents,
+      and(
+        eq(consents.userId, users.id),
+        eq(consents.clientId, clients.clientId),
+        isNull(consents.revokedAt),
+      ),
+    )
+    .where(and(eq(users.id, userId), eq(users.isActive, true)))
+    .for('key share', { of: [users, clients] })
+
+/** The same by a name. */
+export const consentingIn = (db: Database, holder: Slots<Holder>) =>
+  db.$with('consenting').as(entitled(db, holder))
+
+/** The part that finds a client which is active, and locks it: all it takes where no user is involved. */
+export const activeClient = (db: Database, clientId: Placeholder) =>
+  db
+    .select({ clientId: clients.clientId })
+    .from(clients)
+    .where(and(eq(clients.clientId, clientId), eq(clients.status, 'active')))
+    .for('key share')
+
+/** Who has tokens that end with a session. */
+export interface SignedIn {
+  readonly userId: string
+  readonly sessionId: string | null
+  readonly endsWithSession: boolean
+}
+
+/** The part that finds whom `consenting` has found, as long as the session is there with which their tokens end, if any. */
+export const whileSignedIn = (
+  db: Database,
+  { consenting, session }: { consenting: ReturnType<typeof consentingIn>; session: WithSubquery },
+  { endsWithSession }: Pick<Slots<SignedIn>, 'endsWithSession'>,
+) =>
+  db
+    .select({ userId: consenting.userId })
+    .from(consenting)
+    .where(sql`(not ${endsWithSession}::boolean or exists (select from ${session}))`)
+
+const lockEntitled = prepared(entitled)
+
+/** The same inside a transaction, which holds the locks until it ends. */
+export const isEntitled = async (tx: Database, { userId, clientId }: Holder): Promise<boolean> =>
+  (await lockEntitled(tx, { userId, clientId })).length > 0

@@ -1,0 +1,64 @@
+/**
+ * Limits of what nobody can guess: codes, tokens and secrets of 256 bits. All requests count against a high ceiling,
+ * before anything is done; what fails counts on its own, once it has failed. So a good request is never refused for what
+ * others of its address got wrong, and beyond the limit a bad one learns nothing but 429.
+ */
+import type { Database } from '#/database/client.ts'
+import { OAuthError } from '#/protocol/errors.ts'
+import type { AppContext } from '#/web/request/context.ts'
+import { PageError } from '#/web/pages/page-error.ts'
+import { byNetworks, enforceLimits, type Limiter } from './rate-limit.ts'
+
+export interface FailureLimits {
+  readonly db: Database
+  /** For all requests, by address and network. */
+  readonly ceiling: Limiter | undefined
+  /** For those that fail. */
+  readonly failures: Limiter | undefined
+}
+
+/** Counts a request of an address against the ceiling, and against the limit of failures when `handle` throws one. */
+export async function limitFailures<T>(
+  c: AppContext,
+  limits: FailureLimits,
+  handle: () => Promise<T>,
+): Promise<T> {
+  await enforceCeiling(c, limits)
+  try {
+    return await handle()
+  } catch (error) {
+    if (isFault(error)) await countFailure(c, limits)
+    throw error
+  }
+}
+
+/** Throws the 429 when the address, or a network around it, sends more than the machine can bear. */
+export const enforceCeiling = (
+  c: AppContext,
+  { db, ceiling }: Pick<FailureLimits, 'db' | 'ceiling'>,
+) => enforceLimits(c, db, byNetworks(ceiling, c.var.address))
+
+/** Throws the 429 when the address, or a network around it, has failed too often. */
+export const countFailure = (
+  c: AppContext,
+  { db, failures }: Pick<FailureLimits, 'db' | 'failures'>,
+) => enforceLimits(c, db, byNetworks(failures, c.var.address))
+
+/** What honest clients and people are answered in the course of things (RFC 8628 §3.5, OIDC Core §3.1.2.6, RFC 9449 §8). */
+const ordinary = new Set<string>([
+  'authorization_pending',
+  'login_required',
+  'consent_required',
+  'interaction_required',
+  'account_selection_required',
+  'access_denied',
+  'use_dpop_nonce',
+  'server_error',
+  'temporarily_unavailable',
+])
+
+/** Whether an error is the sender's doing, and out of the ordinary. */
+export const isFault = (error: unknown): boolean =>
+  error instanceof OAuthError
+    ? !ordinary.has(error.code)
+    : error instanceof PageError && error.status !== 429 && error.status !== 503

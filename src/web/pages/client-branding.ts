@@ -1,0 +1,78 @@
+/** What an app shows of itself (RFC 7591 §2) where people decide about it: name, home page, logo, terms. */
+import { html } from 'hono/html'
+import type { Client } from '#/domain/clients/clients.ts'
+import { monogram, outsideLink } from './components.ts'
+import type { AppContext } from '#/web/request/context.ts'
+import type { Html } from './html.ts'
+import { formatDay } from './times.ts'
+
+export interface ClientFace {
+  readonly name: string
+  readonly uri?: string | undefined
+  readonly logoUri?: string | undefined
+  readonly policyUri?: string | undefined
+  readonly tosUri?: string | undefined
+  /** How it came here, if no operator brought it. */
+  readonly registration?: Registration | undefined
+}
+
+interface Registration {
+  readonly by: 'itself' | 'user'
+  readonly at: Date
+  readonly approvedAt: Date | null
+}
+
+/** The face of a client; this page may load its logo. */
+export function faceOf(c: AppContext, client: Client): ClientFace {
+  const logoUri = ownLogo(client)
+  if (logoUri !== undefined) c.set('images', [new URL(logoUri).origin])
+  return {
+    name: client.name,
+    uri: client.uri ?? undefined,
+    logoUri,
+    policyUri: client.policyUri ?? undefined,
+    tosUri: client.tosUri ?? undefined,
+    registration: registrationOf(client),
+  }
+}
+
+/** Only what did not come from an operator waits for approval. */
+function registrationOf(client: Client): Registration | undefined {
+  const { registrationTokenHash, createdAt: at, approvedAt } = client
+  if (registrationTokenHash !== null) return { by: 'itself', at, approvedAt }
+  return approvedAt === null ? undefined : { by: 'user', at, approvedAt }
+}
+
+/** RFC 7591 §5: who registers by themselves could show anybody's logo, so it has to come from where answers go. */
+function ownLogo({ logoUri, redirectUris }: Client): string | undefined {
+  if (logoUri === null) return undefined
+  const { protocol, hostname } = new URL(logoUri)
+  const isOwn = redirectUris.some((uri) => new URL(uri).hostname === hostname)
+  return protocol === 'https:' && isOwn ? logoUri : undefined
+}
+
+/** Its logo, or the first letter of its name. */
+export const clientTile = ({ name, logoUri }: ClientFace): Html =>
+  logoUri === undefined
+    ? monogram(name, 'large')
+    : html`<img class="monogram monogram-large" src="${logoUri}" alt="" width="56" height="56">`
+
+/** Who brought it here, and whether anybody has looked at it; nothing for what an operator brought. */
+export function clientHistory({ registration }: ClientFace): Html | '' {
+  if (!registration) return ''
+  const { by, at, approvedAt } = registration
+  const start = html`${by === 'itself' ? 'This app registered itself' : 'A user of this server registered this app'} on ${formatDay(at)}`
+  const end =
+    approvedAt === null
+      ? 'no approval is on record'
+      : html`an administrator approved it on ${formatDay(approvedAt)}`
+  return html`<p class="consent-note">${start}; ${end}.</p>`
+}
+
+/** What it promises and what it asks, to be read elsewhere; nothing where it says nothing. */
+export function clientTerms({ name, policyUri, tosUri }: ClientFace): Html | '' {
+  const policy = policyUri !== undefined && outsideLink(policyUri, 'privacy policy')
+  const tos = tosUri !== undefined && outsideLink(tosUri, 'terms of service')
+  if (!policy && !tos) return ''
+  return html`<p class="consent-note">Read the ${policy}${policy && tos && ' and the '}${tos} of ${name}.</p>`
+}

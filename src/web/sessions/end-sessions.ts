@@ -1,0 +1,17 @@
+import type { Database } from '#/database/client.ts'
+import { endWithAudit } from '#/domain/sessions/end-with-audit.ts'
+import type { EndedSession } from '#/domain/sessions/sessions.ts'
+import type { AppContext } from '#/web/request/context.ts'
+import { actedBy } from './current-user.ts'
+import { recordEndedSessions } from './record-ended.ts'
+
+/** Ends sessions from afar, in the name of whoever is signed in here; counts those that really ended. */
+export async function endSessionsFromAfar(
+  c: AppContext,
+  db: Database,
+  end: (tx: Database) => Promise<readonly EndedSession[]>,
+): Promise<readonly EndedSession[]> {
+  const ended = await endWithAudit(db, end, { type: 'SESSION_REVOKED', ...actedBy(c) })
+  recordEndedSessions(c.var.recorder, ended)
+  return ended
+}
