@@ -5,12 +5,12 @@ import type { ReadCache } from '#/database/read-cache.ts'
 import type { RepeatedEvents } from '#/domain/audit/repeated-events.ts'
 import { createClientKeys } from '#/domain/clients/client-keys.ts'
 import type { Client } from '#/domain/clients/clients.ts'
+import type { EntityCounts } from '#/domain/entity-counts/caches.ts'
 import { createExternalApi } from '#/domain/external-api/external-api.ts'
 import type { KeySet } from '#/domain/keys/keys.ts'
 import type { FetchDocument } from '#/domain/outbound/fetch-document.ts'
-import type { Population } from '#/domain/entity-counts/caches.ts'
 import { limitRows, type RowLimits } from '#/domain/row-limits/row-limits.ts'
-import type { LastingPolicy } from '#/domain/tokens/lifetimes.ts'
+import type { TokenPolicy } from '#/domain/tokens/lifetimes.ts'
 import { createPasswords } from '#/domain/users/passwords.ts'
 import { accountRoutes } from '#/endpoints/account/routes.ts'
 import { adminRoutes } from '#/endpoints/admin/routes.ts'
@@ -34,33 +34,33 @@ import { createDpopNonces } from '#/protocol/dpop-nonces.ts'
 import { reserveUsernames } from '#/protocol/reserved-usernames.ts'
 import type { Log } from '#/telemetry/log.ts'
 import type { Recorder } from '#/telemetry/recorder.ts'
-import { accessLog } from '#/web/request/access-log.ts'
-import { assetRoutes } from '#/web/pages/assets.ts'
-import { basePathOf, routing, underPath } from '#/web/request/base-path.ts'
-import { createSessionCookies } from '#/web/sessions/session-cookies.ts'
-import { requestCeiling } from '#/web/limits/ceiling.ts'
-import { isFromTrustedProxy } from '#/web/request/client-address.ts'
 import type { ClientAuthentication } from '#/web/clients/client-authentication.ts'
-import type { AppEnv } from '#/web/request/context.ts'
-import { createCookies } from '#/web/sessions/cookies.ts'
+import type { DpopOptions } from '#/web/clients/dpop.ts'
+import { giveBackProofs } from '#/web/clients/give-back-proofs.ts'
 import { allowOrigins } from '#/web/guards/cors.ts'
 import { createCsrf } from '#/web/guards/csrf.ts'
-import { createSessionAccess } from '#/web/sessions/current-user.ts'
-import type { DpopOptions } from '#/web/clients/dpop.ts'
-import { createErrorHandler, notFound } from '#/web/request/error-handler.ts'
-import { giveBackProofs } from '#/web/clients/give-back-proofs.ts'
-import { createKnownBrowsers } from '#/web/sessions/known-browsers.ts'
 import { limitBody } from '#/web/guards/limit-body.ts'
-import type { SharedRedis } from '#/web/limits/limit-store.ts'
 import { methodNotAllowed, refuseHead } from '#/web/guards/method-not-allowed.ts'
-import { PageError } from '#/web/pages/page-error.ts'
-import { createLimiters, createRateLimits, type Limiters } from '#/web/limits/rate-limit.ts'
-import { requestContext } from '#/web/request/request-context.ts'
-import { requestTelemetry } from '#/web/request/request-telemetry.ts'
 import { requestTimeout } from '#/web/guards/request-timeout.ts'
 import { securityHeaders } from '#/web/guards/security-headers.ts'
-import { sessionPolicy } from '#/web/sessions/session-policy.ts'
 import { refuseUnstorableAddress } from '#/web/guards/storable.ts'
+import { requestCeiling } from '#/web/limits/ceiling.ts'
+import type { SharedRedis } from '#/web/limits/limit-store.ts'
+import { createLimiters, createRateLimits, type Limiters } from '#/web/limits/rate-limit.ts'
+import { assetRoutes } from '#/web/pages/assets.ts'
+import { PageError } from '#/web/pages/page-error.ts'
+import { accessLog } from '#/web/request/access-log.ts'
+import { basePathOf, routing, underPath } from '#/web/request/base-path.ts'
+import { isFromTrustedProxy } from '#/web/request/client-address.ts'
+import type { AppEnv } from '#/web/request/context.ts'
+import { createErrorHandler, notFound } from '#/web/request/error-handler.ts'
+import { requestContext } from '#/web/request/request-context.ts'
+import { requestTelemetry } from '#/web/request/request-telemetry.ts'
+import { createCookies } from '#/web/sessions/cookies.ts'
+import { createSessionAccess } from '#/web/sessions/current-user.ts'
+import { createKnownBrowsers } from '#/web/sessions/known-browsers.ts'
+import { createSessionCookies } from '#/web/sessions/session-cookies.ts'
+import { sessionPolicy } from '#/web/sessions/session-policy.ts'
 import { identityProviders } from './boot/identity-providers.ts'
 import type { Config } from './config.ts'
 
@@ -74,7 +74,7 @@ export interface AppParts {
   readonly clients: ReadCache<Client>
   readonly keys: () => Promise<KeySet>
   /** The counts that gauges show. */
-  readonly population: Population
+  readonly entityCounts: EntityCounts
   readonly redis: SharedRedis | undefined
   /** How addresses that clients name are asked. */
   readonly fetchDocument: FetchDocument
@@ -86,7 +86,7 @@ export interface AppParts {
 }
 
 /** No honest form or query of ours comes near it. */
-const largestBody = 64 * 1024
+const maxBodyBytes = 64 * 1024
 
 export function createApp(parts: AppParts): Hono<AppEnv> {
   const { config, recorder, ready, draining } = parts
@@ -117,17 +117,17 @@ export function createApp(parts: AppParts): Hono<AppEnv> {
   app.use(requestTimeout(config.REQUEST_TIMEOUT))
   for (const address of ['/oauth/authorize', '/oauth/logout', '/auth/*'])
     app.use(address, refuseHead(app))
-  app.use(limitBody({ maxSize: largestBody, onError: refuseBody }))
+  app.use(limitBody({ maxSize: maxBodyBytes, onError: refuseBody }))
   allowOrigins(app, {
     enabled: config.CORS_ENABLED,
     origins: config.CORS_ALLOWED_ORIGINS,
     maxAgeMs: config.CORS_MAX_AGE,
   })
-  const house = furnish(parts, path)
-  app.use(ceilingOf(parts, house))
+  const services = createServices(parts, path)
+  app.use(ceilingOf(parts, services))
   app.use(refuseUnstorableAddress)
-  mountPages(app, parts, house)
-  mountProtocol(app, parts, house)
+  mountPages(app, parts, services)
+  mountProtocol(app, parts, services)
   app.route('/', assetRoutes())
   app.route('/', securityTxtRoutes(securityContact(config)))
   app.route('/', healthRoutes({ databaseAnswers: ready, draining }))
@@ -150,7 +150,7 @@ const rowLimits = (config: Config): RowLimits => ({
 const probes: readonly string[] = ['/livez', '/readyz', '/health']
 
 /** Probes and what is answered from memory stay free. */
-const ceilingOf = ({ db, clock }: AppParts, { limiters }: House) =>
+const ceilingOf = ({ db, clock }: AppParts, { limiters }: Services) =>
   requestCeiling({
     db,
     requests: limiters.requests,
@@ -160,10 +160,13 @@ const ceilingOf = ({ db, clock }: AppParts, { limiters }: House) =>
       path.startsWith('/.well-known/') || path.startsWith('/assets/') || probes.includes(path),
   })
 
-type House = ReturnType<typeof furnish>
+type Services = ReturnType<typeof createServices>
 
 /** What endpoints share. */
-function furnish({ config, secrets, db, clients, keys, redis, clock }: AppParts, path: string) {
+function createServices(
+  { config, secrets, db, clients, keys, redis, clock }: AppParts,
+  path: string,
+) {
   const jar = createCookies({ secure: config.secure, path: path || '/' })
   const sealing = { secrets, jar }
   const cookies = createSessionCookies(sealing)
@@ -194,16 +197,16 @@ function furnish({ config, secrets, db, clients, keys, redis, clock }: AppParts,
 }
 
 /** What people see. */
-function mountPages(app: Hono<AppEnv>, parts: AppParts, house: House) {
-  const { config, fetchDocument, population, recorder } = parts
-  const { limiters } = house
+function mountPages(app: Hono<AppEnv>, parts: AppParts, services: Services) {
+  const { config, fetchDocument, entityCounts, recorder } = parts
+  const { limiters } = services
   const externalApi = externalApiOf(parts)
   const providers = identityProviders(config, recorder)
-  app.route('/', loginRoutes({ ...house, externalApi, providers, limits: limiters }))
-  app.route('/', upstreamRoutes({ ...house, providers, ...upstreamPolicy(config, house) }))
-  app.route('/', logoutRoutes(house))
+  app.route('/', loginRoutes({ ...services, externalApi, providers, limits: limiters }))
+  app.route('/', upstreamRoutes({ ...services, providers, ...upstreamPolicy(config, services) }))
+  app.route('/', logoutRoutes(services))
   const passwordLimiter = limiters.password
-  app.route('/', accountRoutes({ ...house, providers, passwordLimiter }))
+  app.route('/', accountRoutes({ ...services, providers, passwordLimiter }))
   const loopbackHttp = config.OUTBOUND_PRIVATE_ADDRESSES
   const privateUseSchemes = config.PRIVATE_USE_SCHEMES
   const requirePkce = config.PKCE_REQUIRED_FOR_NEW_CLIENTS
@@ -214,8 +217,11 @@ function mountPages(app: Hono<AppEnv>, parts: AppParts, house: House) {
     requirePkce,
     limiter: limiters.apps,
   }
-  app.route('/', appRoutes({ ...house, ...ownApps }))
-  app.route('/', adminRoutes({ ...house, population, fetchDocument, loopbackHttp, requirePkce }))
+  app.route('/', appRoutes({ ...services, ...ownApps }))
+  app.route(
+    '/',
+    adminRoutes({ ...services, entityCounts, fetchDocument, loopbackHttp, requirePkce }),
+  )
 }
 
 /** Who checks passwords besides us, if anybody. */
@@ -228,29 +234,35 @@ function externalApiOf({ config, recorder }: AppParts) {
     timeoutMs: config.HTTP_API_TIMEOUT,
     retries: config.HTTP_API_MAX_RETRIES,
     retryDelayMs: config.HTTP_API_RETRY_DELAY,
-    longestDelayMs: config.HTTP_API_MAX_RETRY_DELAY,
+    maxDelayMs: config.HTTP_API_MAX_RETRY_DELAY,
     recorder,
   })
 }
 
 /** What clients talk to, and where they send people. */
-function mountProtocol(app: Hono<AppEnv>, parts: AppParts, house: House) {
+function mountProtocol(app: Hono<AppEnv>, parts: AppParts, services: Services) {
   const { config, fetchDocument } = parts
   const proofs = clientProofs(parts)
   const rules = requestRules(parts, proofs)
-  app.route('/', authorizeRoutes({ ...house, ...rules, ...authorizationPolicy(config, house) }))
-  app.route('/', parRoutes({ ...house, ...proofs, ...rules, ...pushPolicy(config, house) }))
-  app.route('/', tokenRoutes({ ...house, ...proofs, ...tokenPolicy(config, house) }))
-  app.route('/', deviceRoutes({ ...house, ...proofs, ...devicePolicy(config, house) }))
-  app.route('/', introspectRoutes({ ...house, ...proofs, ...introspectionPolicy(config, house) }))
-  const revocation = backChannelLimits(house.limiters, 'revoke')
-  app.route('/', revokeRoutes({ ...house, ...proofs, ...revocation }))
-  app.route('/', userinfoRoutes({ ...house, ...proofs }))
-  app.route('/', tokeninfoRoutes({ ...house, ...proofs }))
-  const registration = registrationPolicy(config, house)
-  app.route('/', registerRoutes({ ...house, fetchDocument, ...registration }))
+  app.route(
+    '/',
+    authorizeRoutes({ ...services, ...rules, ...authorizationPolicy(config, services) }),
+  )
+  app.route('/', parRoutes({ ...services, ...proofs, ...rules, ...pushPolicy(config, services) }))
+  app.route('/', tokenRoutes({ ...services, ...proofs, ...tokenPolicy(config, services) }))
+  app.route('/', deviceRoutes({ ...services, ...proofs, ...devicePolicy(config, services) }))
+  app.route(
+    '/',
+    introspectRoutes({ ...services, ...proofs, ...introspectionPolicy(config, services) }),
+  )
+  const revocation = backChannelLimits(services.limiters, 'revoke')
+  app.route('/', revokeRoutes({ ...services, ...proofs, ...revocation }))
+  app.route('/', userinfoRoutes({ ...services, ...proofs }))
+  app.route('/', tokeninfoRoutes({ ...services, ...proofs }))
+  const registration = registrationPolicy(config, services)
+  app.route('/', registerRoutes({ ...services, fetchDocument, ...registration }))
   const { pushRequired } = rules
-  app.route('/', discoveryRoutes({ ...house, registration: registration.enabled, pushRequired }))
+  app.route('/', discoveryRoutes({ ...services, registration: registration.enabled, pushRequired }))
 }
 
 /** How clients prove who they are and which keys they hold. */
@@ -287,25 +299,25 @@ const requestRules = (
   pushRequired: config.REQUIRE_PUSHED_AUTHORIZATION_REQUESTS,
 })
 
-const upstreamPolicy = (config: Config, { db, limiters }: House) => ({
+const upstreamPolicy = (config: Config, { db, limiters }: Services) => ({
   autoRegister: config.OAUTH_AUTO_REGISTER,
   loginLimits: failureLimits(db, limiters, 'upstream-login'),
   callbackLimits: failureLimits(db, limiters, 'upstream-callback'),
 })
 
-const authorizationPolicy = (config: Config, { db, limiters }: House) => ({
+const authorizationPolicy = (config: Config, { db, limiters }: Services) => ({
   ...failureLimits(db, limiters, 'authorize'),
   codeLifetimeMs: config.AUTH_CODE_EXPIRATION,
   rememberConsent: config.CONSENT_REMEMBER,
   lasting: lastingPolicy(config),
 })
 
-const pushPolicy = (config: Config, { limiters }: House) => ({
+const pushPolicy = (config: Config, { limiters }: Services) => ({
   lifetimeMs: config.PUSHED_REQUEST_EXPIRATION,
   ...backChannelLimits(limiters, 'par'),
 })
 
-const devicePolicy = (config: Config, { db, limiters }: House) =>
+const devicePolicy = (config: Config, { db, limiters }: Services) =>
   ({
     lifetimeMs: config.DEVICE_CODE_EXPIRATION,
     lasting: lastingPolicy(config),
@@ -313,7 +325,7 @@ const devicePolicy = (config: Config, { db, limiters }: House) =>
     verifyLimiters: [limiters['device-verify'], limiters['device-verify-session']],
   }) as const
 
-const lastingPolicy = (config: Config): LastingPolicy => ({
+const lastingPolicy = (config: Config): TokenPolicy => ({
   lifetimes: {
     profiles: {
       short: {
@@ -327,20 +339,20 @@ const lastingPolicy = (config: Config): LastingPolicy => ({
       },
     },
     jitterMs: config.JWT_EXPIRATION_JITTER,
-    longestAccessMs: config.JWT_EXPIRATION_MAX,
+    maxAccessMs: config.JWT_EXPIRATION_MAX,
     familyMs: config.REFRESH_TOKEN_EXPIRATION_MAX,
   },
   refreshTokens: config.ENABLE_REFRESH_TOKENS,
   endsWithSession: config.TOKENS_END_WITH_SESSION,
 })
 
-const tokenPolicy = (config: Config, { limiters }: House) => ({
+const tokenPolicy = (config: Config, { limiters }: Services) => ({
   ...lastingPolicy(config),
   extraClaims: {
     claim: config.JWT_PRIVATE_CLAIM_PREFIX,
-    longest: config.EXTRA_CLAIMS_MAX_RAW_SIZE,
-    mostKeys: config.EXTRA_CLAIMS_MAX_KEYS,
-    longestValue: config.EXTRA_CLAIMS_MAX_VAL_SIZE,
+    maxLength: config.EXTRA_CLAIMS_MAX_RAW_SIZE,
+    maxKeys: config.EXTRA_CLAIMS_MAX_KEYS,
+    maxValueLength: config.EXTRA_CLAIMS_MAX_VAL_SIZE,
   },
   clientTokenMs: config.CLIENT_CREDENTIALS_TOKEN_EXPIRATION,
   rotation: config.ENABLE_TOKEN_ROTATION,
@@ -348,7 +360,7 @@ const tokenPolicy = (config: Config, { limiters }: House) => ({
   pollLimiter: limiters['token-device'],
 })
 
-const introspectionPolicy = (config: Config, { limiters }: House) => ({
+const introspectionPolicy = (config: Config, { limiters }: Services) => ({
   requireOwnership: config.INTROSPECTION_REQUIRE_OWNERSHIP,
   addressLimiter: limiters.introspect,
   // Nobody asks without a secret.
@@ -369,7 +381,7 @@ const backChannelLimits = (limiters: Limiters, name: 'token' | 'par' | 'revoke')
   clientLimiter: limiters[`${name}-client`],
 })
 
-const registrationPolicy = (config: Config, { limiters }: House) => ({
+const registrationPolicy = (config: Config, { limiters }: Services) => ({
   loopbackHttp: config.OUTBOUND_PRIVATE_ADDRESSES,
   privateUseSchemes: config.PRIVATE_USE_SCHEMES,
   enabled: config.ENABLE_DYNAMIC_CLIENT_REGISTRATION,

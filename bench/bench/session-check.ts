@@ -2,9 +2,13 @@
 import { Hono } from 'hono'
 import { unsealData } from 'iron-session'
 import { measure } from 'mitata'
-import { createSessionCookies, ironPasswords, type SessionCookies } from '#/web/sessions/session-cookies.ts'
 import type { AppContext, AppEnv } from '#/web/request/context.ts'
 import { createCookies } from '#/web/sessions/cookies.ts'
+import {
+  createSessionCookies,
+  ironPasswords,
+  type SessionCookies,
+} from '#/web/sessions/session-cookies.ts'
 import { median, microseconds, printTable, ratio, say, whole } from './table.ts'
 import { type Load, load, startSubject } from './targets.ts'
 

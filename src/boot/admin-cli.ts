@@ -10,18 +10,18 @@ import { randomSecret } from '#/protocol/secrets.ts'
 import { databaseAddress } from './database-address.ts'
 
 /** Why nothing was done, in words for the operator. */
-export class OperatorError extends Error {
+export class AdminCommandError extends Error {
   override readonly name = 'OperatorError'
 }
 
-type Work = (db: Database, user: User, enabled: boolean) => Promise<string>
+type Command = (db: Database, user: User, enabled: boolean) => Promise<string>
 
-const works: Readonly<Record<string, Work>> = {
+const commands: Readonly<Record<string, Command>> = {
   'reset-password': resetPassword,
   enable,
 }
 
-export const operatorHelp = `Usage: npm run admin -- COMMAND NAME
+export const adminHelp = `Usage: npm run admin -- COMMAND NAME
 
   reset-password NAME   Gives a local account a new random password and prints it once; the next sign-in asks for
                         another. All its sessions and tokens end.
@@ -33,12 +33,16 @@ and the audit log do.
 `
 
 /** Does one thing to one account and answers what to tell; throws an `OperatorError` when nothing was changed. */
-export async function operate(config: Config, command: string, name: string): Promise<string> {
-  const work = Object.hasOwn(works, command) ? works[command] : undefined
-  if (!work) throw new OperatorError(`Unknown command ${command}.\n\n${operatorHelp}`)
+export async function runAdminCommand(
+  config: Config,
+  command: string,
+  name: string,
+): Promise<string> {
+  const work = Object.hasOwn(commands, command) ? commands[command] : undefined
+  if (!work) throw new AdminCommandError(`Unknown command ${command}.\n\n${adminHelp}`)
   const { DATABASE_URL: url, DATA_DIR: dataDir } = config
   if (url === undefined && !existsSync(join(dataDir, 'pgdata')))
-    throw new OperatorError(
+    throw new AdminCommandError(
       `There is no database in ${dataDir}. Set DATA_DIR or DATABASE_URL as for the server.`,
     )
   const database = await openDatabase({
@@ -53,7 +57,7 @@ export async function operate(config: Config, command: string, name: string): Pr
   })
   try {
     const user = await findUserByUsername(database.db, normalizeUsername(name))
-    if (!user) throw new OperatorError(`There is no account of that name: ${name}`)
+    if (!user) throw new AdminCommandError(`There is no account of that name: ${name}`)
     return await work(database.db, user, config.ENABLE_AUDIT_LOGGING)
   } finally {
     await database.close()
@@ -62,12 +66,12 @@ export async function operate(config: Config, command: string, name: string): Pr
 
 async function resetPassword(db: Database, user: User, enabled: boolean): Promise<string> {
   const elsewhere = `The password of ${user.username} is kept elsewhere (${user.authSource}) and cannot be reset here.`
-  if (user.authSource !== 'local') throw new OperatorError(elsewhere)
+  if (user.authSource !== 'local') throw new AdminCommandError(elsewhere)
   const password = randomSecret().slice(0, 20)
   const passwordHash = await createPasswords().hash(password)
   const by = { origin: { enabled }, now: new Date() }
   const ended = await changePassword(db, { id: user.id, passwordHash, mustChange: true }, by)
-  if (ended === 'no_change') throw new OperatorError(elsewhere)
+  if (ended === 'no_change') throw new AdminCommandError(elsewhere)
   const { sessions, tokens } = ended
   const disabled = ended.user.isActive
     ? ''

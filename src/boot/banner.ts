@@ -1,8 +1,8 @@
 /** What a newcomer sees: where to sign in, where the metrics are, what is missing for production. */
 
 import type { Config } from '#/config.ts'
-import type { BuildInfo } from './build-info.ts'
 import type { FirstCredentials } from './bootstrap.ts'
+import type { BuildInfo } from './build-info.ts'
 
 interface Banner {
   readonly config: Config

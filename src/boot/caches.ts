@@ -1,8 +1,8 @@
 import type { OpenDatabase } from '#/database/client.ts'
 import { keepLast } from '#/database/keep-last.ts'
 import { createReadCache, type ReadCache } from '#/database/read-cache.ts'
-import { cacheChannel } from '#/domain/clients/invalidate.ts'
 import { type Client, findClient } from '#/domain/clients/clients.ts'
+import { cacheChannel } from '#/domain/clients/invalidate.ts'
 import { type KeySet, loadKeySet, type OpenedKeys } from '#/domain/keys/keys.ts'
 import type { SigningAlgorithm } from '#/protocol/vocabulary.ts'
 import type { Recorder } from '#/telemetry/recorder.ts'
@@ -22,10 +22,10 @@ interface CacheOptions {
 
 /** Clients and keys: read often, changed rarely, dropped everywhere by the NOTIFY of the transaction that changes one. */
 export async function createCaches(
-  { db, hears, listen }: Pick<OpenDatabase, 'db' | 'hears' | 'listen'>,
+  { db, canListen, listen }: Pick<OpenDatabase, 'db' | 'canListen' | 'listen'>,
   { recorder, ttlMs: wanted, ...keyOptions }: CacheOptions,
 ): Promise<Caches> {
-  const ttlMs = hears ? wanted : Math.min(wanted, longestUnheardTtlMs)
+  const ttlMs = canListen ? wanted : Math.min(wanted, longestUnheardTtlMs)
   const clients = createReadCache({
     load: (clientId) => findClient(db, clientId),
     ttlMs,

@@ -4,25 +4,25 @@ import type { Config } from '#/config.ts'
 import { type OpenDatabase, openDatabase } from '#/database/client.ts'
 import { startLateIndexes } from '#/database/late-indexes.ts'
 import { observePools } from '#/database/observe-pools.ts'
+import { createEntityCounts } from '#/domain/entity-counts/caches.ts'
+import { observeEntityCounts } from '#/domain/entity-counts/observe.ts'
 import { observeKeys } from '#/domain/keys/observe-keys.ts'
 import { prepareKeys } from '#/domain/keys/prepare-keys.ts'
 import type { KeyRotation } from '#/domain/keys/rotate-keys.ts'
-import { logoutChannel } from '#/domain/logout-deliveries/queue-deliveries.ts'
 import type { DeliveryOptions } from '#/domain/logout-deliveries/deliver.ts'
+import { logoutChannel } from '#/domain/logout-deliveries/queue-deliveries.ts'
 import { startLogoutWorker } from '#/domain/logout-deliveries/worker.ts'
 import { createFetchDocument, type FetchDocument } from '#/domain/outbound/fetch-document.ts'
-import { createPopulation } from '#/domain/entity-counts/caches.ts'
-import { observePopulation } from '#/domain/entity-counts/observe.ts'
 import { startSweeper } from '#/domain/sweeper/sweeper.ts'
 import { findPasswordProblem, passwordProblems } from '#/domain/users/password-rules.ts'
 import { createLog, type Log } from '#/telemetry/log.ts'
 import type { Recorder } from '#/telemetry/recorder.ts'
 import { printBanner } from './banner.ts'
+import { admin, createFirstAccounts, type FirstCredentials } from './bootstrap.ts'
 import { readBuildInfo } from './build-info.ts'
 import { type Caches, createCaches } from './caches.ts'
 import { databaseAddress } from './database-address.ts'
 import { createDrain } from './drain.ts'
-import { admin, createFirstAccounts, type FirstCredentials } from './bootstrap.ts'
 import { keyRotation } from './key-rotation.ts'
 import { listen } from './listen.ts'
 import type { Stoppable } from './process.ts'
@@ -39,7 +39,10 @@ export async function startServer(config: Config, secrets: readonly string[]): P
   const log = createLog({ level: config.LOG_LEVEL })
   const telemetry = startTelemetry(config, build, log)
   const { recorder } = telemetry
-  const { database, population, first } = await prepareDatabase(config, secrets, { telemetry, log })
+  const { database, entityCounts, first } = await prepareDatabase(config, secrets, {
+    telemetry,
+    log,
+  })
   const caches = await createCaches(database, {
     recorder,
     secrets,
@@ -65,7 +68,7 @@ export async function startServer(config: Config, secrets: readonly string[]): P
     secrets,
     db: database.db,
     ...caches,
-    population,
+    entityCounts,
     redis,
     fetchDocument,
     ready: database.ready,
@@ -142,12 +145,9 @@ async function startBackground(
 }
 
 /** Delivers logout tokens: what is due at the start, and whatever any replica announces. */
-async function startLogouts(
-  { db, listen: hear }: OpenDatabase,
-  options: DeliveryOptions & { log: Log },
-) {
+async function startLogouts({ db, listen }: OpenDatabase, options: DeliveryOptions & { log: Log }) {
   const worker = startLogoutWorker(db, options)
-  await hear(logoutChannel, worker.wake, worker.wake)
+  await listen(logoutChannel, worker.wake, worker.wake)
   return worker
 }
 
@@ -180,12 +180,12 @@ async function prepareDatabase(
     },
   })
   const bounds = { ttlMs: config.METRICS_POPULATION_TTL, loadTimeoutMs: countTimeoutMs }
-  const population = createPopulation(database.populationDb, { recorder, clock, ...bounds })
+  const entityCounts = createEntityCounts(database.populationDb, { recorder, clock, ...bounds })
   if (config.metricsEnabled) {
     observePools(metrics.meter, database.pools)
-    observePopulation(metrics.meter, population)
+    observeEntityCounts(metrics.meter, entityCounts)
   }
-  return { database, population, first }
+  return { database, entityCounts, first }
 }
 
 /** Once each way; while it lasts, requests are refused without a word each. */

@@ -11,8 +11,8 @@ import {
   type TokenGuess,
 } from '#/telemetry/scrape-listener.ts'
 import { startTracing, type TracingOptions } from '#/telemetry/tracing.ts'
-import { networkOf } from '#/web/request/client-address.ts'
 import { createMemoryStore } from '#/web/limits/limit-store.ts'
+import { networkOf } from '#/web/request/client-address.ts'
 import type { BuildInfo } from './build-info.ts'
 import { explainListenError } from './listen.ts'
 

@@ -6,7 +6,10 @@ import type { Listener } from './listener.ts'
 const testTimeoutMs = 3000
 
 /** Whether what one connection sends is heard by the other. */
-export async function canHear(listener: Listener, sender: postgres.Sql): Promise<boolean> {
+export async function receivesNotifications(
+  listener: Listener,
+  sender: postgres.Sql,
+): Promise<boolean> {
   const channel = `authgate_test_${crypto.randomUUID().replaceAll('-', '')}`
   const heard = Promise.withResolvers<boolean>()
   const timer = setTimeout(heard.resolve, testTimeoutMs, false)

@@ -8,7 +8,7 @@ import type { PgDatabase, PgQueryResultHKT } from 'drizzle-orm/pg-core'
 import { drizzle as drizzlePglite } from 'drizzle-orm/pglite'
 import { drizzle as drizzlePostgres } from 'drizzle-orm/postgres-js'
 import type postgres from 'postgres'
-import { canHear } from './announcements.ts'
+import { receivesNotifications } from './announcements.ts'
 import { type ConnectionTarget, parseConnectionString } from './connection-string.ts'
 import { setStatementTimeout } from './deadline.ts'
 import { type DriverOptions, driverOptions } from './driver-options.ts'
@@ -20,15 +20,15 @@ import {
 } from './instrument.ts'
 import { type Listener, openListener } from './listener.ts'
 import { lockDirectory } from './lock-directory.ts'
-import { type Meeting, meetDatabase } from './wait-for-database.ts'
 import { migrateEmbedded, migratePostgres, type Prepare } from './migrate.ts'
 import { ping } from './ping.ts'
 import { createPool } from './pool.ts'
 import { createClient } from './postgres-client.ts'
-import { keepPrivate } from './private-directory.ts'
+import { protectDirectory } from './private-directory.ts'
 import { createReadiness, noteRefusal } from './readiness.ts'
 import { noteRecovery } from './recovery.ts'
 import { schema } from './schema.ts'
+import { type DatabaseTraits, waitForDatabase } from './wait-for-database.ts'
 
 export type Database = PgDatabase<PgQueryResultHKT, typeof schema>
 
@@ -43,7 +43,7 @@ export interface OpenDatabase {
   /** Whether it answers and takes writes; never rejects, and tells within a second. */
   ready(): Promise<boolean>
   /** Whether NOTIFY reaches us; behind a pooler it does not, and what has changed must be looked up. */
-  readonly hears: boolean
+  readonly canListen: boolean
   /**
    * Calls `onMessage` for each NOTIFY on the channel, from any replica, and `onConnected` whenever listening
    * (re)starts: messages sent in between were missed. Does nothing where nothing is heard.
@@ -97,8 +97,8 @@ async function openPostgres(url: string, options: DatabaseOptions): Promise<Open
   const direct =
     directUrl === undefined ? undefined : parseConnectionString(directUrl, 'DATABASE_DIRECT_URL')
   const patience = { timeoutMs: startTimeoutMs, onRetry: warn }
-  if (direct) await meetDatabase(direct, patience)
-  const { pooled } = await meetDatabase(target, patience)
+  if (direct) await waitForDatabase(direct, patience)
+  const { pooled } = await waitForDatabase(target, patience)
   const migrator = driverOptions(direct ?? target)
   await migratePostgres(migrator, options.prepare)
   const { main, population, readiness } = openPools(target, { ...options, pooled })
@@ -110,7 +110,7 @@ async function openPostgres(url: string, options: DatabaseOptions): Promise<Open
     embedded: false,
     pools: [main.use, population.use],
     ready: readiness.ready,
-    hears: listener !== undefined,
+    canListen: listener !== undefined,
     async listen(channel, onMessage, onConnected) {
       await listener?.listen(channel, onMessage, onConnected)
     },
@@ -128,7 +128,7 @@ const closeTimeoutMs = 5000
 
 function openPools(
   target: ConnectionTarget,
-  { pooled, ...options }: Omit<DatabaseOptions, 'prepare'> & Meeting,
+  { pooled, ...options }: Omit<DatabaseOptions, 'prepare'> & DatabaseTraits,
 ) {
   const { prepareStatements = 'auto', poolSize, timeoutMs, countTimeoutMs, record } = options
   setStatementTimeout(timeoutMs)
@@ -148,7 +148,7 @@ function openPools(
   return { main, population, readiness: createReadiness(main.pool, refusals) }
 }
 
-interface PoolParts extends Meeting {
+interface PoolParts extends DatabaseTraits {
   readonly use: PoolUse
   readonly timeoutMs: number
   readonly record: RecordOperation | undefined
@@ -186,20 +186,20 @@ const serverTimeouts = (timeoutMs: number) => ({
   idle_in_transaction_session_timeout: timeoutMs,
 })
 
-interface Listening extends Meeting {
+interface Listening extends DatabaseTraits {
   readonly direct: ConnectionTarget | undefined
   readonly client: postgres.Sql
   warn(message: string): void
 }
 
-/** A client whose LISTEN hears what the pool sends; undefined where there is none, which is said once. */
+/** A client whose LISTEN receives what the pool sends; undefined where there is none, which is said once. */
 async function findListener(
   target: ConnectionTarget,
   { direct, client, pooled, warn }: Listening,
 ): Promise<Listener | undefined> {
   if (direct || !pooled) {
     const listener = await openListener(driverOptions(direct ?? target))
-    if (await canHear(listener, client)) return listener
+    if (await receivesNotifications(listener, client)) return listener
     await listener.close()
   }
   warn(
@@ -216,12 +216,12 @@ const unheard =
 /** What PGlite has unpacked is open to everybody; what it writes from then on is not. */
 async function openPrivately(dataDir: string): Promise<PGlite> {
   const client = await PGlite.create(`${dataDir}/pgdata`)
-  keepPrivate(dataDir)
+  protectDirectory(dataDir)
   return client
 }
 
 async function openEmbedded(options: DatabaseOptions): Promise<OpenDatabase> {
-  keepPrivate(options.dataDir)
+  protectDirectory(options.dataDir)
   const unlock = lockDirectory(options.dataDir)
   const client = await openPrivately(options.dataDir).catch((error: unknown) => {
     unlock()
@@ -238,7 +238,7 @@ async function openEmbedded(options: DatabaseOptions): Promise<OpenDatabase> {
     pools: [use],
     // It is part of this process.
     ready: () => ping(db, 800),
-    hears: true,
+    canListen: true,
     async listen(channel, onMessage, onConnected) {
       await client.listen(channel, onMessage)
       onConnected()

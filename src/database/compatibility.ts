@@ -18,14 +18,14 @@ const journal: { entries: { tag: string; when: number }[] } = JSON.parse(
   readFileSync(new URL('../../drizzle/meta/_journal.json', import.meta.url), 'utf8'),
 )
 
-export interface Known {
+export interface BuildSchema {
   /** When the newest migration of a build was made: how Drizzle orders them. */
   readonly newest: number
   readonly oldestCompatible: number
 }
 
 /** What this build knows. */
-export const thisBuild: Known = {
+export const thisBuild: BuildSchema = {
   newest: Math.max(...journal.entries.map(({ when }) => when)),
   oldestCompatible: journal.entries.find(({ tag }) => tag === oldestCompatible)?.when ?? 0,
 }
@@ -33,9 +33,9 @@ export const thisBuild: Known = {
 const table = 'drizzle.__drizzle_migrations'
 
 /** `newer` is a schema that we did not make but can work on, and must leave alone; one that we cannot work on throws. */
-export async function admitSchema(
+export async function checkSchema(
   run: RunStatement,
-  known: Known = thisBuild,
+  known: BuildSchema = thisBuild,
 ): Promise<'ours' | 'newer'> {
   if (!(await exists(run))) return 'ours'
   const newer = await run(`select 1 from ${table} where created_at > ${known.newest}`)
@@ -48,7 +48,10 @@ export async function admitSchema(
 }
 
 /** Writes down which builds the schema serves: before it changes, and never less strictly than before. */
-export async function declareOldest(run: RunStatement, known: Known = thisBuild): Promise<void> {
+export async function recordOldestCompatible(
+  run: RunStatement,
+  known: BuildSchema = thisBuild,
+): Promise<void> {
   if (!(await exists(run))) return
   const oldest = await readOldest(run)
   if (oldest !== undefined && oldest >= known.oldestCompatible) return

@@ -8,7 +8,7 @@ import type postgres from 'postgres'
 import type { Log } from '#/telemetry/log.ts'
 import { logChanges } from '#/telemetry/log-changes.ts'
 import { tryHoldingLock } from './advisory-lock.ts'
-import { admitSchema } from './compatibility.ts'
+import { checkSchema } from './compatibility.ts'
 import type { DriverOptions } from './driver-options.ts'
 import { openWorkClient, type WorkClient } from './work-client.ts'
 
@@ -109,7 +109,7 @@ const pause = (ms: number, signal: AbortSignal) =>
 /** Whether all are there now, or not ours to build; false while another replica builds. */
 async function buildLateIndexes(clients: Clients, signal: AbortSignal): Promise<boolean> {
   const builder = clients.builder.client
-  if ((await admitSchema((statement) => builder.unsafe(statement))) !== 'ours') return true
+  if ((await checkSchema((statement) => builder.unsafe(statement))) !== 'ours') return true
   if ((await missingIndexes(builder)).length === 0) return true
   return tryHoldingLock(clients.lock.client, buildLock, async () => {
     // A large table takes its time, whatever limit the role or the database has.

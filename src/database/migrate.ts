@@ -8,7 +8,7 @@ import { drizzle } from 'drizzle-orm/postgres-js'
 import { migrate as runPostgres } from 'drizzle-orm/postgres-js/migrator'
 import { tryHoldingLock } from './advisory-lock.ts'
 import type { Database } from './client.ts'
-import { admitSchema, declareOldest, type RunStatement } from './compatibility.ts'
+import { checkSchema, type RunStatement, recordOldestCompatible } from './compatibility.ts'
 import type { DriverOptions } from './driver-options.ts'
 import { buildLateIndexesEmbedded } from './late-indexes.ts'
 import { schema } from './schema.ts'
@@ -62,10 +62,10 @@ async function bringUpToDate(
   run: RunStatement,
   { migrate, prepare }: { migrate(): Promise<void>; prepare(): Promise<void> },
 ) {
-  if ((await admitSchema(run)) === 'ours') {
-    await declareOldest(run)
+  if ((await checkSchema(run)) === 'ours') {
+    await recordOldestCompatible(run)
     await migrate()
-    await declareOldest(run)
+    await recordOldestCompatible(run)
   }
   await prepare()
 }

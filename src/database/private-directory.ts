@@ -19,7 +19,7 @@ const forOthers = 0o077
  * Takes every permission of group and others away, or throws a sentence for the operator. Windows has no such modes: there
  * the permissions that the directory inherits decide.
  */
-export function keepPrivate(dataDir: string): void {
+export function protectDirectory(dataDir: string): void {
   mkdirSync(dataDir, { recursive: true, mode: 0o700 })
   const uid = process.getuid?.()
   if (uid === undefined) return

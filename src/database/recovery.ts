@@ -11,4 +11,4 @@ export function noteRecovery(): void {
 }
 
 /** Whether the database has come back a moment ago. */
-export const isSettling = (): boolean => performance.now() - last.at < settlingMs
+export const isRecovering = (): boolean => performance.now() - last.at < settlingMs

@@ -6,12 +6,12 @@ import { driverOptions } from './driver-options.ts'
 import { codeOf } from './errors.ts'
 import { isRefusal } from './refusals.ts'
 
-export interface Meeting {
+export interface DatabaseTraits {
   /** Whether a pooler answers in place of the server, so that nothing may be left behind in a session. */
   readonly pooled: boolean
 }
 
-interface Patience {
+interface WaitOptions {
   readonly timeoutMs: number
   onRetry(message: string): void
 }
@@ -22,10 +22,10 @@ const pauseMs = 1000
  * Resolves as soon as the database answers. What waiting does not mend (a wrong password, no such database, a certificate) is
  * thrown at once, everything else when the time is over; both as a sentence that names the setting.
  */
-export async function meetDatabase(
+export async function waitForDatabase(
   target: ConnectionTarget,
-  { timeoutMs, onRetry }: Patience,
-): Promise<Meeting> {
+  { timeoutMs, onRetry }: WaitOptions,
+): Promise<DatabaseTraits> {
   const deadline = performance.now() + timeoutMs
   for (;;) {
     try {
@@ -44,7 +44,7 @@ export async function meetDatabase(
  * A pooler makes up the process id by which a statement is cancelled, since its clients share processes; Postgres tells its
  * own. That says nothing about the pooler's mode: all are taken for one that gives each transaction another process.
  */
-async function askServer(target: ConnectionTarget): Promise<Meeting> {
+async function askServer(target: ConnectionTarget): Promise<DatabaseTraits> {
   const driver = { options: driverOptions(target), types: { parsers: {}, serializers: {} } }
   const boundMs = openingBoundMs(driver.options)
   const connection = await openConnection(driver, boundMs, () => {})

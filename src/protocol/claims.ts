@@ -67,7 +67,7 @@ const pick = (asked: Requests, isKept: (name: string) => boolean): Requests =>
   Object.fromEntries(Object.entries(asked).filter(([name]) => isKept(name)))
 
 /** The claims that a scope tells (§5.4), and those that were asked for one by one (§5.5). */
-export const claimsToTell = (scope: string, asked: Requests = {}): readonly UserClaim[] =>
+export const selectClaims = (scope: string, asked: Requests = {}): readonly UserClaim[] =>
   userClaims.filter((name) => hasScope(scope, scopeOfClaim[name]) || Object.hasOwn(asked, name))
 
 /** What a request is approved in: its scope, and the scopes that would tell what it asks for one by one. */

@@ -6,7 +6,7 @@ import { z } from 'zod'
 import { publicKeySet } from './client-jwks.ts'
 import { OAuthError } from './errors.ts'
 import { type GrantType, tokenExchangeGrantType } from './grant-types.ts'
-import { isPlainText, normalizeName, problemOfName } from './names.ts'
+import { isPlainText, nameProblem, normalizeName } from './names.ts'
 import {
   isLoopback,
   isRegistrableRedirectUri,
@@ -99,7 +99,7 @@ const clientName = z
   .string('must be a string')
   .transform(normalizeName)
   .superRefine((name, context) => {
-    const message = problemOfName(name, 100)
+    const message = nameProblem(name, 100)
     if (message !== undefined) context.addIssue({ code: 'custom', message })
   })
 

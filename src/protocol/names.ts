@@ -12,7 +12,7 @@ export const normalizeName = (text: string): string =>
     .trim()
 
 /** What is wrong with a normalized name, as the rest of a sentence; undefined when nothing is. */
-export function problemOfName(name: string, longest: number): string | undefined {
+export function nameProblem(name: string, longest: number): string | undefined {
   if ([...name].length > longest) return `must have at most ${longest} characters`
   if (!isPlainText(name)) return 'must be plain text'
   if (stackedMarks.test(name)) return 'must not pile up marks'
@@ -37,10 +37,10 @@ const stackedMarks = /^\p{M}|\p{M}{5}|[\p{M}&&\p{sc=Zinh}]{3}/v
 const readable = /[\p{L}\p{N}\p{Emoji_Presentation}]/u
 
 /** Whatever is no name, made into one that may be empty: for what others say of people who have to be let in. */
-export function tameName(text: string, longest: number): string {
+export function sanitizeName(text: string, longest: number): string {
   const visible = text.replaceAll(/[\p{Cc}\p{Zl}\p{Zp}]+/gu, ' ')
   const name = normalizeName(visible)
-  if (problemOfName(name, longest) === undefined) return name
+  if (nameProblem(name, longest) === undefined) return name
   const tamed = normalizeName(
     name
       .replaceAll(/[\p{C}\p{DI}\u2800]/gv, '')
@@ -48,7 +48,7 @@ export function tameName(text: string, longest: number): string {
       .replace(/^[\p{M} ]+/u, ''),
   )
   const cut = [...tamed].slice(0, longest).join('').trim()
-  return problemOfName(cut, longest) === undefined ? cut : ''
+  return nameProblem(cut, longest) === undefined ? cut : ''
 }
 
 /**
@@ -87,10 +87,10 @@ function likeness(character: string): string {
 }
 
 /** Why an operator should read a name letter by letter. */
-export type NameDoubt = 'mixed_scripts' | 'looks_latin'
+export type NameWarning = 'mixed_scripts' | 'looks_latin'
 
 /** What is odd about a name: letters of several alphabets, or of another one that all look like Latin letters. */
-export function doubtAbout(name: string): NameDoubt | undefined {
+export function nameWarningFor(name: string): NameWarning | undefined {
   const letters = name.replaceAll(/\P{L}/gu, '')
   if (letters === '' || /^\p{scx=Latn}*$/u.test(letters)) return undefined
   if (/^[a-z]+$/.test(skeletonOf(letters))) return 'looks_latin'

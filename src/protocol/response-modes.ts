@@ -10,5 +10,5 @@ export interface AuthorizationTarget {
 }
 
 /** A form can only be posted to the web. */
-export const canTravel = (mode: ResponseMode, redirectUri: string): boolean =>
+export const supportsResponseMode = (mode: ResponseMode, redirectUri: string): boolean =>
   mode !== 'form_post' || /^https?:/.test(redirectUri)

@@ -17,10 +17,17 @@ interface Definition<L extends ClosedLabels> {
   readonly openLabels?: Readonly<Record<string, string>>
 }
 
-export type Kind = 'counter' | 'histogram' | 'gauge' | 'upDownCounter' | 'observableCounter'
+export type InstrumentKind =
+  | 'counter'
+  | 'histogram'
+  | 'gauge'
+  | 'upDownCounter'
+  | 'observableCounter'
 
-export interface Series<L extends ClosedLabels = ClosedLabels, K extends Kind = Kind>
-  extends Definition<L> {
+export interface Series<
+  L extends ClosedLabels = ClosedLabels,
+  K extends InstrumentKind = InstrumentKind,
+> extends Definition<L> {
   readonly kind: K
   /** Dotted OpenTelemetry name, without unit and without `_total`. */
   readonly name: string
@@ -31,7 +38,7 @@ export interface Series<L extends ClosedLabels = ClosedLabels, K extends Kind = 
 
 type NoLabels = Record<never, never>
 
-function series<L extends ClosedLabels, K extends Kind>(
+function series<L extends ClosedLabels, K extends InstrumentKind>(
   kind: K,
   name: string,
   definition: Definition<L>,

@@ -5,8 +5,8 @@ import { afterAll, beforeAll, expect, it } from 'vitest'
 import { sessions } from '#/database/schema/sessions.ts'
 import { users } from '#/database/schema/users.ts'
 import { systemOrigin } from '#/domain/audit/audit.ts'
-import { listIdentities, removeIdentity } from '#/domain/identities/identities.ts'
 import { countSessions } from '#/domain/entity-counts/entity-counts.ts'
+import { listIdentities, removeIdentity } from '#/domain/identities/identities.ts'
 import {
   type EndedSession,
   endLapsedSessions,
@@ -14,7 +14,7 @@ import {
   endSession,
   endSessionsOfUser,
   findSession,
-  judgeSession,
+  sessionStatusOf,
   touchSession,
 } from '#/domain/sessions/sessions.ts'
 import { startSession } from '#/domain/sessions/start-session.ts'
@@ -303,7 +303,7 @@ async function visit(world: World, id: string, stolen: boolean, process: number)
   const found = await findSession(database.db, id)
   if (!found) return
   const now = new Date(world.now)
-  const judgement = judgeSession(found, stolen ? 'theirs' : 'mine', now)
+  const judgement = sessionStatusOf(found, stolen ? 'theirs' : 'mine', now)
   if (judgement === 'accepted')
     return touchSession(database.db, found.session, { now, idleMs, everyMs: minute })
   if (judgement === 'already_ended') return
@@ -382,6 +382,6 @@ async function countForeign(world: World, total: number, now: Date): Promise<num
     .leftJoin(users, eq(users.id, sessions.userId))
   const own = new Set(world.ids)
   return live.filter(
-    (found) => !own.has(found.session.id) && judgeSession(found, null, now) === 'accepted',
+    (found) => !own.has(found.session.id) && sessionStatusOf(found, null, now) === 'accepted',
   ).length
 }

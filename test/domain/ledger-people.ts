@@ -1,9 +1,9 @@
 /** The people of a history, each of whom may come in by each way of sign-in. */
 import type { Database } from '#/database/client.ts'
 import { systemOrigin } from '#/domain/audit/audit.ts'
-import { admit } from '#/domain/identities/resolve-upstream-user.ts'
-import { enterExternalAccount } from '#/domain/identities/external-account.ts'
+import { resolveExternalAccount } from '#/domain/identities/external-account.ts'
 import { insertIdentity } from '#/domain/identities/identities.ts'
+import { resolveUpstreamUser } from '#/domain/identities/resolve-upstream-user.ts'
 import { findUser, type User } from '#/domain/users/users.ts'
 import { addUser } from '../support/people.ts'
 
@@ -51,7 +51,7 @@ export async function identify(
   if (source === 'local') return findUser(db, user.id)
   const issuer = issuers[source]
   if (source === 'http_api') {
-    const account = await enterExternalAccount(
+    const account = await resolveExternalAccount(
       db,
       { issuer, subject, username, email, fullName, isReserved },
       { origin, now },
@@ -60,5 +60,5 @@ export async function identify(
   }
   const profile = { issuer, subject, username, email, emailVerified: true, fullName }
   const arrival = { source, profile, trustEmail: true, autoRegister: true, isReserved, origin, now }
-  return (await admit(db, arrival)).user
+  return (await resolveUpstreamUser(db, arrival)).user
 }

@@ -1,7 +1,12 @@
 /** A database that a newer build has migrated: this build runs on it by the newer one's word alone. */
 import { sql } from 'drizzle-orm'
 import { afterAll, beforeAll, expect, it } from 'vitest'
-import { admitSchema, declareOldest, type Known, thisBuild } from '#/database/compatibility.ts'
+import {
+  type BuildSchema,
+  checkSchema,
+  recordOldestCompatible,
+  thisBuild,
+} from '#/database/compatibility.ts'
 import { openTestDatabase, type TestDatabase } from '../support/database.ts'
 
 let database: TestDatabase
@@ -20,32 +25,32 @@ const run = async (statement: string) => {
 }
 
 const { newest } = thisBuild
-const build = (steps: number, oldestSteps: number): Known => ({
+const build = (steps: number, oldestSteps: number): BuildSchema => ({
   newest: newest + steps,
   oldestCompatible: newest + oldestSteps,
 })
-const migrate = async (known: Known) => {
-  await declareOldest(run, known)
+const migrate = async (known: BuildSchema) => {
+  await recordOldestCompatible(run, known)
   await run(
     `insert into drizzle.__drizzle_migrations (hash, created_at) values ('', ${known.newest})`,
   )
 }
 
 it('is taken by the builds that it serves, refused by those before them, and never serves more again', async () => {
-  expect(await admitSchema(run)).toBe('ours')
+  expect(await checkSchema(run)).toBe('ours')
   await migrate(build(1, 0))
-  expect(await admitSchema(run)).toBe('newer')
+  expect(await checkSchema(run)).toBe('newer')
   await migrate(build(2, 1))
-  expect(await admitSchema(run, build(1, 0))).toBe('newer')
-  await expect(admitSchema(run)).rejects.toThrow(
+  expect(await checkSchema(run, build(1, 0))).toBe('newer')
+  await expect(checkSchema(run)).rejects.toThrow(
     /^A newer AuthGate has migrated this database \(2 migrations more than this build knows\)/,
   )
   // A build that serves more must not speak for the one that serves less.
-  await declareOldest(run, build(1, 0))
-  await expect(admitSchema(run)).rejects.toThrow('2 migrations more')
+  await recordOldestCompatible(run, build(1, 0))
+  await expect(checkSchema(run)).rejects.toThrow('2 migrations more')
 })
 
 it('is refused when nothing says whom it serves', async () => {
   await run('comment on table drizzle.__drizzle_migrations is null')
-  await expect(admitSchema(run, build(1, 0))).rejects.toThrow('1 migration more')
+  await expect(checkSchema(run, build(1, 0))).rejects.toThrow('1 migration more')
 })

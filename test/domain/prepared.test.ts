@@ -2,9 +2,9 @@
 import { eq, type Placeholder, sql } from 'drizzle-orm'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import type { Database } from '#/database/client.ts'
-import { prepared, type Slots } from '#/database/statements/prepared.ts'
 import { auditEvents } from '#/database/schema/audit-events.ts'
 import { users } from '#/database/schema/users.ts'
+import { type Placeholders, prepared } from '#/database/statements/prepared.ts'
 import { openTestDatabase, type TestDatabase } from '../support/database.ts'
 
 let database: TestDatabase
@@ -16,14 +16,14 @@ afterAll(() => database.close())
 type Row = typeof auditEvents.$inferSelect
 type Event = Pick<Row, 'at' | 'type' | 'actorUserId' | 'details'>
 
-const insertEvent = prepared((db, { at, type, actorUserId, details }: Slots<Event>) =>
+const insertEvent = prepared((db, { at, type, actorUserId, details }: Placeholders<Event>) =>
   db
     .insert(auditEvents)
     .values({ at, type, actorUserId, details, severity: 'info', success: true })
     .returning(),
 )
 
-const findEvents = prepared((db, { at }: Slots<{ at: Date }>) =>
+const findEvents = prepared((db, { at }: Placeholders<{ at: Date }>) =>
   db
     .select({ event: auditEvents, actor: users })
     .from(auditEvents)
@@ -59,7 +59,7 @@ it('reads rows as Drizzle does: joined, aliased, computed', async () => {
       .leftJoin(users, eq(users.username, auditEvents.actorUserId))
       .where(eq(auditEvents.at, when))
       .orderBy(auditEvents.type)
-  const once = prepared((db, slots: Slots<{ at: Date }>) => select(db, slots.at))
+  const once = prepared((db, slots: Placeholders<{ at: Date }>) => select(db, slots.at))
   const rows = await once(database.db, { at })
   expect(rows).toEqual(await select(database.db, at))
   expect(rows).toMatchObject([
@@ -86,7 +86,7 @@ it('tells which statement failed, as any other', async () => {
 })
 
 it('has no slots to spread, which would be none', async () => {
-  const spread = prepared((db, slots: Slots<{ at: Date }>) =>
+  const spread = prepared((db, slots: Placeholders<{ at: Date }>) =>
     db
       .select()
       .from(auditEvents)

@@ -3,7 +3,7 @@ import { usedProofs } from '#/database/schema/used-proofs.ts'
 import { createClientKeys } from '#/domain/clients/client-keys.ts'
 import { verifyClientAssertion } from '#/domain/proofs/client-assertion.ts'
 import { verifyRequestObject } from '#/domain/proofs/request-object.ts'
-import { deleteUsedProofs, useProof } from '#/domain/proofs/used-proofs.ts'
+import { consumeProof, deleteUsedProofs } from '#/domain/proofs/used-proofs.ts'
 import { clientSigningAlgorithms } from '#/protocol/vocabulary.ts'
 import { openTestDatabase, type TestDatabase } from '../support/database.ts'
 import {
@@ -43,15 +43,17 @@ describe('a proof that may be used once', () => {
 
   it('is used by one of fifty at the same time', async () => {
     const same = proof()
-    const uses = await Promise.all(Array.from({ length: 50 }, () => useProof(database.db, same)))
+    const uses = await Promise.all(
+      Array.from({ length: 50 }, () => consumeProof(database.db, same)),
+    )
     expect(uses.filter(Boolean)).toHaveLength(1)
-    expect(await useProof(database.db, same)).toBe(false)
+    expect(await consumeProof(database.db, same)).toBe(false)
   })
 
   it('is another one of another kind, owner or id, wherever one ends and the next begins', async () => {
     const first = proof()
     const { owner } = first
-    expect(await useProof(database.db, first)).toBe(true)
+    expect(await consumeProof(database.db, first)).toBe(true)
     for (const other of [
       { kind: 'client_assertion' as const },
       { owner: `${owner}x` },
@@ -60,18 +62,18 @@ describe('a proof that may be used once', () => {
       { jti: 'one ' },
       { jti: 'x'.repeat(10_000) },
     ])
-      expect(await useProof(database.db, { ...first, ...other })).toBe(true)
+      expect(await consumeProof(database.db, { ...first, ...other })).toBe(true)
   })
 
   it('is forgotten after its time and not before', async () => {
     const kept = proof()
     const gone = { ...proof(), expiresAt: new Date(now.getTime() - 3000) }
-    await useProof(database.db, kept)
-    await useProof(database.db, gone)
+    await consumeProof(database.db, kept)
+    await consumeProof(database.db, gone)
     expect(await deleteUsedProofs(database.db, now, 10)).toBe(1)
     expect(await deleteUsedProofs(database.db, now, 10)).toBe(0)
-    expect(await useProof(database.db, kept)).toBe(false)
-    expect(await useProof(database.db, gone)).toBe(true)
+    expect(await consumeProof(database.db, kept)).toBe(false)
+    expect(await consumeProof(database.db, gone)).toBe(true)
     expect(await deleteUsedProofs(database.db, now, 10)).toBe(1)
   })
 })

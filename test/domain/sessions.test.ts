@@ -11,8 +11,8 @@ import {
   endSession,
   endSessionsOfUser,
   findSession,
-  judgeSession,
   listLiveSessions,
+  sessionStatusOf,
   touchSession,
 } from '#/domain/sessions/sessions.ts'
 import { startSession } from '#/domain/sessions/start-session.ts'
@@ -64,7 +64,7 @@ async function acceptedByMiddleware(now: Date): Promise<number> {
   const rows = await database.db.select({ id: sessions.id }).from(sessions)
   const found = await Promise.all(rows.map(({ id }) => findSession(database.db, id)))
   return found.filter(
-    (one) => one && judgeSession(one, one.session.fingerprint, now) === 'accepted',
+    (one) => one && sessionStatusOf(one, one.session.fingerprint, now) === 'accepted',
   ).length
 }
 

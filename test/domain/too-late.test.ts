@@ -14,7 +14,7 @@ import {
   visitPushedRequest,
 } from '#/domain/authorization-requests/authorization-requests.ts'
 import { listConsents, revokeConsent } from '#/domain/consents/consents.ts'
-import { useProof } from '#/domain/proofs/used-proofs.ts'
+import { consumeProof } from '#/domain/proofs/used-proofs.ts'
 import { refreshTokens } from '#/domain/tokens/refresh-tokens.ts'
 import { revokeTokensOfUser } from '#/domain/tokens/revoke-tokens.ts'
 import { disableUser } from '#/domain/users/end-access.ts'
@@ -155,9 +155,9 @@ describe('too late', () => {
       jti: crypto.randomUUID(),
       expiresAt: new Date(Date.now() + 60_000),
     } as const
-    await tooLate(() => useProof(db, proof))
-    expect(await useProof(db, proof)).toBe(true)
-    expect(await useProof(db, proof)).toBe(false)
+    await tooLate(() => consumeProof(db, proof))
+    expect(await consumeProof(db, proof)).toBe(true)
+    expect(await consumeProof(db, proof)).toBe(false)
   })
 
   it('is no excuse: who may not have tokens any more is refused', async () => {

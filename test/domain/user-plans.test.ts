@@ -1,7 +1,7 @@
 /** The list of accounts and every search in it are answered by indexes, with the planner left as it is. */
 import { sql } from 'drizzle-orm'
 import { afterAll, beforeAll, expect, it } from 'vitest'
-import { type UsersQuestion, usersPageQuery } from '#/domain/users/list-users.ts'
+import { type UserFilter, usersPageQuery } from '#/domain/users/list-users.ts'
 import { openTestDatabase, type TestDatabase } from '../support/database.ts'
 
 let database: TestDatabase
@@ -14,7 +14,7 @@ beforeAll(async () => {
 }, 120_000)
 afterAll(() => database.close())
 
-const questions: Readonly<Record<string, Omit<UsersQuestion, 'limit'>>> = {
+const questions: Readonly<Record<string, Omit<UserFilter, 'limit'>>> = {
   'the first page': {},
   'a later page': { after: 'user-2' },
   'a rare name': { search: 'user-3777' },

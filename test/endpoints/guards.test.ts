@@ -9,7 +9,7 @@ import { consents } from '#/database/schema/consents.ts'
 import { identities } from '#/database/schema/identities.ts'
 import { sessions } from '#/database/schema/sessions.ts'
 import { findClient, versionOf } from '#/domain/clients/clients.ts'
-import { createPopulation } from '#/domain/entity-counts/caches.ts'
+import { createEntityCounts } from '#/domain/entity-counts/caches.ts'
 import { userVersion } from '#/domain/users/edit-user.ts'
 import { findUser } from '#/domain/users/users.ts'
 import { createLog } from '#/telemetry/log.ts'
@@ -264,7 +264,7 @@ describe('the table of routes', () => {
       log: createLog({ level: 'silent' }),
       repeatedEvents: app.repeatedEvents,
       ...caches,
-      population: createPopulation(database.populationDb, {
+      entityCounts: createEntityCounts(database.populationDb, {
         recorder,
         clock: app.now,
         ttlMs: 0,

@@ -3,13 +3,13 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { users } from '#/database/schema/users.ts'
 import { createPasswords } from '#/domain/users/passwords.ts'
 import { loginRoutes } from '#/endpoints/login/routes.ts'
-import { createSessionCookies } from '#/web/sessions/session-cookies.ts'
-import { createCookies } from '#/web/sessions/cookies.ts'
 import { createCsrf } from '#/web/guards/csrf.ts'
+import { requestTimeout } from '#/web/guards/request-timeout.ts'
+import { createLimiters, createRateLimits } from '#/web/limits/rate-limit.ts'
+import { createCookies } from '#/web/sessions/cookies.ts'
 import { createSessionAccess } from '#/web/sessions/current-user.ts'
 import { createKnownBrowsers } from '#/web/sessions/known-browsers.ts'
-import { createLimiters, createRateLimits } from '#/web/limits/rate-limit.ts'
-import { requestTimeout } from '#/web/guards/request-timeout.ts'
+import { createSessionCookies } from '#/web/sessions/session-cookies.ts'
 import { sessionPolicy } from '#/web/sessions/session-policy.ts'
 import { startTestApp, type TestApp } from '../support/app.ts'
 import { csrfTokenOf, hiddenField, openBrowser } from '../support/browser.ts'
@@ -280,7 +280,7 @@ describe('where a sign-in leads', () => {
 describe('a flood of sign-ins', () => {
   it('is turned away early with 503 and Retry-After, and counted apart from wrong passwords', async () => {
     const user = await addUser(app.database.db)
-    const passwords = createPasswords({ atOnce: 1, waiting: 0 })
+    const passwords = createPasswords({ concurrency: 1, queueLimit: 0 })
     const small = mountLogin(passwords)
     const browser = openBrowser(small)
     const html = await (await browser.get('/login')).text()
@@ -303,7 +303,7 @@ describe('a flood of sign-ins', () => {
 
   it('is counted once for each post, also for those that wait longer than there is time for', async () => {
     const user = await addUser(app.database.db)
-    const passwords = createPasswords({ atOnce: 1 })
+    const passwords = createPasswords({ concurrency: 1 })
     const timeoutMs = 400
     const small = mountLogin(passwords, timeoutMs)
     const browser = openBrowser(small)
@@ -334,7 +334,7 @@ describe('a flood of sign-ins', () => {
   })
 
   it('answers a program in JSON', async () => {
-    const passwords = createPasswords({ atOnce: 1, waiting: 0 })
+    const passwords = createPasswords({ concurrency: 1, queueLimit: 0 })
     const small = mountLogin(passwords)
     const browser = openBrowser(small)
     const csrf = csrfTokenOf(await (await browser.get('/login')).text())

@@ -8,7 +8,7 @@ import { clients } from '#/database/schema/clients.ts'
 import { deviceCodes } from '#/database/schema/device-codes.ts'
 import { usedProofs } from '#/database/schema/used-proofs.ts'
 import { systemOrigin, writeAudit } from '#/domain/audit/audit.ts'
-import { useProof } from '#/domain/proofs/used-proofs.ts'
+import { consumeProof } from '#/domain/proofs/used-proofs.ts'
 import type { BoundedTable } from '#/protocol/vocabulary.ts'
 import { startTestApp, type TestApp } from '../support/app.ts'
 import { openBrowser } from '../support/browser.ts'
@@ -105,7 +105,7 @@ it('issues no more device codes than it has room for', async () => {
 
 it('remembers no more proofs than it has room for, and takes none that it could not remember', async () => {
   const use = (jti: string) =>
-    useProof(app.database.db, {
+    consumeProof(app.database.db, {
       kind: 'dpop',
       owner: 'somebody',
       jti,

@@ -10,7 +10,7 @@ import { auditEvents } from '#/database/schema/audit-events.ts'
 import { tokens } from '#/database/schema/tokens.ts'
 import { users } from '#/database/schema/users.ts'
 import { systemOrigin } from '#/domain/audit/audit.ts'
-import { useProof, withProofs } from '#/domain/proofs/used-proofs.ts'
+import { consumeProof, withProofs } from '#/domain/proofs/used-proofs.ts'
 import { refreshTokens } from '#/domain/tokens/refresh-tokens.ts'
 import { addApproved, addDeviceClient, poll } from '../support/devices.ts'
 import { addCode, addFamily, lifetimes, redeem } from '../support/grants.ts'
@@ -247,21 +247,21 @@ describe('a request that fails for our reasons', () => {
     const [failed, answered, stolen] = [proof(), proof(), proof()]
     const use = (what: typeof failed, fails: boolean) =>
       withProofs(db, async () => {
-        expect(await useProof(db, what)).toBe(true)
+        expect(await consumeProof(db, what)).toBe(true)
         return fails
       })
     await use(failed, true)
     await use(failed, false)
-    expect(await useProof(db, failed)).toBe(false)
+    expect(await consumeProof(db, failed)).toBe(false)
     await use(answered, false)
-    expect(await useProof(db, answered)).toBe(false)
+    expect(await consumeProof(db, answered)).toBe(false)
     // A replay that fails gives nobody a second use of what somebody else has used.
     await use(stolen, false)
     await withProofs(db, async () => {
-      expect(await useProof(db, stolen)).toBe(false)
+      expect(await consumeProof(db, stolen)).toBe(false)
       return true
     })
     await sleep(1000)
-    expect(await useProof(db, stolen)).toBe(false)
+    expect(await consumeProof(db, stolen)).toBe(false)
   })
 })

@@ -8,13 +8,13 @@ import postgres from 'postgres'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { parseConnectionString } from '#/database/connection-string.ts'
 import { driverOptions } from '#/database/driver-options.ts'
-import { meetDatabase } from '#/database/wait-for-database.ts'
+import { waitForDatabase } from '#/database/wait-for-database.ts'
 import { freePort } from '../support/ports.ts'
 import { createHome, type Home, mainPath, runNode } from '../support/process.ts'
 import { type Service, servicesDirectory, startPostgres } from '../support/services.ts'
 
 const meet = (url: string, timeoutMs = 0, onRetry: (message: string) => void = () => {}) =>
-  meetDatabase(parseConnectionString(url, 'DATABASE_URL'), { timeoutMs, onRetry })
+  waitForDatabase(parseConnectionString(url, 'DATABASE_URL'), { timeoutMs, onRetry })
 
 /** Where the only statement of a new connection ran. */
 async function ask<T>(url: string, statement: string): Promise<T | undefined> {

@@ -8,11 +8,11 @@ import { retentionOf } from '#/boot/retention.ts'
 import { type Config, parseConfig } from '#/config.ts'
 import { systemOrigin } from '#/domain/audit/audit.ts'
 import type { RepeatedEvents } from '#/domain/audit/repeated-events.ts'
+import { createEntityCounts } from '#/domain/entity-counts/caches.ts'
+import { observeEntityCounts } from '#/domain/entity-counts/observe.ts'
 import { observeKeys } from '#/domain/keys/observe-keys.ts'
 import { prepareKeys } from '#/domain/keys/prepare-keys.ts'
 import { createFetchDocument } from '#/domain/outbound/fetch-document.ts'
-import { createPopulation } from '#/domain/entity-counts/caches.ts'
-import { observePopulation } from '#/domain/entity-counts/observe.ts'
 import { sweep } from '#/domain/sweeper/sweeper.ts'
 import { createLog, type Log } from '#/telemetry/log.ts'
 import { type Metrics, startMetrics } from '#/telemetry/provider.ts'
@@ -83,13 +83,13 @@ export async function startTestApp({
     onExportFailure: () => {},
   })
   const recorder = createRecorder(metrics.meter)
-  const population = createPopulation(database.populationDb, {
+  const entityCounts = createEntityCounts(database.populationDb, {
     recorder,
     clock,
     ttlMs: config.METRICS_POPULATION_TTL,
     loadTimeoutMs: 5000,
   })
-  observePopulation(metrics.meter, population)
+  observeEntityCounts(metrics.meter, entityCounts)
   await prepareKeys(database.db, secrets, clock())
   const caches = await createCaches(database, {
     recorder,
@@ -109,7 +109,7 @@ export async function startTestApp({
     log,
     repeatedEvents,
     ...caches,
-    population,
+    entityCounts,
     redis: undefined,
     fetchDocument: createFetchDocument({
       privateAddresses: config.OUTBOUND_PRIVATE_ADDRESSES,

@@ -32,7 +32,7 @@ async function openDump(file: string): Promise<TestDatabase> {
     url: undefined,
     pools: [],
     ready: () => ping(db, 800),
-    hears: true,
+    canListen: true,
     async listen(channel, onMessage, onConnected) {
       await client.listen(channel, onMessage)
       onConnected()

@@ -31,7 +31,7 @@ async function openEmbedded(name: string): Promise<TestDatabase> {
     url: undefined,
     pools: [],
     ready: async () => true,
-    hears: true,
+    canListen: true,
     async listen(channel, onMessage, onConnected) {
       await client.listen(channel, onMessage)
       onConnected()

@@ -13,8 +13,8 @@ export type WholeRow<T extends PgTable> = Pick<
 export function rowInserter<T extends PgTable>(
   table: T,
 ): (db: Database, row: WholeRow<T>) => Promise<unknown> {
-  const slots = Object.entries(getTableColumns(table))
+  const placeholders = Object.entries(getTableColumns(table))
     .filter(([, { generated, generatedIdentity }]) => !generated && !generatedIdentity)
     .map(([name]) => [name, sql.placeholder(name)])
-  return prepared((db) => db.insert(table).values(Object.fromEntries(slots)))
+  return prepared((db) => db.insert(table).values(Object.fromEntries(placeholders)))
 }

@@ -8,7 +8,7 @@ import type { Database } from '#/database/client.ts'
 import { type Field, rowReader } from './row-reader.ts'
 
 /** Stands in a statement where a value will be. */
-export type Slots<V> = { readonly [K in keyof V & string]: Placeholder<K> }
+export type Placeholders<V> = { readonly [K in keyof V & string]: Placeholder<K> }
 
 interface Preparable<T> {
   prepare(name: string): PgPreparedQuery<PreparedQueryConfig & { execute: T }>
@@ -25,11 +25,11 @@ interface Built<T> extends PgPreparedQuery<PreparedQueryConfig & { execute: T }>
  * Postgres may settle for one plan whatever the values.
  */
 export function prepared<V extends object, T>(
-  build: (db: Database, slots: Slots<V>) => Preparable<T>,
+  build: (db: Database, placeholders: Placeholders<V>) => Preparable<T>,
 ): (db: Database, values: V) => Promise<T> {
   let built: ReturnType<typeof buildOnce<V, T>> | undefined
   return (db, values) => {
-    built ??= buildOnce(build(db, slots as Slots<V>))
+    built ??= buildOnce(build(db, placeholders as Placeholders<V>))
     const { text, fill, read } = built
     const query = { sql: text, params: fill(values) }
     return db._.session
@@ -38,12 +38,14 @@ export function prepared<V extends object, T>(
   }
 }
 
-const slots = new Proxy(
+const placeholders = new Proxy(
   {},
   {
     get: (_target, name) => sql.placeholder(String(name)),
     ownKeys() {
-      throw new Error('slots are named one by one: what they are is known to the compiler alone')
+      throw new Error(
+        'placeholders are named one by one: what they are is known to the compiler alone',
+      )
     },
   },
 )

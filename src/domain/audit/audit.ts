@@ -4,10 +4,10 @@
  */
 import { type SQLWrapper, sql } from 'drizzle-orm'
 import type { Database } from '#/database/client.ts'
-import { insertForEach, valuesFor } from '#/database/statements/insert-for-each.ts'
-import { rowInserter } from '#/database/statements/insert-row.ts'
 import { auditEvents } from '#/database/schema/audit-events.ts'
 import { slicesOf } from '#/database/slices-of.ts'
+import { insertForEach, valuesFor } from '#/database/statements/insert-for-each.ts'
+import { rowInserter } from '#/database/statements/insert-row.ts'
 
 const severities = {
   AUTHENTICATION_SUCCESS: 'info',
@@ -121,7 +121,7 @@ export async function writeAudit(
   ...events: AuditEvent[]
 ): Promise<void> {
   if (!origin.enabled) return
-  const rows = events.map((event) => rowOf(origin, event))
+  const rows = events.map((event) => auditRowOf(origin, event))
   const [row] = rows
   if (row && rows.length === 1) await insertEvent(db, row)
   else for (const some of slicesOf(rows)) await db.insert(auditEvents).values([...some])
@@ -130,19 +130,19 @@ export async function writeAudit(
 const insertEvent = rowInserter(auditEvents)
 
 /** An event as part of another, prepared statement: written for each row of `source`. */
-export const auditWith = (db: Database, source: SQLWrapper) =>
+export const auditCtes = (db: Database, source: SQLWrapper) =>
   db
     .$with('audited', {})
     .as(insertForEach(sql`${source} where ${sql.placeholder('audit')}`, auditEvents, 'audited'))
 
 /** What that statement then writes, if anything. */
-export const auditedAs = (origin: AuditOrigin, event: AuditEvent): Record<string, unknown> => ({
+export const auditParams = (origin: AuditOrigin, event: AuditEvent): Record<string, unknown> => ({
   audit: origin.enabled,
-  ...valuesFor('audited', rowOf(origin, event)),
+  ...valuesFor('audited', auditRowOf(origin, event)),
 })
 
 /** The row of an event. */
-export const rowOf = (origin: AuditOrigin, event: AuditEvent) => ({
+export const auditRowOf = (origin: AuditOrigin, event: AuditEvent) => ({
   at: event.at,
   type: event.type,
   severity: severities[event.type],

@@ -9,7 +9,7 @@ import { withoutDeadline } from '#/database/deadline.ts'
 import { auditEvents } from '#/database/schema/audit-events.ts'
 import { slicesOf } from '#/database/slices-of.ts'
 import { withinTime } from '#/telemetry/within-time.ts'
-import { type AuditEvent, type AuditEventType, type AuditOrigin, rowOf } from './audit.ts'
+import { type AuditEvent, type AuditEventType, type AuditOrigin, auditRowOf } from './audit.ts'
 
 /** The types of events that are written here, and nowhere else. */
 export const repeatedEventTypes = [
@@ -49,7 +49,7 @@ interface Options {
 }
 
 interface Entry {
-  readonly row: ReturnType<typeof rowOf>
+  readonly row: ReturnType<typeof auditRowOf>
   /** On the clock of `performance.now()`. */
   readonly givenUpAt: number
   count: number
@@ -116,7 +116,7 @@ export function createRepeatedEvents(
   }
   return {
     note(origin, event, network) {
-      const { entry, isFirst } = windows.find(rowOf(origin, event), network)
+      const { entry, isFirst } = windows.find(auditRowOf(origin, event), network)
       entry.count += 1
       if (!origin.enabled) return isFirst
       unwritten.add(entry)

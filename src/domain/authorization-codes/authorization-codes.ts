@@ -3,18 +3,21 @@ import { and, eq, gt, inArray, isNull, lt, sql, type WithSubquery } from 'drizzl
 import { deleteBatch } from '#/database/batch.ts'
 import type { Database } from '#/database/client.ts'
 import { inTime } from '#/database/in-time.ts'
-import { insertForEach, valuesFor } from '#/database/statements/insert-for-each.ts'
-import { prepared, type Slots } from '#/database/statements/prepared.ts'
 import {
   type AuthorizationCode,
   authorizationCodes,
 } from '#/database/schema/authorization-codes.ts'
 import { clients } from '#/database/schema/clients.ts'
 import { type User, users } from '#/database/schema/users.ts'
-import { type AuditOrigin, auditedAs, auditWith } from '#/domain/audit/audit.ts'
+import { insertForEach, valuesFor } from '#/database/statements/insert-for-each.ts'
+import { type Placeholders, prepared } from '#/database/statements/prepared.ts'
+import { type AuditOrigin, auditCtes, auditParams } from '#/domain/audit/audit.ts'
 import type { RequestedAuthorization } from '#/domain/authorization-requests/authorization-requests.ts'
-import { rememberedAs, rememberedWith } from '#/domain/logout-deliveries/queue-deliveries.ts'
-import { openSession } from '#/domain/sessions/sessions.ts'
+import {
+  sessionClientCte,
+  sessionClientParams,
+} from '#/domain/logout-deliveries/queue-deliveries.ts'
+import { lockedOpenSession } from '#/domain/sessions/sessions.ts'
 import { OAuthError } from '#/protocol/errors.ts'
 import { deriveKey, hmac, randomSecret, sha256 } from '#/protocol/secrets.ts'
 
@@ -113,8 +116,8 @@ export async function issueAuthorizationCode(
     scope,
     resources: request.resources.join(' '),
     ...valuesFor('code', row),
-    ...rememberedAs({ sessionId, clientId }, grant.announceEnd),
-    ...auditedAs(origin, { type, at: now, actor: user, clientId, details: { scope } }),
+    ...sessionClientParams({ sessionId, clientId }, grant.announceEnd),
+    ...auditParams(origin, { type, at: now, actor: user, clientId, details: { scope } }),
   })
   if (issued.length === 0)
     throw new OAuthError(
@@ -130,12 +133,12 @@ type KeyOfGrant = Pick<AuthorizationCode, 'sessionId' | 'userId' | 'clientId' | 
   readonly resources: string
 }
 
-const issue = prepared((db, key: Slots<KeyOfGrant>) => {
+const issue = prepared((db, key: Placeholders<KeyOfGrant>) => {
   const { sessionId, userId } = key
   const holder = db.$with('holder').as(lockedHolder(db, key))
-  const session = db.$with('session').as(openSession(db, holder, { sessionId, userId }))
+  const session = db.$with('session').as(lockedOpenSession(db, holder, { sessionId, userId }))
   const stored = db.$with('stored', {}).as(insertForEach(session, authorizationCodes, 'code'))
-  const told = [rememberedWith(db, session), auditWith(db, session)]
+  const told = [sessionClientCte(db, session), auditCtes(db, session)]
   return db
     .with(holder, session, stored, ...told)
     .select()
@@ -148,7 +151,7 @@ const issue = prepared((db, key: Slots<KeyOfGrant>) => {
  */
 const lockedHolder = (
   db: Database,
-  { userId, clientId, registeredUri, scope, resources }: Slots<KeyOfGrant>,
+  { userId, clientId, registeredUri, scope, resources }: Placeholders<KeyOfGrant>,
 ) =>
   db
     .select({ userId: users.id })
@@ -177,14 +180,14 @@ export async function findUnusedCode(
 
 type KeyOfCode = Pick<AuthorizationCode, 'codeHash' | 'clientId'>
 
-const unused = ({ codeHash, clientId }: Slots<KeyOfCode>) =>
+const unused = ({ codeHash, clientId }: Placeholders<KeyOfCode>) =>
   and(
     eq(authorizationCodes.codeHash, codeHash),
     eq(authorizationCodes.clientId, clientId),
     isNull(authorizationCodes.consumedAt),
   )
 
-const selectUnused = prepared((db, key: Slots<KeyOfCode>) =>
+const selectUnused = prepared((db, key: Placeholders<KeyOfCode>) =>
   db
     .select({ code: authorizationCodes, user: users })
     .from(authorizationCodes)
@@ -199,7 +202,7 @@ const selectUnused = prepared((db, key: Slots<KeyOfCode>) =>
 export const consumeCode = (
   db: Database,
   holder: WithSubquery,
-  { codeHash, clientId, now, deadline }: Slots<KeyOfCode & { now: Date; deadline: Date }>,
+  { codeHash, clientId, now, deadline }: Placeholders<KeyOfCode & { now: Date; deadline: Date }>,
 ) =>
   db
     .update(authorizationCodes)

@@ -9,7 +9,7 @@ import {
   authorizationRequests,
   type Interaction,
 } from '#/database/schema/authorization-requests.ts'
-import { addRow } from '#/domain/row-limits/row-limits.ts'
+import { reserveRow } from '#/domain/row-limits/row-limits.ts'
 import { randomSecret } from '#/protocol/secrets.ts'
 
 export type {
@@ -58,7 +58,7 @@ async function insert(
   const id = randomSecret()
   const expiresAt = later(now, ms)
   const row = { ...request, id, pushed, createdAt: now, expiresAt }
-  await addRow(db, 'authorization_requests', () => db.insert(authorizationRequests).values(row))
+  await reserveRow(db, 'authorization_requests', () => db.insert(authorizationRequests).values(row))
   return id
 }
 

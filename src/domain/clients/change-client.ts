@@ -10,7 +10,6 @@ import { isScopeWithin, scopeWords } from '#/protocol/scopes.ts'
 import { randomSecret, sha256 } from '#/protocol/secrets.ts'
 import type { TokenRevocationReason } from '#/protocol/vocabulary.ts'
 import { span } from '#/telemetry/tracing.ts'
-import { announceClient } from './invalidate.ts'
 import { type CreatedClient, hasSecret, lockClient, type NewClient, versionOf } from './clients.ts'
 import {
   countsOf,
@@ -20,6 +19,7 @@ import {
   endCodesOfClient,
   nothingEnded,
 } from './end-access.ts'
+import { invalidateClient } from './invalidate.ts'
 import { lockNames } from './names.ts'
 
 const isClient = (clientId: string) => eq(clients.clientId, clientId)
@@ -77,7 +77,7 @@ function secretAfter(current: Client, next: Pick<Client, 'tokenEndpointAuthMetho
 export async function removeClient(tx: Database, clientId: string, by: By): Promise<EndedOfClient> {
   const ended = await endAllOfClient(tx, clientId, { reason: 'client_inactive', now: by.now })
   await tx.delete(clients).where(isClient(clientId))
-  await announceClient(tx, clientId, { type: 'CLIENT_DELETED', by, details: countsOf(ended) })
+  await invalidateClient(tx, clientId, { type: 'CLIENT_DELETED', by, details: countsOf(ended) })
   return ended
 }
 
@@ -103,7 +103,7 @@ export const revokeAllOfClient = (
     db.transaction(async (tx) => {
       if (!(await lockClient(tx, isClient(clientId)))) return undefined
       const ended = await endAllOfClient(tx, clientId, { reason: 'admin_request', now: by.now })
-      await announceClient(tx, clientId, {
+      await invalidateClient(tx, clientId, {
         type: 'CLIENT_ACCESS_REVOKED',
         by,
         details: countsOf(ended),
@@ -134,7 +134,7 @@ export const editClient = (
       const end = { reason: 'admin_request', now: by.now } as const
       const changed = await changeClient(tx, current, { ...next, updatedAt: by.now }, end)
       const details = countsOf(changed.ended)
-      await announceClient(tx, clientId, { type: 'CLIENT_UPDATED', by, details })
+      await invalidateClient(tx, clientId, { type: 'CLIENT_UPDATED', by, details })
       return changed
     }),
   )

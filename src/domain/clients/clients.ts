@@ -7,8 +7,8 @@ import { skeletonOf } from '#/protocol/names.ts'
 import { constantTimeEqual, randomSecret, sha256 } from '#/protocol/secrets.ts'
 import type { ClientDecision, ClientStatus } from '#/protocol/vocabulary.ts'
 import { span } from '#/telemetry/tracing.ts'
-import { announceClient } from './invalidate.ts'
 import { countsOf, type EndedOfClient, endAccessOfClient, nothingEnded } from './end-access.ts'
+import { invalidateClient } from './invalidate.ts'
 import { lockNames } from './names.ts'
 
 export type { Client } from '#/database/schema/clients.ts'
@@ -43,7 +43,7 @@ export function createClient(db: Database, client: NewClient, by: By): Promise<C
     db.transaction(async (tx) => {
       await lockNames(tx)
       const created = await insertClient(tx, client, by.now)
-      await announceClient(tx, created.client.clientId, { type: 'CLIENT_CREATED', by })
+      await invalidateClient(tx, created.client.clientId, { type: 'CLIENT_CREATED', by })
       return created
     }),
   )
@@ -97,7 +97,7 @@ export function regenerateClientSecret(
         .where(and(eq(clients.clientId, clientId), isNotNull(clients.secretHash)))
         .returning()
       if (!client) return undefined
-      await announceClient(tx, clientId, { type: 'CLIENT_SECRET_REGENERATED', by })
+      await invalidateClient(tx, clientId, { type: 'CLIENT_SECRET_REGENERATED', by })
       return { client, secret }
     }),
   )
@@ -146,7 +146,7 @@ export function setClientStatus(
         status === 'active'
           ? nothingEnded
           : await endAccessOfClient(tx, clientId, { reason: 'client_inactive', now: by.now })
-      await announceClient(tx, clientId, { type, by, details: { status, ...countsOf(ended) } })
+      await invalidateClient(tx, clientId, { type, by, details: { status, ...countsOf(ended) } })
       return { client, ended, decision }
     }),
   )

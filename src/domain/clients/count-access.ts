@@ -5,10 +5,10 @@ import { consents } from '#/database/schema/consents.ts'
 import { tokens } from '#/database/schema/tokens.ts'
 
 /** Beyond it nobody wants to know exactly, and a page must not count a million rows. */
-export const mostCounted = 1000
+export const maxCounted = 1000
 
 /** Live tokens and consents of a client, each counted up to one more than `mostCounted`. */
-export async function countHeld(
+export async function countAccess(
   db: Database,
   clientId: string,
   now: Date,
@@ -19,7 +19,7 @@ export async function countHeld(
         .select()
         .from(table)
         .where(which)
-        .limit(mostCounted + 1)
+        .limit(maxCounted + 1)
         .as('counted'),
     )
   const live = and(

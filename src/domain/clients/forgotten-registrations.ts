@@ -6,7 +6,7 @@ import { deviceCodes } from '#/database/schema/device-codes.ts'
 import { tokens } from '#/database/schema/tokens.ts'
 import type { By } from '#/domain/audit/audit.ts'
 import { span } from '#/telemetry/tracing.ts'
-import { announceClient } from './invalidate.ts'
+import { invalidateClient } from './invalidate.ts'
 
 interface Batch {
   /** Those that have changed later are spared. */
@@ -61,6 +61,6 @@ const deleteUnlooked = (
       .where(inArray(clients.clientId, found))
       .returning({ clientId: clients.clientId })
     for (const { clientId } of deleted)
-      await announceClient(tx, clientId, { type: 'CLIENT_DELETED', by, details: { reason } })
+      await invalidateClient(tx, clientId, { type: 'CLIENT_DELETED', by, details: { reason } })
     return deleted.length
   })

@@ -11,7 +11,7 @@ interface ClientChange {
 }
 
 /** Tells the audit log and every replica's cache of a change, when the transaction commits. */
-export async function announceClient(
+export async function invalidateClient(
   tx: Database,
   clientId: string,
   { type, by: { actor, origin, now }, details = {} }: ClientChange,

@@ -9,7 +9,6 @@ import type { By } from '#/domain/audit/audit.ts'
 import { lockUser } from '#/domain/users/lock-user.ts'
 import type { ClientMetadata } from '#/protocol/client-metadata.ts'
 import { span } from '#/telemetry/tracing.ts'
-import { announceClient } from './invalidate.ts'
 import { changeClient, removeClient } from './change-client.ts'
 import {
   type CreatedClient,
@@ -20,6 +19,7 @@ import {
   versionOf,
 } from './clients.ts'
 import { countsOf, type EndedOfClient } from './end-access.ts'
+import { invalidateClient } from './invalidate.ts'
 import { columnsOf } from './metadata.ts'
 import { lockNames, requireOwnName } from './names.ts'
 import { needsApproval, type UpdatedClient } from './registrations.ts'
@@ -37,7 +37,7 @@ export interface AppContent {
 }
 
 /** How many apps of one user may wait for approval. */
-export const mostPendingApps = 10
+export const maxPendingApps = 10
 
 const isOwn = ({ clientId, ownerId }: OwnApp) =>
   and(eq(clients.clientId, clientId), eq(clients.ownerId, ownerId))
@@ -72,13 +72,13 @@ export const registerApp = (
       // Those that are sent at once are counted one after the other.
       await lockUser(tx, ownerId)
       const waiting = and(eq(clients.ownerId, ownerId), eq(clients.status, 'pending'))
-      if ((await tx.$count(clients, waiting)) >= mostPendingApps) return undefined
+      if ((await tx.$count(clients, waiting)) >= maxPendingApps) return undefined
       await requireOwnName(tx, metadata)
       const status = 'pending'
       const app: NewClient = { ...columnsOf(metadata), description, status, ownerId, requirePkce }
       const created = await insertClient(tx, app, by.now)
       const { clientId } = created.client
-      await announceClient(tx, clientId, { type: 'CLIENT_REGISTERED', by, details: { status } })
+      await invalidateClient(tx, clientId, { type: 'CLIENT_REGISTERED', by, details: { status } })
       return created
     }),
   )
@@ -107,7 +107,7 @@ export const updateApp = (
       const end = { reason: 'client_request', now: by.now } as const
       const changed = await changeClient(tx, current, change, end)
       const details = { status, ...countsOf(changed.ended) }
-      await announceClient(tx, current.clientId, { type: 'CLIENT_UPDATED', by, details })
+      await invalidateClient(tx, current.clientId, { type: 'CLIENT_UPDATED', by, details })
       return { ...changed, returned }
     }),
   )

@@ -7,14 +7,14 @@ import { and, eq } from 'drizzle-orm'
 import type { Database } from '#/database/client.ts'
 import { type Client, clients } from '#/database/schema/clients.ts'
 import type { By } from '#/domain/audit/audit.ts'
-import { addRow } from '#/domain/row-limits/row-limits.ts'
+import { reserveRow } from '#/domain/row-limits/row-limits.ts'
 import type { ClientMetadata } from '#/protocol/client-metadata.ts'
 import { constantTimeEqual, randomSecret, sha256 } from '#/protocol/secrets.ts'
 import { span } from '#/telemetry/tracing.ts'
-import { announceClient } from './invalidate.ts'
 import { type ChangedClient, changeClient, removeClient } from './change-client.ts'
 import { type CreatedClient, findClient, insertClient, lockClient } from './clients.ts'
 import { countsOf, type EndedOfClient } from './end-access.ts'
+import { invalidateClient } from './invalidate.ts'
 import { columnsOf, type MetadataColumns } from './metadata.ts'
 import { lockNames, requireOwnName } from './names.ts'
 
@@ -49,10 +49,10 @@ export function registerClient(
       await requireOwnName(tx, metadata)
       const created = await insertClient(tx, client, by.now)
       const { clientId } = created.client
-      await announceClient(tx, clientId, { type: 'CLIENT_REGISTERED', by, details: { status } })
+      await invalidateClient(tx, clientId, { type: 'CLIENT_REGISTERED', by, details: { status } })
       return { ...created, registrationToken }
     })
-  return span('clients.register', () => addRow(db, 'clients', insert))
+  return span('clients.register', () => reserveRow(db, 'clients', insert))
 }
 
 /** The client whose registration access token this is. */
@@ -98,7 +98,7 @@ export function updateClient(
         { reason: 'client_request', now: by.now },
       )
       const details = { status, ...countsOf(changed.ended) }
-      await announceClient(tx, current.clientId, { type: 'CLIENT_UPDATED', by, details })
+      await invalidateClient(tx, current.clientId, { type: 'CLIENT_UPDATED', by, details })
       return { ...changed, returned }
     }),
   )

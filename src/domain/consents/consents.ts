@@ -2,10 +2,10 @@
 import { and, desc, eq, isNotNull, isNull, lt, max, type Placeholder, sql } from 'drizzle-orm'
 import { deleteBatch } from '#/database/batch.ts'
 import type { Database } from '#/database/client.ts'
-import { prepared, type Slots } from '#/database/statements/prepared.ts'
 import { clients } from '#/database/schema/clients.ts'
 import { consents } from '#/database/schema/consents.ts'
 import { tokens } from '#/database/schema/tokens.ts'
+import { type Placeholders, prepared } from '#/database/statements/prepared.ts'
 import { type AuditOrigin, writeAudit } from '#/domain/audit/audit.ts'
 import { discardAuthorizationCodes } from '#/domain/authorization-codes/authorization-codes.ts'
 import { discardApprovedDeviceCodes } from '#/domain/device-codes/device-codes.ts'
@@ -27,7 +27,7 @@ const inForce = (userId: string | Placeholder, clientId: string | Placeholder) =
   and(eq(consents.userId, userId), eq(consents.clientId, clientId), isNull(consents.revokedAt))
 
 const selectScope = prepared(
-  (db, { userId, clientId }: Slots<{ userId: string; clientId: string }>) =>
+  (db, { userId, clientId }: Placeholders<{ userId: string; clientId: string }>) =>
     db.select({ scope: consents.scope }).from(consents).where(inForce(userId, clientId)),
 )
 
@@ -186,7 +186,7 @@ const lastUse = (db: Database) =>
     .where(and(eq(tokens.userId, consents.userId), eq(tokens.clientId, consents.clientId)))
 
 /** As many as are ever listed. */
-export const mostConsents = 500
+export const maxConsents = 500
 
 /** A user's consents in force, latest first. */
 export const listConsents = (db: Database, userId: string) =>
@@ -203,4 +203,4 @@ export const listConsents = (db: Database, userId: string) =>
     .innerJoin(clients, eq(clients.clientId, consents.clientId))
     .where(and(eq(consents.userId, userId), isNull(consents.revokedAt)))
     .orderBy(desc(consents.grantedAt))
-    .limit(mostConsents)
+    .limit(maxConsents)

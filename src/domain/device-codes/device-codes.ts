@@ -10,7 +10,7 @@ import { inTime } from '#/database/in-time.ts'
 import { type Client, clients } from '#/database/schema/clients.ts'
 import { type DeviceCode, deviceCodes } from '#/database/schema/device-codes.ts'
 import { type AuditOrigin, writeAudit } from '#/domain/audit/audit.ts'
-import { addRow } from '#/domain/row-limits/row-limits.ts'
+import { reserveRow } from '#/domain/row-limits/row-limits.ts'
 import { deviceCodeGrantType } from '#/protocol/grant-types.ts'
 import { deriveKey, hmac, newestOf, randomSecret, sha256 } from '#/protocol/secrets.ts'
 import { span } from '#/telemetry/tracing.ts'
@@ -59,7 +59,7 @@ export function issueDeviceCode(
       })
       return issued
     })
-  return span('device_codes.issue', () => addRow(db, 'device_codes', insert))
+  return span('device_codes.issue', () => reserveRow(db, 'device_codes', insert))
 }
 
 async function insertUnused(tx: Database, request: NewDeviceCode) {

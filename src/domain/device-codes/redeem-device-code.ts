@@ -3,14 +3,14 @@ import { and, eq, gt, type WithSubquery } from 'drizzle-orm'
 import type { Database } from '#/database/client.ts'
 import { statementDeadline } from '#/database/deadline.ts'
 import { inTime, TooLateError } from '#/database/in-time.ts'
-import { prepared, type Slots } from '#/database/statements/prepared.ts'
 import { type DeviceCode, deviceCodes } from '#/database/schema/device-codes.ts'
 import { type User, users } from '#/database/schema/users.ts'
+import { type Placeholders, prepared } from '#/database/statements/prepared.ts'
 import { attempting, settleAttempts } from '#/domain/attempts/attempts.ts'
-import { type AuditOrigin, auditedAs, auditWith } from '#/domain/audit/audit.ts'
-import { entitled, type Holder, isEntitled } from '#/domain/tokens/active-grant.ts'
-import { earnsRefreshToken, narrowResources } from '#/domain/tokens/narrow.ts'
-import { type Token, type TokenLifetimes, tokensAs, tokensWith } from '#/domain/tokens/tokens.ts'
+import { type AuditOrigin, auditCtes, auditParams } from '#/domain/audit/audit.ts'
+import { type GrantKey, lockActiveGrant, lockedActiveGrant } from '#/domain/tokens/active-grant.ts'
+import { mayRefresh, narrowResources } from '#/domain/tokens/narrow.ts'
+import { type Token, type TokenLifetimes, tokenCtes, tokenParams } from '#/domain/tokens/tokens.ts'
 import { type UnheardTokens, undoTokens } from '#/domain/tokens/undo-tokens.ts'
 import { randomSecret } from '#/protocol/secrets.ts'
 import type { DevicePollResult } from '#/protocol/vocabulary.ts'
@@ -48,11 +48,11 @@ export function redeemDeviceCode(
     const waiting = await pollPendingDeviceCode(db, poll)
     if (waiting) return { result: waiting }
     const { code, user } = (await find(db, poll)) ?? {}
-    const isApproved = standing(code, poll) === 'approved'
+    const isApproved = statusOf(code, poll) === 'approved'
     const redeemed = isApproved && code && user && (await redeem(db, { code, user, poll, origin }))
     if (redeemed) return redeemed
     if (code && (await settleAttempts(db, keyOf(code)))) return redeemDeviceCode(db, poll, origin)
-    const result = await judge(db, poll)
+    const result = await checkPoll(db, poll)
     if (result !== 'usable') return { result }
     if (isApproved) throw new TooLateError()
     // Given back, or approved, since it was looked at.
@@ -83,8 +83,8 @@ async function redeem(
 ): Promise<DeviceRedemption | undefined> {
   const { dpopJkt, lifetimes, now } = poll
   const { id, clientId, familyId, scope } = code
-  const refreshToken = poll.refreshTokens && earnsRefreshToken(scope) ? randomSecret() : undefined
-  const { access, refresh, values } = tokensAs({
+  const refreshToken = poll.refreshTokens && mayRefresh(scope) ? randomSecret() : undefined
+  const { access, refresh, values } = tokenParams({
     // The device is not the browser that approved: it stays signed in when that one signs out.
     grant: { ...code, sessionId: null },
     scope,
@@ -102,7 +102,7 @@ async function redeem(
     lifetimes,
     now,
   })
-  const audited = auditedAs(origin, {
+  const audited = auditParams(origin, {
     type: 'DEVICE_CODE_EXCHANGED',
     at: now,
     actor: user,
@@ -130,15 +130,15 @@ async function redeem(
 /** Under which attempts at a code are kept in mind. */
 const keyOf = ({ id }: DeviceCode) => `device code ${id}`
 
-type Exchange = Holder & { readonly id: string; readonly now: Date; readonly deadline: Date }
+type Exchange = GrantKey & { readonly id: string; readonly now: Date; readonly deadline: Date }
 
 /** One statement, like that of an authorization code. */
-const exchange = prepared((db, slots: Slots<Exchange>) => {
+const exchange = prepared((db, slots: Placeholders<Exchange>) => {
   const { userId, clientId, id, now, deadline } = slots
-  const holder = db.$with('holder').as(entitled(db, { userId, clientId }))
+  const holder = db.$with('holder').as(lockedActiveGrant(db, { userId, clientId }))
   const used = db.$with('used').as(consume(db, holder, { id, now, deadline }))
   return db
-    .with(holder, used, ...tokensWith(db, used), auditWith(db, used))
+    .with(holder, used, ...tokenCtes(db, used), auditCtes(db, used))
     .select()
     .from(used)
 })
@@ -146,7 +146,7 @@ const exchange = prepared((db, slots: Slots<Exchange>) => {
 const consume = (
   db: Database,
   holder: WithSubquery,
-  { id, now, deadline }: Pick<Slots<Exchange>, 'id' | 'now' | 'deadline'>,
+  { id, now, deadline }: Pick<Placeholders<Exchange>, 'id' | 'now' | 'deadline'>,
 ) =>
   db
     .update(deviceCodes)
@@ -173,17 +173,17 @@ async function restore(tx: Database, id: string): Promise<boolean> {
 }
 
 /** Why a device gets no tokens; `usable` if nothing stands against it. One that still waits was not noticed in time. */
-async function judge(db: Database, poll: DevicePoll) {
+async function checkPoll(db: Database, poll: DevicePoll) {
   const { code } = (await find(db, poll)) ?? {}
-  const status = standing(code, poll)
+  const status = statusOf(code, poll)
   if (status === 'pending') throw new TooLateError()
   if (status !== 'approved') return status
   const { userId = null, clientId = '' } = code ?? {}
-  return userId !== null && (await isEntitled(db, { userId, clientId })) ? 'usable' : 'denied'
+  return userId !== null && (await lockActiveGrant(db, { userId, clientId })) ? 'usable' : 'denied'
 }
 
 /** What a code is to its sender, to whom one that is unknown, used, or of another client is one and the same. */
-function standing(code: DeviceCode | undefined, { now }: DevicePoll) {
+function statusOf(code: DeviceCode | undefined, { now }: DevicePoll) {
   if (!code || code.status === 'redeemed') return 'invalid'
   if (code.status === 'denied') return 'denied'
   if (code.status === 'expired' || code.expiresAt <= now) return 'expired'

@@ -18,7 +18,7 @@ import {
   countUsers,
 } from './entity-counts.ts'
 
-export interface PopulationOptions {
+export interface EntityCountOptions {
   readonly recorder: Recorder
   readonly clock: () => Date
   /** 0 counts afresh for every reader. */
@@ -38,12 +38,12 @@ const counts = {
 } satisfies Record<PopulationGroup, (db: Database, now: Date) => Promise<unknown>>
 
 /** Group -> its cache. */
-export type Population = {
+export type EntityCounts = {
   readonly [G in PopulationGroup]: TtlCache<Awaited<ReturnType<(typeof counts)[G]>>>
 }
 
 /** Nothing is counted until somebody reads. */
-export function createPopulation(db: Database, options: PopulationOptions): Population {
+export function createEntityCounts(db: Database, options: EntityCountOptions): EntityCounts {
   const inTurn = createTurns()
   const group = <T>(name: PopulationGroup, count: (db: Database, now: Date) => Promise<T>) =>
     cached(
@@ -82,7 +82,7 @@ function createTurns() {
 const cached = <T>(
   name: PopulationGroup,
   load: TtlCacheOptions<T>['load'],
-  { recorder, ttlMs, loadTimeoutMs }: PopulationOptions,
+  { recorder, ttlMs, loadTimeoutMs }: EntityCountOptions,
 ): TtlCache<T> =>
   createTtlCache({
     ttlMs,

@@ -12,22 +12,22 @@ import {
 import { catalogue } from '#/telemetry/catalogue.ts'
 import { createGauge } from '#/telemetry/instruments.ts'
 import type { TtlCache } from '#/telemetry/ttl-cache.ts'
-import type { Population } from './caches.ts'
+import type { EntityCounts } from './caches.ts'
 
-type Counted<G extends keyof Population> = Population[G] extends TtlCache<infer T> ? T : never
+type Counted<G extends keyof EntityCounts> = EntityCounts[G] extends TtlCache<infer T> ? T : never
 
-interface Gauges<G extends keyof Population> {
+interface Gauges<G extends keyof EntityCounts> {
   readonly gauges: readonly Observable[]
   observe(result: BatchObservableResult, value: Counted<G>): void
 }
 
-type AllGauges = { readonly [G in keyof Population]: Gauges<G> }
+type AllGauges = { readonly [G in keyof EntityCounts]: Gauges<G> }
 
 /** One callback for each group, so that a count that hangs holds up no other. */
-export function observePopulation(meter: Meter, population: Population): void {
+export function observeEntityCounts(meter: Meter, entityCounts: EntityCounts): void {
   const age = createGauge(meter, catalogue.populationAge)
   const all: AllGauges = { ...peopleGauges(meter), ...grantGauges(meter) }
-  const add = <G extends keyof Population>(
+  const add = <G extends keyof EntityCounts>(
     group: G,
     cache: TtlCache<Counted<G>>,
     { gauges, observe }: Gauges<G>,
@@ -41,14 +41,14 @@ export function observePopulation(meter: Meter, population: Population): void {
       },
       [age, ...gauges],
     )
-  add('users', population.users, all.users)
-  add('clients', population.clients, all.clients)
-  add('sessions', population.sessions, all.sessions)
-  add('tokens', population.tokens, all.tokens)
-  add('consents', population.consents, all.consents)
-  add('logout_deliveries', population.logout_deliveries, all.logout_deliveries)
-  add('device_codes', population.device_codes, all.device_codes)
-  add('rows', population.rows, all.rows)
+  add('users', entityCounts.users, all.users)
+  add('clients', entityCounts.clients, all.clients)
+  add('sessions', entityCounts.sessions, all.sessions)
+  add('tokens', entityCounts.tokens, all.tokens)
+  add('consents', entityCounts.consents, all.consents)
+  add('logout_deliveries', entityCounts.logout_deliveries, all.logout_deliveries)
+  add('device_codes', entityCounts.device_codes, all.device_codes)
+  add('rows', entityCounts.rows, all.rows)
 }
 
 function peopleGauges(meter: Meter): Pick<AllGauges, 'users' | 'clients' | 'sessions'> {

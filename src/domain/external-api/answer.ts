@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { tameName } from '#/protocol/names.ts'
+import { sanitizeName } from '#/protocol/names.ts'
 import { readJson } from '#/protocol/storable.ts'
 
 /** Whom the API vouches for. */
@@ -40,6 +40,6 @@ export function parseAnswer(status: number, text: string): ExternalPerson | 'ref
   return {
     subject,
     email: email || undefined,
-    fullName: (fullName && tameName(fullName, 200)) || undefined,
+    fullName: (fullName && sanitizeName(fullName, 200)) || undefined,
   }
 }

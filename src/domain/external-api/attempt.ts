@@ -1,7 +1,7 @@
 import type { ExternalApiResult } from '#/protocol/vocabulary.ts'
 import { type ExternalPerson, parseAnswer } from './answer.ts'
 
-export type Attempt =
+export type ApiAttempt =
   | { readonly result: 'success'; readonly person: ExternalPerson }
   | {
       readonly result: Exclude<ExternalApiResult, 'success'>
@@ -13,10 +13,10 @@ const largestAnswer = 64 * 1024
 const passing: readonly number[] = [429, 502, 503, 504]
 
 /** One request, from the connection to the last byte. It never throws, and tells nothing of what was sent or answered. */
-export async function attempt(
+export async function attemptSignIn(
   url: URL,
   request: { headers: Record<string, string>; body: string; timeoutMs: number },
-): Promise<Attempt> {
+): Promise<ApiAttempt> {
   const signal = AbortSignal.timeout(request.timeoutMs)
   const response = await fetch(url, {
     method: 'POST',
@@ -35,10 +35,10 @@ export async function attempt(
   const text = await readBounded(response).catch(() => undefined)
   if (signal.aborted) return { result: 'timeout' }
   if (text === undefined) return { result: 'unavailable' }
-  return judge(response.status, text)
+  return readResponse(response.status, text)
 }
 
-function judge(status: number, text: string): Attempt {
+function readResponse(status: number, text: string): ApiAttempt {
   if (status >= 500) return { result: 'unavailable' }
   const person = parseAnswer(status, text)
   if (person === undefined) return { result: 'invalid_answer' }

@@ -6,7 +6,7 @@
 import { setTimeout } from 'node:timers/promises'
 import type { ExternalApiResult } from '#/protocol/vocabulary.ts'
 import { span } from '#/telemetry/tracing.ts'
-import { type Attempt, attempt } from './attempt.ts'
+import { type ApiAttempt, attemptSignIn } from './attempt.ts'
 import { type ApiProof, proofHeaders } from './prove.ts'
 
 export interface ExternalApiOptions {
@@ -16,7 +16,7 @@ export interface ExternalApiOptions {
   readonly timeoutMs: number
   readonly retries: number
   readonly retryDelayMs: number
-  readonly longestDelayMs: number
+  readonly maxDelayMs: number
   readonly recorder: {
     externalApiAsked(result: ExternalApiResult, seconds: number): void
     externalApiRetried(): void
@@ -26,7 +26,7 @@ export interface ExternalApiOptions {
 export interface ExternalApi {
   /** Whose subjects it names. */
   readonly issuer: string
-  ask(credentials: { username: string; password: string }): Promise<Attempt>
+  ask(credentials: { username: string; password: string }): Promise<ApiAttempt>
 }
 
 /** Nobody waits longer than so many attempts may take. */
@@ -58,7 +58,7 @@ async function askUntilDecided(url: URL, body: string, options: ExternalApiOptio
       ...proofHeaders(options.proof, { url, body, now: Date.now() }),
     }
     const timeoutMs = Math.min(options.timeoutMs, Math.ceil(deadline - performance.now()))
-    const answer = await attempt(url, { headers, body, timeoutMs })
+    const answer = await attemptSignIn(url, { headers, body, timeoutMs })
     if (answer.result === 'success' || !answer.again || tries >= options.retries) return answer
     const delay = delayOf(tries, answer.again.afterMs, options)
     if (performance.now() + delay >= deadline) return answer
@@ -71,7 +71,7 @@ async function askUntilDecided(url: URL, body: string, options: ExternalApiOptio
 function delayOf(
   tries: number,
   asked: number | undefined,
-  { retryDelayMs, longestDelayMs }: ExternalApiOptions,
+  { retryDelayMs, maxDelayMs: longestDelayMs }: ExternalApiOptions,
 ): number {
   if (asked !== undefined) return Math.min(asked, longestDelayMs)
   return Math.random() * Math.min(longestDelayMs, retryDelayMs * 2 ** tries)

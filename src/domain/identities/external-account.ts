@@ -9,7 +9,7 @@ import { createUser } from '#/domain/users/users.ts'
 import { holderOf, withdrawEmail } from '#/domain/users/withdraw-email.ts'
 import type { IsReserved } from '#/protocol/reserved-usernames.ts'
 import { span } from '#/telemetry/tracing.ts'
-import { enterByIdentity, insertIdentity } from './identities.ts'
+import { findByIdentity, insertIdentity } from './identities.ts'
 
 interface Person {
   readonly issuer: string
@@ -29,7 +29,7 @@ export type ExternalAccount =
 const source = 'http_api' as const
 
 /** The account of this person, brought up to date, in one transaction; of parallel first sign-ins one makes it. */
-export function enterExternalAccount(
+export function resolveExternalAccount(
   db: Database,
   person: Person,
   by: By,
@@ -54,7 +54,7 @@ async function findOrCreate(tx: Database, person: Person, by: By): Promise<Exter
 }
 
 async function enterKnown(tx: Database, person: Person, { origin, now }: By) {
-  const user = await enterByIdentity(tx, whoIs(person), now)
+  const user = await findByIdentity(tx, whoIs(person), now)
   // A disabled account stays as it is: nobody signs in.
   if (!user?.isActive) return user && { user, emailTaken: false }
   return syncProfile(tx, { user, profile: person, now }, origin)

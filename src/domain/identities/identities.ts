@@ -11,7 +11,7 @@ import { span } from '#/telemetry/tracing.ts'
 export type Identity = typeof identities.$inferSelect
 
 /** More links than one account is ever shown. */
-export const mostIdentities = 100
+export const maxIdentities = 100
 
 /** What is linked to an account, the oldest first. */
 export const listIdentities = (db: Database, userId: string): Promise<Identity[]> =>
@@ -20,7 +20,7 @@ export const listIdentities = (db: Database, userId: string): Promise<Identity[]
     .from(identities)
     .where(eq(identities.userId, userId))
     .orderBy(asc(identities.createdAt), asc(identities.id))
-    .limit(mostIdentities)
+    .limit(maxIdentities)
 
 export interface RemovedIdentity {
   readonly identity: Identity
@@ -90,7 +90,7 @@ const isThe = ({ source, issuer, subject }: Known) =>
  * The account of somebody whom another server vouches for, its row locked: the user first, as everybody locks them.
  * Undefined when nothing is linked to them (any more). For a disabled account nothing changes.
  */
-export async function enterByIdentity(
+export async function findByIdentity(
   tx: Database,
   who: Known,
   now: Date,

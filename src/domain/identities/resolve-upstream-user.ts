@@ -8,14 +8,14 @@ import type { Profile } from '#/domain/identity-providers/provider.ts'
 import { lockUser } from '#/domain/users/lock-user.ts'
 import { createUser, isUsername, type User } from '#/domain/users/users.ts'
 import { holderOf, isSameAddress, withdrawEmail } from '#/domain/users/withdraw-email.ts'
-import { tameName } from '#/protocol/names.ts'
+import { sanitizeName } from '#/protocol/names.ts'
 import type { IsReserved } from '#/protocol/reserved-usernames.ts'
 import { randomSecret } from '#/protocol/secrets.ts'
 import type { UpstreamProvider } from '#/protocol/vocabulary.ts'
 import { span } from '#/telemetry/tracing.ts'
-import { enterByIdentity, findIdentityOwner, insertIdentity } from './identities.ts'
+import { findByIdentity, findIdentityOwner, insertIdentity } from './identities.ts'
 
-export interface Arrival {
+export interface UpstreamSignIn {
   readonly source: UpstreamProvider
   readonly profile: Profile
   /** Whether its verified addresses open accounts. */
@@ -26,7 +26,7 @@ export interface Arrival {
   readonly now: Date
 }
 
-export type Admission =
+export type ResolvedUser =
   | { readonly result: 'success' | 'linked' | 'registered'; readonly user: User }
   | {
       readonly result: 'account_inactive' | 'registration_off' | 'email_missing' | 'email_taken'
@@ -34,25 +34,27 @@ export type Admission =
     }
 
 /** Each round reads afresh what those before it lost against. */
-const mostRounds = 5
+const maxRounds = 5
 
 /** Finds, links or makes the account. Of any number of parallel arrivals, one makes it and the others find it. */
-export function admit(db: Database, arrival: Arrival): Promise<Admission> {
+export function resolveUpstreamUser(db: Database, signIn: UpstreamSignIn): Promise<ResolvedUser> {
   return span('identities.admit', async () => {
-    for (let round = 0; round < mostRounds; round++) {
-      const admission = await attempt(db, arrival)
-      if (admission) return admission
+    for (let round = 0; round < maxRounds; round++) {
+      const resolved = await attempt(db, signIn)
+      if (resolved) return resolved
     }
     throw new Error('others were faster each time')
   })
 }
 
 /** Undefined when somebody else was faster. */
-async function attempt(db: Database, arrival: Arrival): Promise<Admission | undefined> {
+async function attempt(db: Database, signIn: UpstreamSignIn): Promise<ResolvedUser | undefined> {
   try {
     return await db.transaction(
       async (tx) =>
-        (await enter(tx, arrival)) ?? (await linkByEmail(tx, arrival)) ?? register(tx, arrival),
+        (await findKnownUser(tx, signIn)) ??
+        (await linkByEmail(tx, signIn)) ??
+        register(tx, signIn),
     )
   } catch (error) {
     if (isUniqueViolation(error) || error instanceof TransactionRollbackError) return undefined
@@ -60,8 +62,11 @@ async function attempt(db: Database, arrival: Arrival): Promise<Admission | unde
   }
 }
 
-async function enter(tx: Database, arrival: Arrival): Promise<Admission | undefined> {
-  const user = await enterByIdentity(tx, whoIs(arrival), arrival.now)
+async function findKnownUser(
+  tx: Database,
+  signIn: UpstreamSignIn,
+): Promise<ResolvedUser | undefined> {
+  const user = await findByIdentity(tx, identityOf(signIn), signIn.now)
   if (!user) return undefined
   return { result: user.isActive ? 'success' : 'account_inactive', user }
 }
@@ -70,18 +75,21 @@ async function enter(tx: Database, arrival: Arrival): Promise<Admission | undefi
 const lockHolderOf = async (tx: Database, email: string): Promise<User | undefined> =>
   (await holderOf(tx, email).for('no key update'))[0]
 
-async function linkByEmail(tx: Database, arrival: Arrival): Promise<Admission | undefined> {
-  const { email } = arrival.profile
-  if (email === undefined || !isAddress(email) || !isProven(arrival)) return undefined
+async function linkByEmail(
+  tx: Database,
+  signIn: UpstreamSignIn,
+): Promise<ResolvedUser | undefined> {
+  const { email } = signIn.profile
+  if (email === undefined || !isAddress(email) || !isProven(signIn)) return undefined
   const user = await lockHolderOf(tx, email)
   if (!user || !mayBeLinked(user) || !isSameAddress(user.email, email)) return undefined
   if (!user.isActive) return { result: 'account_inactive', user }
-  await link(tx, user, arrival)
+  await link(tx, user, signIn)
   return { result: 'linked', user }
 }
 
 /** Whether the address of whoever arrives is theirs beyond doubt. */
-const isProven = ({ profile, trustEmail }: Arrival) => profile.emailVerified && trustEmail
+const isProven = ({ profile, trustEmail }: UpstreamSignIn) => profile.emailVerified && trustEmail
 
 /**
  * An account whose address nobody verified, an operator excepted, may have been laid out for the owner of the address to
@@ -93,29 +101,29 @@ const mayBeLinked = ({ role, authSource, emailVerified }: User) =>
 /** Who merely says that an address is theirs makes room for whoever has proven it. */
 const yields = async (
   tx: Database,
-  { holder, email, arrival }: { holder: User; email: string; arrival: Arrival },
-) => isProven(arrival) && withdrawEmail(tx, { holder, email, from: ['oauth', 'http_api'] }, arrival)
+  { holder, email, signIn }: { holder: User; email: string; signIn: UpstreamSignIn },
+) => isProven(signIn) && withdrawEmail(tx, { holder, email, from: ['oauth', 'http_api'] }, signIn)
 
-async function register(tx: Database, arrival: Arrival): Promise<Admission | undefined> {
-  const { profile, autoRegister, origin, now } = arrival
+async function register(tx: Database, signIn: UpstreamSignIn): Promise<ResolvedUser | undefined> {
+  const { profile, autoRegister, origin, now } = signIn
   const { email } = profile
   if (!autoRegister) return { result: 'registration_off' }
   if (email === undefined || !isAddress(email)) return { result: 'email_missing' }
   const holder = await lockHolderOf(tx, email)
-  if (holder && !(await yields(tx, { holder, email, arrival }))) {
+  if (holder && !(await yields(tx, { holder, email, signIn }))) {
     // Whoever took it since the first look may be the same person, who came back twice.
-    const entered = await enter(tx, arrival)
-    // Or somebody whom this arrival may be linked to, when it looks again.
-    const mayLink = isProven(arrival) && mayBeLinked(holder) && isSameAddress(holder.email, email)
+    const entered = await findKnownUser(tx, signIn)
+    // Or somebody whom this sign-in may be linked to, when it looks again.
+    const mayLink = isProven(signIn) && mayBeLinked(holder) && isSameAddress(holder.email, email)
     return entered ?? (mayLink ? undefined : { result: 'email_taken' })
   }
   const user = await createUser(
     tx,
     {
-      username: await freeUsername(tx, arrival),
+      username: await freeUsername(tx, signIn),
       email,
-      emailVerified: isProven(arrival),
-      fullName: tameName(profile.fullName, 100),
+      emailVerified: isProven(signIn),
+      fullName: sanitizeName(profile.fullName, 100),
       passwordHash: null,
       authSource: 'oauth',
       now,
@@ -124,7 +132,7 @@ async function register(tx: Database, arrival: Arrival): Promise<Admission | und
   )
   // Nobody loses an address to somebody who does not get it.
   if (!user) throw new TransactionRollbackError()
-  await link(tx, user, arrival)
+  await link(tx, user, signIn)
   return { result: 'registered', user }
 }
 
@@ -135,7 +143,7 @@ async function register(tx: Database, arrival: Arrival): Promise<Admission | und
 export function linkIdentity(
   db: Database,
   user: { readonly id: string; readonly username: string },
-  arrival: Omit<Arrival, 'trustEmail' | 'autoRegister' | 'isReserved'>,
+  signIn: Omit<UpstreamSignIn, 'trustEmail' | 'autoRegister' | 'isReserved'>,
 ): Promise<'linked' | 'already_linked' | 'account_inactive'> {
   return span('identities.link', async () => {
     try {
@@ -143,9 +151,9 @@ export function linkIdentity(
         await lockUser(tx, user.id)
         const [owner] = await tx.select().from(users).where(eq(users.id, user.id))
         if (!owner?.isActive) return 'account_inactive'
-        const ownerId = await findIdentityOwner(tx, whoIs(arrival))
+        const ownerId = await findIdentityOwner(tx, identityOf(signIn))
         if (ownerId !== undefined) return ownerId === user.id ? 'linked' : 'already_linked'
-        await link(tx, owner, arrival)
+        await link(tx, owner, signIn)
         return 'linked'
       })
     } catch (error) {
@@ -155,7 +163,7 @@ export function linkIdentity(
   })
 }
 
-const whoIs = ({ source, profile }: Pick<Arrival, 'source' | 'profile'>) => {
+const identityOf = ({ source, profile }: Pick<UpstreamSignIn, 'source' | 'profile'>) => {
   const { issuer, subject } = profile
   return { source, issuer, subject, label: labelOf(profile) }
 }
@@ -163,10 +171,10 @@ const whoIs = ({ source, profile }: Pick<Arrival, 'source' | 'profile'>) => {
 async function link(
   tx: Database,
   user: User,
-  arrival: Omit<Arrival, 'trustEmail' | 'autoRegister' | 'isReserved'>,
+  signIn: Omit<UpstreamSignIn, 'trustEmail' | 'autoRegister' | 'isReserved'>,
 ) {
-  const { source, origin, now } = arrival
-  await insertIdentity(tx, { ...whoIs(arrival), userId: user.id, now })
+  const { source, origin, now } = signIn
+  await insertIdentity(tx, { ...identityOf(signIn), userId: user.id, now })
   await writeAudit(tx, origin, {
     type: 'IDENTITY_LINKED',
     at: now,
@@ -178,14 +186,18 @@ async function link(
 
 /** Who they are there, as pages can show it. */
 const labelOf = ({ username, email, subject }: Profile) =>
-  [username, email ?? '', subject].map((text) => tameName(text, 100)).find((text) => text !== '') ??
-  ''
+  [username, email ?? '', subject]
+    .map((text) => sanitizeName(text, 100))
+    .find((text) => text !== '') ?? ''
 
 const isAddress = (text: string) =>
   text.length <= 254 && /^[^\s@\p{Cc}]+@[^\s@\p{Cc}]+$/u.test(text)
 
 /** Their name there, as far as it can be one here, is theirs to take and nobody has it. */
-async function freeUsername(tx: Database, { profile, isReserved }: Arrival): Promise<string> {
+async function freeUsername(
+  tx: Database,
+  { profile, isReserved }: UpstreamSignIn,
+): Promise<string> {
   const wanted = profile.username
     .toLowerCase()
     .replaceAll(/[^a-z0-9_.@+-]+/g, '-')

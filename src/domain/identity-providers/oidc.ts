@@ -13,10 +13,10 @@ import { boundedFetch } from './bounded-fetch.ts'
 import {
   createProvider,
   extensionsFor,
-  type Kind,
   optionalText,
   type Profile,
   type Provider,
+  type ProviderKind,
   type ProviderSettings,
   UpstreamError,
 } from './provider.ts'
@@ -25,7 +25,7 @@ import {
 const hourMs = 60 * 60 * 1000
 
 /** Finds out about an issuer once an hour; a failure is not kept. */
-export function discovered(issuer: string): Kind['connect'] {
+export function discovered(issuer: string): ProviderKind['connect'] {
   let known: { readonly config: Promise<Configuration>; readonly until: number } | undefined
   return ({ clientId, clientSecret, timeoutMs }) => {
     if (known && known.until > Date.now()) return known.config
@@ -52,7 +52,7 @@ const claimsOf = z.object({
 })
 
 /** The claims of the ID token, and where it leaves out who it is about, those of the userinfo endpoint. */
-export const readClaims: Kind['readProfile'] = async (config, tokens) => {
+export const readClaims: ProviderKind['readProfile'] = async (config, tokens) => {
   const idToken = tokens.claims()
   if (!idToken) throw new UpstreamError('invalid_id_token', 'there is no ID token')
   const ask = !optionalText.parse(idToken['email']) && config.serverMetadata().userinfo_endpoint

@@ -82,7 +82,7 @@ export interface Provider {
 type Tokens = Awaited<ReturnType<typeof authorizationCodeGrant>>
 
 /** What makes a provider different from others. */
-export interface Kind {
+export interface ProviderKind {
   readonly source: UpstreamProvider
   readonly title: string
   /** Whether it signs ID tokens for us (OIDC Core §2). */
@@ -108,7 +108,7 @@ export class UpstreamError extends Error {
 }
 
 /** Makes a provider of what is particular to it and what the operator says. */
-export function createProvider(kind: Kind, settings: ProviderSettings): Provider {
+export function createProvider(kind: ProviderKind, settings: ProviderSettings): Provider {
   const { source, title, openid } = kind
   const { trustEmail, redirectUri, scopes } = settings
   const config = () =>
@@ -153,7 +153,7 @@ export function createProvider(kind: Kind, settings: ProviderSettings): Provider
   }
 }
 
-async function readStorableProfile(kind: Kind, config: Configuration, tokens: Tokens) {
+async function readStorableProfile(kind: ProviderKind, config: Configuration, tokens: Tokens) {
   const profile = await kind.readProfile(config, tokens)
   if (isStorableValue(profile)) return profile
   throw new UpstreamError('profile_failed', 'the profile holds text that cannot be stored')
@@ -195,7 +195,7 @@ interface Step {
 }
 
 async function ask<T>(
-  { source }: Kind,
+  { source }: ProviderKind,
   { onRequest }: ProviderSettings,
   { operation, failure }: Step,
   question: () => Promise<T> | T,

@@ -22,7 +22,7 @@ export interface DeliveryOptions {
   readonly clock: () => Date
 }
 
-const atOnce = 20
+const batchSize = 20
 
 /**
  * Seconds until the next attempt, after each failed one; then the client is given up. The first is longer than an attempt may
@@ -51,7 +51,7 @@ function claimDue(db: Database, now: Date): Promise<Delivery[]> {
     key: logoutDeliveries.id,
     where: lte(logoutDeliveries.nextAttemptAt, now),
     order: logoutDeliveries.nextAttemptAt,
-    limit: atOnce,
+    limit: batchSize,
   })
   const delay = sql`(array[${sql.raw(delays.join(', '))}])[least(${logoutDeliveries.attempts} + 1, ${sql.raw(String(delays.length))})]`
   return db

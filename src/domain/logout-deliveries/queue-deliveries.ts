@@ -4,17 +4,17 @@
  */
 import { and, eq, inArray, isNotNull, type SQLWrapper, sql } from 'drizzle-orm'
 import { type Database, notify } from '#/database/client.ts'
-import { insertForEach, valuesFor } from '#/database/statements/insert-for-each.ts'
 import { clients } from '#/database/schema/clients.ts'
 import { logoutDeliveries } from '#/database/schema/logout-deliveries.ts'
 import { sessionClients } from '#/database/schema/session-clients.ts'
 import { slicesOf } from '#/database/slices-of.ts'
+import { insertForEach, valuesFor } from '#/database/statements/insert-for-each.ts'
 
 /** The channel that wakes the delivery of every replica. */
 export const logoutChannel = 'authgate_logout'
 
-/** Remembers that a client is being told about a session, as part of a prepared statement, for each row of `source`. */
-export const rememberedWith = (db: Database, source: SQLWrapper) => {
+/** Remembers that a client is being recipients about a session, as part of a prepared statement, for each row of `source`. */
+export const sessionClientCte = (db: Database, source: SQLWrapper) => {
   const wanted = sql`${source} where ${sql.placeholder('remember')}`
   return db
     .$with('remembered', {})
@@ -22,7 +22,7 @@ export const rememberedWith = (db: Database, source: SQLWrapper) => {
 }
 
 /** What that statement then remembers: nothing for clients that do not want to hear of the end. */
-export const rememberedAs = (
+export const sessionClientParams = (
   { sessionId, clientId }: { sessionId: string; clientId: string },
   remember: boolean,
 ): Record<string, unknown> => ({
@@ -58,16 +58,16 @@ interface Ended {
 }
 
 /** Queues a logout token for every client that knows one of the sessions. */
-export async function announceEnds(
+export async function queueLogoutTokens(
   tx: Database,
   ended: readonly Ended[],
   now: Date,
 ): Promise<void> {
   let announced = false
   for (const some of slicesOf(ended)) {
-    const letters = await lettersAbout(tx, some)
-    announced ||= letters.length > 0
-    for (const rows of slicesOf(letters))
+    const logoutTokens = await logoutTokensFor(tx, some)
+    announced ||= logoutTokens.length > 0
+    for (const rows of slicesOf(logoutTokens))
       await tx
         .insert(logoutDeliveries)
         .values(rows.map((row) => ({ ...row, createdAt: now, nextAttemptAt: now })))
@@ -75,9 +75,9 @@ export async function announceEnds(
   if (announced) await notify(tx, logoutChannel, '')
 }
 
-async function lettersAbout(tx: Database, ended: readonly Ended[]) {
+async function logoutTokensFor(tx: Database, ended: readonly Ended[]) {
   const users = new Map(ended.map(({ id, userId }) => [id, userId]))
-  const told = await tx
+  const recipients = await tx
     .select({
       sessionId: sessionClients.sessionId,
       clientId: clients.clientId,
@@ -91,10 +91,10 @@ async function lettersAbout(tx: Database, ended: readonly Ended[]) {
         isNotNull(clients.backchannelLogoutUri),
       ),
     )
-    // A client that is being deleted is waited for, and then told nothing; in the order in which all lock them.
+    // A client that is being deleted is waited for, and then recipients nothing; in the order in which all lock them.
     .orderBy(clients.clientId)
     .for('key share', { of: clients })
-  return told.flatMap(({ sessionId, clientId, sid }) => {
+  return recipients.flatMap(({ sessionId, clientId, sid }) => {
     const userId = users.get(sessionId)
     return userId ? [{ id: crypto.randomUUID(), clientId, sid, userId }] : []
   })

@@ -12,7 +12,7 @@ import {
   ProofError,
   ReplayedProofError,
 } from '#/protocol/proofs.ts'
-import { useProof } from './used-proofs.ts'
+import { consumeProof } from './used-proofs.ts'
 
 interface AssertingClient extends KeyedClient {
   readonly tokenEndpointAuthSigningAlg: string | null
@@ -52,7 +52,7 @@ export async function verifyClientAssertion(
   if (!['jwt', 'client-authentication+jwt'].includes(jwtType(verified.protectedHeader.typ)))
     throw new ProofError('the client assertion is a JWT for something else')
   const { jti, expiresAt } = requireBounds(verified.payload, audiences, now)
-  if (!(await useProof(db, { kind: 'client_assertion', owner: clientId, jti, expiresAt })))
+  if (!(await consumeProof(db, { kind: 'client_assertion', owner: clientId, jti, expiresAt })))
     throw new ReplayedProofError('the client assertion was used before')
 }
 

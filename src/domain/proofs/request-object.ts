@@ -13,7 +13,7 @@ import {
   ReplayedProofError,
 } from '#/protocol/proofs.ts'
 import { isStorableValue } from '#/protocol/storable.ts'
-import { useProof } from './used-proofs.ts'
+import { consumeProof } from './used-proofs.ts'
 
 interface RequestingClient extends KeyedClient {
   readonly requestObjectSigningAlg: string | null
@@ -53,7 +53,7 @@ export async function verifyRequestObject(
     if (exp > latest) throw new ProofError('the request object lives too long to be remembered')
     const expiresAt = new Date((exp + clockSkewSeconds) * 1000)
     const use = { kind: 'request_object', owner: client.clientId, jti, expiresAt } as const
-    if (!(await useProof(db, use)))
+    if (!(await consumeProof(db, use)))
       throw new ReplayedProofError('the request object was used before')
   }
   return parametersOf(payload)

@@ -11,7 +11,7 @@ import { statementDeadline } from '#/database/deadline.ts'
 import { inTime, isPast, TooLateError } from '#/database/in-time.ts'
 import { usedProofs } from '#/database/schema/used-proofs.ts'
 import { settleAttempts, type Undone, undoInTime } from '#/domain/attempts/attempts.ts'
-import { addRow } from '#/domain/row-limits/row-limits.ts'
+import { reserveRow } from '#/domain/row-limits/row-limits.ts'
 import { sha256 } from '#/protocol/secrets.ts'
 import type { ProofKind } from '#/protocol/vocabulary.ts'
 import { span } from '#/telemetry/tracing.ts'
@@ -43,7 +43,7 @@ export async function withProofs(db: Database, run: () => Promise<boolean>): Pro
 }
 
 /** Whether this is the first use: of any number of parallel ones, one is. */
-export function useProof(
+export function consumeProof(
   db: Database,
   { kind, owner, jti, expiresAt }: UsedProof,
 ): Promise<boolean> {
@@ -54,7 +54,7 @@ export function useProof(
   }
   return span('proofs.use', async () => {
     usedByRequest.getStore()?.add(use)
-    return addRow(
+    return reserveRow(
       db,
       'used_proofs',
       async () => (await insert(db, use)) || (await insertAfter(db, use)),

@@ -53,7 +53,7 @@ export const limitRows = (db: Database, limits: RowLimits): void => {
 }
 
 /** Makes a row if its table has room; throws `TableFullError`. A handle that nobody has limited has room. */
-export async function addRow<T>(
+export async function reserveRow<T>(
   db: Database,
   table: BoundedTable,
   insert: () => Promise<T>,

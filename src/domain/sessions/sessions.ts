@@ -19,10 +19,10 @@ import {
 } from 'drizzle-orm'
 import { boundBatch, deleteBatch, inBatch } from '#/database/batch.ts'
 import type { Database } from '#/database/client.ts'
-import { prepared, type Slots } from '#/database/statements/prepared.ts'
 import { type Session, sessions } from '#/database/schema/sessions.ts'
 import { type User, users } from '#/database/schema/users.ts'
-import { announceEnds } from '#/domain/logout-deliveries/queue-deliveries.ts'
+import { type Placeholders, prepared } from '#/database/statements/prepared.ts'
+import { queueLogoutTokens } from '#/domain/logout-deliveries/queue-deliveries.ts'
 import { type RevokedTokens, revokeTokensOfSessions } from '#/domain/tokens/revoke-tokens.ts'
 import type { LoginSource, SessionEndReason, TokenRevocationReason } from '#/protocol/vocabulary.ts'
 import { span } from '#/telemetry/tracing.ts'
@@ -57,7 +57,7 @@ export interface FoundSession {
 export const findSession = (db: Database, id: string): Promise<FoundSession | undefined> =>
   span('sessions.find', async () => (await selectSession(db, { id }))[0])
 
-const selectSession = prepared((db, { id }: Slots<{ id: string }>) =>
+const selectSession = prepared((db, { id }: Placeholders<{ id: string }>) =>
   db
     .select({ session: sessions, user: users })
     .from(sessions)
@@ -69,10 +69,10 @@ const selectSession = prepared((db, { id }: Slots<{ id: string }>) =>
  * The part of a statement that finds a session of the user that `holder` has locked, unless it has ended. Its own lock
  * holds off whoever is ending it, so that they hear of everything that the statement makes of it.
  */
-export const openSession = (
+export const lockedOpenSession = (
   db: Database,
   holder: WithSubquery,
-  { sessionId, userId }: Slots<{ sessionId: string | null; userId: string }>,
+  { sessionId, userId }: Placeholders<{ sessionId: string | null; userId: string }>,
 ) =>
   db
     .select({ id: sessions.id })
@@ -82,7 +82,7 @@ export const openSession = (
     .for('share', { of: sessions })
 
 /** Whether a session has not ended; held, so that it does not until the transaction is over. */
-export async function holdOpenSession(tx: Database, id: string): Promise<boolean> {
+export async function lockOpenSession(tx: Database, id: string): Promise<boolean> {
   const open = tx
     .select({ id: sessions.id })
     .from(sessions)
@@ -94,14 +94,14 @@ export async function holdOpenSession(tx: Database, id: string): Promise<boolean
 export const isLive = (now: Date): SQL =>
   sql`${isNull(sessions.endedAt)} and ${gt(sessions.lapsesAt, now)}`
 
-export type Judgement = 'accepted' | 'already_ended' | SessionEndReason
+export type SessionStatus = 'accepted' | 'already_ended' | SessionEndReason
 
 /** Whether a found session may be used. Deadlines come before the fingerprint: a lapsed session ended by itself. */
-export function judgeSession(
+export function sessionStatusOf(
   found: FoundSession,
   fingerprint: string | null,
   now: Date,
-): Judgement {
+): SessionStatus {
   const { session, user } = found
   if (session.endedAt) return 'already_ended'
   if (session.lapsesAt <= now)
@@ -153,7 +153,7 @@ async function endRows(
     reason: endReason ?? reason,
     seconds: Math.max(0, ((endedAt ?? now).getTime() - createdAt.getTime()) / 1000),
   }))
-  await announceEnds(
+  await queueLogoutTokens(
     db,
     ended.filter((session) => announced.has(session.reason)),
     now,
@@ -269,7 +269,7 @@ export async function touchSession(
 }
 
 /** As many as are ever listed. */
-export const mostSessions = 200
+export const maxSessions = 200
 
 /** A user's live sessions, latest first. */
 export const listLiveSessions = (db: Database, userId: string, now: Date): Promise<Session[]> =>
@@ -278,4 +278,4 @@ export const listLiveSessions = (db: Database, userId: string, now: Date): Promi
     .from(sessions)
     .where(and(eq(sessions.userId, userId), isLive(now)))
     .orderBy(desc(sessions.lastSeenAt))
-    .limit(mostSessions)
+    .limit(maxSessions)

@@ -5,7 +5,10 @@ import { identities } from '#/database/schema/identities.ts'
 import { sessions } from '#/database/schema/sessions.ts'
 import { type User, users } from '#/database/schema/users.ts'
 import { type AuditOrigin, writeAudit } from '#/domain/audit/audit.ts'
-import { announceEnds, inheritSessionClients } from '#/domain/logout-deliveries/queue-deliveries.ts'
+import {
+  inheritSessionClients,
+  queueLogoutTokens,
+} from '#/domain/logout-deliveries/queue-deliveries.ts'
 import { moveTokensToSession, revokeTokensOfSessions } from '#/domain/tokens/revoke-tokens.ts'
 import type { LoginSource } from '#/protocol/vocabulary.ts'
 import { span } from '#/telemetry/tracing.ts'
@@ -179,7 +182,7 @@ async function replace(
 ): Promise<readonly EndedSession[]> {
   const replaced = await endSession(tx, from, { reason: 'replaced', now })
   if (replaced.some(({ userId }) => userId !== user.id)) {
-    await announceEnds(tx, replaced, now)
+    await queueLogoutTokens(tx, replaced, now)
     return revokeTokensOfSessions(tx, replaced, { reason: tokenReasons.replaced, now })
   }
   if (replaced.length > 0) {

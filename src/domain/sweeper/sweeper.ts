@@ -70,7 +70,7 @@ const tasksFor = (retention: Retention): Record<SweeperTask, Task> => ({
   authorization_codes: (db, { now }) => deleteExpiredCodes(db, earlier(now, codeMemoryMs), batch),
   tokens: (db, { now }) => deleteDeadTokens(db, earlier(now, tokenMemoryMs), batch),
   audit_events: (db, { now }) => deleteOldAuditEvents(db, earlier(now, retention.auditMs), batch),
-  signing_keys: turnKeys,
+  signing_keys: rotateKeys,
   device_codes_expired: expireCodes,
   device_codes: (db, { now }) => deleteOldDeviceCodes(db, earlier(now, codeMemoryMs), batch),
   consents: (db, { now }) => deleteWithdrawnConsents(db, earlier(now, retention.consentsMs), batch),
@@ -160,7 +160,7 @@ async function endLapsed(db: Database, { recorder, origin, now }: Turn) {
   return ended.length
 }
 
-async function turnKeys(db: Database, { recorder, keyRotation: rotation, now }: Turn) {
+async function rotateKeys(db: Database, { recorder, keyRotation: rotation, now }: Turn) {
   let rows = 0
   const count = (event: SigningKeyEvent, keys: number) => {
     recorder.signingKeys(event, keys)

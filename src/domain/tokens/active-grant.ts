@@ -1,12 +1,12 @@
 import { and, eq, isNull, type Placeholder, sql, type WithSubquery } from 'drizzle-orm'
 import type { Database } from '#/database/client.ts'
-import { prepared, type Slots } from '#/database/statements/prepared.ts'
 import { clients } from '#/database/schema/clients.ts'
 import { consents } from '#/database/schema/consents.ts'
 import { users } from '#/database/schema/users.ts'
+import { type Placeholders, prepared } from '#/database/statements/prepared.ts'
 
 /** Who is to have tokens, and from whom. */
-export interface Holder {
+export interface GrantKey {
   readonly userId: string
   readonly clientId: string
 }
@@ -16,9 +16,9 @@ export interface Holder {
  * It locks both rows before anything is used up: whoever takes access away (see lockUser) either waits and then ends the
  * new tokens, too, or has finished, and then what was to be used up is gone.
  */
-export const entitled = (
+export const lockedActiveGrant = (
   db: Database,
-  { userId, clientId }: Readonly<Record<keyof Holder, Placeholder>>,
+  { userId, clientId }: Readonly<Record<keyof GrantKey, Placeholder>>,
 ) =>
   db
     .select({ userId: users.id })
@@ -36,11 +36,11 @@ export const entitled = (
     .for('key share', { of: [users, clients] })
 
 /** The same by a name. */
-export const consentingIn = (db: Database, holder: Slots<Holder>) =>
-  db.$with('consenting').as(entitled(db, holder))
+export const activeGrantCte = (db: Database, holder: Placeholders<GrantKey>) =>
+  db.$with('consenting').as(lockedActiveGrant(db, holder))
 
 /** The part that finds a client which is active, and locks it: all it takes where no user is involved. */
-export const activeClient = (db: Database, clientId: Placeholder) =>
+export const lockedActiveClient = (db: Database, clientId: Placeholder) =>
   db
     .select({ clientId: clients.clientId })
     .from(clients)
@@ -48,7 +48,7 @@ export const activeClient = (db: Database, clientId: Placeholder) =>
     .for('key share')
 
 /** Who has tokens that end with a session. */
-export interface SignedIn {
+export interface SessionBinding {
   readonly userId: string
   readonly sessionId: string | null
   readonly endsWithSession: boolean
@@ -57,16 +57,18 @@ export interface SignedIn {
 /** The part that finds whom `consenting` has found, as long as the session is there with which their tokens end, if any. */
 export const whileSignedIn = (
   db: Database,
-  { consenting, session }: { consenting: ReturnType<typeof consentingIn>; session: WithSubquery },
-  { endsWithSession }: Pick<Slots<SignedIn>, 'endsWithSession'>,
+  { consenting, session }: { consenting: ReturnType<typeof activeGrantCte>; session: WithSubquery },
+  { endsWithSession }: Pick<Placeholders<SessionBinding>, 'endsWithSession'>,
 ) =>
   db
     .select({ userId: consenting.userId })
     .from(consenting)
     .where(sql`(not ${endsWithSession}::boolean or exists (select from ${session}))`)
 
-const lockEntitled = prepared(entitled)
+const selectActiveGrant = prepared(lockedActiveGrant)
 
 /** The same inside a transaction, which holds the locks until it ends. */
-export const isEntitled = async (tx: Database, { userId, clientId }: Holder): Promise<boolean> =>
-  (await lockEntitled(tx, { userId, clientId })).length > 0
+export const lockActiveGrant = async (
+  tx: Database,
+  { userId, clientId }: GrantKey,
+): Promise<boolean> => (await selectActiveGrant(tx, { userId, clientId })).length > 0

@@ -9,7 +9,7 @@ import { type RevokedTokens, revokeFamily } from './revoke-tokens.ts'
  * The user or an admin ends all tokens of one approval; undefined when there are no live ones by that id. `userId` is whose
  * they must be; an admin may leave it out.
  */
-export function endFamilyOf(
+export function endTokenFamily(
   db: Database,
   { familyId, userId }: { readonly familyId: string; readonly userId?: string },
   by: ByUser,

@@ -5,17 +5,22 @@
 import { type Placeholder, sql } from 'drizzle-orm'
 import type { Database } from '#/database/client.ts'
 import { statementDeadline } from '#/database/deadline.ts'
-import { prepared, type Slots } from '#/database/statements/prepared.ts'
 import { type Client, clients } from '#/database/schema/clients.ts'
 import { type Actor, tokens } from '#/database/schema/tokens.ts'
 import type { User } from '#/database/schema/users.ts'
-import { type AuditOrigin, auditedAs, auditWith } from '#/domain/audit/audit.ts'
+import { type Placeholders, prepared } from '#/database/statements/prepared.ts'
+import { type AuditOrigin, auditCtes, auditParams } from '#/domain/audit/audit.ts'
 import type { KeySet } from '#/domain/keys/keys.ts'
-import { openSession } from '#/domain/sessions/sessions.ts'
+import { lockedOpenSession } from '#/domain/sessions/sessions.ts'
 import { OAuthError } from '#/protocol/errors.ts'
 import { scopeWords } from '#/protocol/scopes.ts'
 import { span } from '#/telemetry/tracing.ts'
-import { activeClient, entitled, type SignedIn, whileSignedIn } from './active-grant.ts'
+import {
+  lockedActiveClient,
+  lockedActiveGrant,
+  type SessionBinding,
+  whileSignedIn,
+} from './active-grant.ts'
 import { isPartyTo } from './introspect.ts'
 import { narrowResources, narrowScope } from './narrow.ts'
 import { audienceOf } from './sign-tokens.ts'
@@ -25,10 +30,10 @@ import {
   type NewTokens,
   type Token,
   type TokenLifetimes,
-  tokensAs,
-  tokensWith,
+  tokenCtes,
+  tokenParams,
 } from './tokens.ts'
-import { held } from './use-refresh-token.ts'
+import { lockedLiveToken } from './use-refresh-token.ts'
 import { verifyAccessToken } from './verify-access-token.ts'
 
 /** How many clients may act one for the other. */
@@ -66,8 +71,8 @@ export function exchangeToken(
     if (!isPartyTo(subject, client)) return { result: 'not_entitled' }
     if (!user) throw new OAuthError('invalid_request', 'the subject_token stands for no user')
     const { clientId } = client
-    const { access, values } = tokensAs(tokenFor(subject, presented))
-    const audited = auditedAs(origin, {
+    const { access, values } = tokenParams(tokenFor(subject, presented))
+    const audited = auditParams(origin, {
       type: 'TOKEN_EXCHANGED',
       at: now,
       actor: user,
@@ -98,7 +103,7 @@ async function findSubject(
   return verified.result === 'valid' ? findLiveAccessToken(db, verified.id, now) : undefined
 }
 
-type Use = SignedIn & {
+type Use = SessionBinding & {
   readonly clientId: string
   readonly originClientId: string
   readonly chain: readonly string[]
@@ -112,10 +117,10 @@ type Use = SignedIn & {
  * with, and the client that asks is active. The clients in between are held, too: whoever ends what one of them holds
  * either sees the new token, or was there before.
  */
-const exchange = prepared((db, slots: Slots<Use>) => {
+const exchange = prepared((db, slots: Placeholders<Use>) => {
   const { userId, clientId, originClientId, id, now, deadline } = slots
-  const user = db.$with('user').as(entitled(db, { userId, clientId: originClientId }))
-  const client = db.$with('client').as(activeClient(db, clientId))
+  const user = db.$with('user').as(lockedActiveGrant(db, { userId, clientId: originClientId }))
+  const client = db.$with('client').as(lockedActiveClient(db, clientId))
   const between = db.$with('between').as(heldClients(db, slots.chain))
   const consenting = db.$with('consenting').as(
     db
@@ -125,9 +130,9 @@ const exchange = prepared((db, slots: Slots<Use>) => {
       // Always true: Postgres locks nothing in a part that nobody reads.
       .where(sql`(select count(*) from ${between}) >= 0`),
   )
-  const session = db.$with('session').as(openSession(db, consenting, slots))
+  const session = db.$with('session').as(lockedOpenSession(db, consenting, slots))
   const holder = db.$with('holder').as(whileSignedIn(db, { consenting, session }, slots))
-  const used = db.$with('used').as(held(db, holder, { id, now, deadline }))
+  const used = db.$with('used').as(lockedLiveToken(db, holder, { id, now, deadline }))
   return db
     .with(
       user,
@@ -137,8 +142,8 @@ const exchange = prepared((db, slots: Slots<Use>) => {
       session,
       holder,
       used,
-      ...tokensWith(db, used),
-      auditWith(db, used),
+      ...tokenCtes(db, used),
+      auditCtes(db, used),
     )
     .select()
     .from(used)

@@ -5,7 +5,7 @@ import type { Client } from '#/database/schema/clients.ts'
 import { subjectOf } from '#/domain/clients/subject.ts'
 import type { KeySet } from '#/domain/keys/keys.ts'
 import { signJwt } from '#/domain/keys/sign.ts'
-import { audienceOf, seconds } from './sign-tokens.ts'
+import { audienceOf, toNumericDate } from './sign-tokens.ts'
 import { findLiveAccessToken, findLiveRefreshToken, type LiveToken, type Token } from './tokens.ts'
 import { verifyAccessToken } from './verify-access-token.ts'
 
@@ -57,15 +57,15 @@ export function describeToken({ token, client, user }: LiveToken, keys: KeySet, 
     sub: user ? subjectOf(client, user.id, keys) : client.clientId,
     client_id: client.clientId,
     jti: token.id,
-    iat: seconds(token.createdAt),
-    exp: seconds(token.expiresAt),
+    iat: toNumericDate(token.createdAt),
+    exp: toNumericDate(token.expiresAt),
     ...(token.scope !== '' && { scope: token.scope }),
     ...(user && { username: user.username }),
     ...(token.type === 'access' && {
       aud: audienceOf(issuer, token),
       token_type: token.dpopJkt === null ? 'Bearer' : 'DPoP',
     }),
-    ...(token.authTime && { auth_time: seconds(token.authTime) }),
+    ...(token.authTime && { auth_time: toNumericDate(token.authTime) }),
     ...(acr !== undefined && { acr }),
     ...(amr && { amr }),
     // RFC 9449 §6.2.
@@ -87,7 +87,7 @@ export const signIntrospection = (
     {
       iss: issuer,
       aud: caller.clientId,
-      iat: seconds(now),
+      iat: toNumericDate(now),
       token_introspection: introspection,
     },
   )

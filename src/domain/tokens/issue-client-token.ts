@@ -1,12 +1,12 @@
 import { sql } from 'drizzle-orm'
 import type { Database } from '#/database/client.ts'
-import { insertForEach, valuesFor } from '#/database/statements/insert-for-each.ts'
-import { prepared, type Slots } from '#/database/statements/prepared.ts'
 import { type Token, tokens } from '#/database/schema/tokens.ts'
-import { type AuditOrigin, auditedAs, auditWith } from '#/domain/audit/audit.ts'
+import { insertForEach, valuesFor } from '#/database/statements/insert-for-each.ts'
+import { type Placeholders, prepared } from '#/database/statements/prepared.ts'
+import { type AuditOrigin, auditCtes, auditParams } from '#/domain/audit/audit.ts'
 import { span } from '#/telemetry/tracing.ts'
-import { activeClient } from './active-grant.ts'
-import { accessRow, type NewTokens } from './tokens.ts'
+import { lockedActiveClient } from './active-grant.ts'
+import { accessTokenRow, type NewTokens } from './tokens.ts'
 
 type NewClientToken = Pick<NewTokens, 'scope' | 'dpopJkt' | 'lifetimes' | 'now'> & {
   readonly clientId: string
@@ -27,7 +27,7 @@ export function issueClientToken(
   const familyId = crypto.randomUUID()
   const nobody = { userId: null, sessionId: null, authTime: null, details: {} }
   const grant = { ...nobody, familyId, clientId, resources: [...resources] }
-  const token = accessRow({ ...issue, grant })
+  const token = accessTokenRow({ ...issue, grant })
   return span('tokens.issue_client_token', async () => {
     const event = {
       type: 'CLIENT_CREDENTIALS_TOKEN_ISSUED',
@@ -39,16 +39,16 @@ export function issueClientToken(
     const stored = await store(db, {
       clientId,
       ...valuesFor('token', token),
-      ...auditedAs(origin, event),
+      ...auditParams(origin, event),
     })
     return stored.length > 0 ? token : undefined
   })
 }
 
-const store = prepared((db, { clientId }: Slots<{ clientId: string }>) => {
-  const holder = db.$with('holder').as(activeClient(db, clientId))
+const store = prepared((db, { clientId }: Placeholders<{ clientId: string }>) => {
+  const holder = db.$with('holder').as(lockedActiveClient(db, clientId))
   const stored = db
     .$with('stored', { id: tokens.id })
     .as(sql`${insertForEach(holder, tokens, 'token')} returning ${tokens.id}`)
-  return db.with(holder, auditWith(db, holder), stored).select().from(stored)
+  return db.with(holder, auditCtes(db, holder), stored).select().from(stored)
 })

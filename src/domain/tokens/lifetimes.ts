@@ -1,6 +1,6 @@
 /** How long tokens live: a preset for each client, within caps that hold for all. */
 import type { Client } from '#/domain/clients/clients.ts'
-import { earnsRefreshToken } from './narrow.ts'
+import { mayRefresh } from './narrow.ts'
 import type { TokenLifetimes } from './tokens.ts'
 
 type Profile = Client['tokenProfile']
@@ -9,37 +9,36 @@ export interface LifetimePolicy {
   readonly profiles: Readonly<Record<Profile, Pick<TokenLifetimes, 'accessMs' | 'refreshMs'>>>
   /** Most that is added, at random, to access tokens of the standard profile: clients that began together then refresh apart. */
   readonly jitterMs: number
-  readonly longestAccessMs: number
+  readonly maxAccessMs: number
   readonly familyMs: number
 }
 
 /** How tokens last, whatever the client. */
-export interface LastingPolicy {
+export interface TokenPolicy {
   readonly lifetimes: LifetimePolicy
   readonly refreshTokens: boolean
   readonly endsWithSession: boolean
 }
 
 /** How long what a user allows lasts. */
-export interface Lasting {
+export interface AccessDuration {
   readonly accessMs: number
   /** With refresh tokens, while the user is away; undefined without. */
-  readonly awayMs: number | undefined
+  readonly refreshMs: number | undefined
   readonly endsWithSession: boolean
 }
 
 /** How long a client will have access by what it asks for; `hasSession` unless it is for a device of its own. */
-export function lastingOf(
+export function accessDurationOf(
   { tokenProfile, grantTypes }: Pick<Client, 'tokenProfile' | 'grantTypes'>,
   { scope, hasSession }: { scope: string; hasSession: boolean },
-  { lifetimes, refreshTokens, endsWithSession }: LastingPolicy,
-): Lasting {
+  { lifetimes, refreshTokens, endsWithSession }: TokenPolicy,
+): AccessDuration {
   const { accessMs, familyMs } = lifetimesOf(tokenProfile, lifetimes, () => 0)
-  const refreshes =
-    refreshTokens && grantTypes.includes('refresh_token') && earnsRefreshToken(scope)
+  const refreshes = refreshTokens && grantTypes.includes('refresh_token') && mayRefresh(scope)
   return {
     accessMs,
-    awayMs: refreshes ? familyMs : undefined,
+    refreshMs: refreshes ? familyMs : undefined,
     endsWithSession: hasSession && !refreshes && endsWithSession,
   }
 }
@@ -47,7 +46,7 @@ export function lastingOf(
 /** The lifetimes for one response; `random` answers 0 up to 1. */
 export function lifetimesOf(
   profile: Profile,
-  { profiles, jitterMs, longestAccessMs, familyMs }: LifetimePolicy,
+  { profiles, jitterMs, maxAccessMs: longestAccessMs, familyMs }: LifetimePolicy,
   random: () => number = Math.random,
 ): TokenLifetimes {
   const { accessMs, refreshMs } = profiles[profile]

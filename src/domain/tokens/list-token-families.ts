@@ -4,7 +4,7 @@ import { clients } from '#/database/schema/clients.ts'
 import { tokens } from '#/database/schema/tokens.ts'
 
 /** As many as are ever listed. */
-export const mostFamilies = 200
+export const maxTokenFamilies = 200
 
 /**
  * A user's live token families, latest first: which app was let in, when its tokens were last renewed, until when they
@@ -29,4 +29,4 @@ export const listTokenFamilies = (db: Database, userId: string, now: Date) =>
     .where(and(eq(tokens.userId, userId), isNull(tokens.revokedAt), gt(tokens.expiresAt, now)))
     .groupBy(tokens.familyId, clients.name)
     .orderBy(desc(min(tokens.createdAt)))
-    .limit(mostFamilies)
+    .limit(maxTokenFamilies)

@@ -6,7 +6,7 @@ import { hasScope, isScopeWithin } from '#/protocol/scopes.ts'
  * OIDC Core §11: with `openid`, only `offline_access` earns a refresh token. Plain OAuth requests know no such scope,
  * and get one as RFC 6749 §1.5 has it: when the client may use it.
  */
-export const earnsRefreshToken = (scope: string): boolean =>
+export const mayRefresh = (scope: string): boolean =>
   hasScope(scope, 'offline_access') || !hasScope(scope, 'openid')
 
 /** RFC 6749 §6: at most what was granted; undefined asks for all of it. */

@@ -2,11 +2,11 @@
 import type { Database } from '#/database/client.ts'
 import { statementDeadline } from '#/database/deadline.ts'
 import { TooLateError } from '#/database/in-time.ts'
-import { prepared, type Slots } from '#/database/statements/prepared.ts'
-import { isSettling } from '#/database/recovery.ts'
+import { isRecovering } from '#/database/recovery.ts'
 import type { User } from '#/database/schema/users.ts'
+import { type Placeholders, prepared } from '#/database/statements/prepared.ts'
 import { attempting, settleAttempts } from '#/domain/attempts/attempts.ts'
-import { type AuditOrigin, auditedAs, auditWith } from '#/domain/audit/audit.ts'
+import { type AuditOrigin, auditCtes, auditParams } from '#/domain/audit/audit.ts'
 import {
   type AuthorizationCode,
   consumeCode,
@@ -14,15 +14,20 @@ import {
   findUnusedCode,
   restoreCode,
 } from '#/domain/authorization-codes/authorization-codes.ts'
-import { holdOpenSession, openSession } from '#/domain/sessions/sessions.ts'
+import { lockedOpenSession, lockOpenSession } from '#/domain/sessions/sessions.ts'
 import { OAuthError } from '#/protocol/errors.ts'
 import { matchesChallenge } from '#/protocol/pkce.ts'
 import { randomSecret, sha256 } from '#/protocol/secrets.ts'
 import { span } from '#/telemetry/tracing.ts'
-import { consentingIn, isEntitled, type SignedIn, whileSignedIn } from './active-grant.ts'
-import { earnsRefreshToken, narrowResources } from './narrow.ts'
+import {
+  activeGrantCte,
+  lockActiveGrant,
+  type SessionBinding,
+  whileSignedIn,
+} from './active-grant.ts'
+import { mayRefresh, narrowResources } from './narrow.ts'
 import { endStolenFamily, type RevokedTokens, type Theft } from './revoke-tokens.ts'
-import { type Token, type TokenLifetimes, tokensAs, tokensWith } from './tokens.ts'
+import { type Token, type TokenLifetimes, tokenCtes, tokenParams } from './tokens.ts'
 import { type UnheardTokens, undoTokens } from './undo-tokens.ts'
 
 export interface PresentedCode {
@@ -77,7 +82,7 @@ export function redeemCode(
       // Given back since it was looked at.
       return redeemCode(db, presented, origin)
     }
-    if (isSettling()) throw new TooLateError()
+    if (isRecovering()) throw new TooLateError()
     // In a transaction of its own, which holds nothing that others wait for who end the same family.
     const revoked = await db.transaction((tx) => endStolenFamily(tx, judged, origin))
     return { result: 'replayed', revoked }
@@ -101,7 +106,7 @@ async function redeem(
   const { codeHash, clientId, familyId, userId, scope } = code
   const endsWithSession = doesEndWithSession(code, presented)
   const refreshToken = isRefreshable(code, presented) ? randomSecret() : undefined
-  const { access, refresh, values } = tokensAs({
+  const { access, refresh, values } = tokenParams({
     grant: { ...code, endsWithSession },
     scope,
     resources: narrowResources(code.resources, presented.resources),
@@ -118,7 +123,7 @@ async function redeem(
     lifetimes,
     now,
   })
-  const audited = auditedAs(origin, {
+  const audited = auditParams(origin, {
     type: 'AUTHORIZATION_CODE_EXCHANGED',
     at: now,
     actor: user,
@@ -149,12 +154,12 @@ async function redeem(
 const keyOf = (codeHash: string) => `authorization code ${codeHash}`
 
 const isRefreshable = ({ scope }: AuthorizationCode, { refreshTokens }: PresentedCode) =>
-  refreshTokens && earnsRefreshToken(scope)
+  refreshTokens && mayRefresh(scope)
 
 const doesEndWithSession = (code: AuthorizationCode, presented: PresentedCode) =>
   presented.endsWithSession && !isRefreshable(code, presented)
 
-type Exchange = SignedIn & {
+type Exchange = SessionBinding & {
   readonly clientId: string
   readonly codeHash: string
   readonly now: Date
@@ -162,14 +167,14 @@ type Exchange = SignedIn & {
 }
 
 /** One statement: the code is used up, the tokens stored and the audit log told, or none of it. */
-const exchange = prepared((db, slots: Slots<Exchange>) => {
+const exchange = prepared((db, slots: Placeholders<Exchange>) => {
   const { userId, clientId, codeHash, now, deadline } = slots
-  const consenting = consentingIn(db, { userId, clientId })
-  const session = db.$with('session').as(openSession(db, consenting, slots))
+  const consenting = activeGrantCte(db, { userId, clientId })
+  const session = db.$with('session').as(lockedOpenSession(db, consenting, slots))
   const holder = db.$with('holder').as(whileSignedIn(db, { consenting, session }, slots))
   const used = db.$with('used').as(consumeCode(db, holder, { codeHash, clientId, now, deadline }))
   return db
-    .with(consenting, session, holder, used, ...tokensWith(db, used), auditWith(db, used))
+    .with(consenting, session, holder, used, ...tokenCtes(db, used), auditCtes(db, used))
     .select()
     .from(used)
 })
@@ -202,12 +207,12 @@ async function judgeUnusable(
   const found = await findAuthorizationCode(tx, presented)
   if (!found) return 'invalid'
   const { familyId, userId, clientId } = found
-  const entitled = await isEntitled(tx, { userId, clientId })
+  const entitled = await lockActiveGrant(tx, { userId, clientId })
   // Whoever was giving it back held the user's lock until now.
   const code = (await findAuthorizationCode(tx, presented)) ?? found
   if (!code.consumedAt) {
     const isOver =
-      doesEndWithSession(code, presented) && !(await holdOpenSession(tx, code.sessionId))
+      doesEndWithSession(code, presented) && !(await lockOpenSession(tx, code.sessionId))
     return entitled && !isOver ? 'usable' : 'invalid'
   }
   return { familyId, userId, clientId, reason: 'code_replay', now: presented.now }

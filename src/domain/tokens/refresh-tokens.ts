@@ -6,14 +6,14 @@
 import type { Database } from '#/database/client.ts'
 import { statementDeadline } from '#/database/deadline.ts'
 import { TooLateError } from '#/database/in-time.ts'
-import { isSettling } from '#/database/recovery.ts'
+import { isRecovering } from '#/database/recovery.ts'
 import type { User } from '#/database/schema/users.ts'
 import { attempting, settleAttempts } from '#/domain/attempts/attempts.ts'
-import { type AuditOrigin, auditedAs } from '#/domain/audit/audit.ts'
+import { type AuditOrigin, auditParams } from '#/domain/audit/audit.ts'
 import { OAuthError } from '#/protocol/errors.ts'
 import { deriveKey, hmac, newestOf, sha256 } from '#/protocol/secrets.ts'
 import { span } from '#/telemetry/tracing.ts'
-import { isEntitled } from './active-grant.ts'
+import { lockActiveGrant } from './active-grant.ts'
 import { narrowResources, narrowScope } from './narrow.ts'
 import { endStolenFamily, type RevokedTokens, type Theft } from './revoke-tokens.ts'
 import {
@@ -21,18 +21,18 @@ import {
   type NewTokens,
   type Token,
   type TokenLifetimes,
-  tokensAs,
+  tokenParams,
 } from './tokens.ts'
 import { type UnheardTokens, undoTokens } from './undo-tokens.ts'
 import {
   findLatest,
   findRefreshToken,
   findUsableToken,
-  hold,
-  holdSuccessor,
+  lockSuccessor,
   noteRetry,
   restoreRefreshToken,
-  rotate,
+  reuseRefreshToken,
+  rotateRefreshToken,
 } from './use-refresh-token.ts'
 
 export interface PresentedRefreshToken {
@@ -81,7 +81,7 @@ export function refreshTokens(
       return refreshTokens(db, presented, origin)
     }
     if (!('theft' in judged)) return judged
-    if (isSettling()) throw new TooLateError()
+    if (isRecovering()) throw new TooLateError()
     // In a transaction of its own, which holds nothing that others wait for who end the same family.
     const revoked = await db.transaction((tx) => endStolenFamily(tx, judged.theft, origin))
     return { result: 'reuse', revoked }
@@ -107,11 +107,11 @@ async function refresh(
     access,
     refresh: next,
     values,
-  } = tokensAs({
+  } = tokenParams({
     ...accessFrom(token, presented),
     refresh: rotated ? { ...token, token: successor } : undefined,
   })
-  const audited = auditedAs(origin, {
+  const audited = auditParams(origin, {
     type: 'TOKEN_REFRESHED',
     at: now,
     actor: user,
@@ -119,7 +119,7 @@ async function refresh(
     resource: { type: 'token_family', id: familyId },
     details: { scope: access.scope, rotated },
   })
-  const use = rotated ? rotate : hold
+  const use = rotated ? rotateRefreshToken : reuseRefreshToken
   const deadline = statementDeadline()
   const which = { id, userId: user.id, clientId, now, deadline }
   const run = () => use(db, { ...which, ...values, ...audited })
@@ -149,7 +149,7 @@ async function judgeUnusable(
   if (!found) return { result: 'invalid' }
   const { clientId } = found.token
   if (clientId !== presented.clientId) return { result: 'client_mismatch' }
-  const entitled = await isEntitled(tx, { userId: found.user.id, clientId })
+  const entitled = await lockActiveGrant(tx, { userId: found.user.id, clientId })
   // Whoever was giving it back held the user's lock until now.
   const { token: row, user } = (await findRefreshToken(tx, presented.token)) ?? found
   if (!row.revokedAt && row.expiresAt <= presented.now) return { result: 'expired' }
@@ -180,7 +180,7 @@ async function findUnusedSuccessor(
   presented: PresentedRefreshToken & { readonly always: boolean },
 ): Promise<string | undefined> {
   for (const token of successors(presented)) {
-    if (await holdSuccessor(tx, { ...presented, token })) return token
+    if (await lockSuccessor(tx, { ...presented, token })) return token
   }
   return undefined
 }

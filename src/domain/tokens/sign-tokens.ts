@@ -5,13 +5,13 @@ import type { User } from '#/database/schema/users.ts'
 import type { KeySet } from '#/domain/keys/keys.ts'
 import { signJwt } from '#/domain/keys/sign.ts'
 import { claimsOf } from '#/domain/users/claims.ts'
-import { claimsToTell } from '#/protocol/claims.ts'
+import { selectClaims } from '#/protocol/claims.ts'
 import { hasScope } from '#/protocol/scopes.ts'
 import type { SigningAlgorithm } from '#/protocol/vocabulary.ts'
 import type { Token } from './tokens.ts'
 
 /** RFC 7519 §2: NumericDate. */
-export const seconds = (date: Date) => Math.floor(date.getTime() / 1000)
+export const toNumericDate = (date: Date) => Math.floor(date.getTime() / 1000)
 
 export interface AccessTokenContents {
   readonly issuer: string
@@ -37,9 +37,9 @@ export function signAccessToken(keys: KeySet, contents: AccessTokenContents): Pr
       client_id: token.clientId,
       ...(token.scope !== '' && { scope: token.scope }),
       jti: token.id,
-      iat: seconds(token.createdAt),
-      exp: seconds(token.expiresAt),
-      ...(token.authTime && { auth_time: seconds(token.authTime) }),
+      iat: toNumericDate(token.createdAt),
+      exp: toNumericDate(token.expiresAt),
+      ...(token.authTime && { auth_time: toNumericDate(token.authTime) }),
       ...(acr !== undefined && { acr }),
       ...(amr && { amr }),
       // RFC 9449 §6.1.
@@ -79,15 +79,15 @@ export function signIdToken(keys: KeySet, contents: IdTokenContents): Promise<st
     keys,
     { algorithm, typ: 'JWT' },
     {
-      ...claimsOf(user, claimsToTell('', access.details.claims?.id_token)),
+      ...claimsOf(user, selectClaims('', access.details.claims?.id_token)),
       iss: issuer,
       sub: subject,
       aud: access.clientId,
       jti: crypto.randomUUID(),
-      iat: seconds(access.createdAt),
-      exp: seconds(access.expiresAt),
+      iat: toNumericDate(access.createdAt),
+      exp: toNumericDate(access.expiresAt),
       at_hash: tokenHash(accessToken, algorithm),
-      ...(access.authTime && { auth_time: seconds(access.authTime) }),
+      ...(access.authTime && { auth_time: toNumericDate(access.authTime) }),
       ...(acr !== undefined && { acr }),
       ...(amr && { amr }),
       ...(nonce !== null && { nonce }),
@@ -127,8 +127,8 @@ export function signLogoutToken(keys: KeySet, contents: LogoutTokenContents): Pr
       aud: client.clientId,
       sid,
       jti,
-      iat: seconds(now),
-      exp: seconds(now) + logoutTokenSeconds,
+      iat: toNumericDate(now),
+      exp: toNumericDate(now) + logoutTokenSeconds,
       events: { 'http://schemas.openid.net/event/backchannel-logout': {} },
     },
   )

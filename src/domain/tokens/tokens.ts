@@ -17,12 +17,12 @@ import {
 } from 'drizzle-orm'
 import { deleteBatch } from '#/database/batch.ts'
 import type { Database } from '#/database/client.ts'
-import { insertForEach, valuesFor } from '#/database/statements/insert-for-each.ts'
-import { rowInserter } from '#/database/statements/insert-row.ts'
-import { prepared, type Slots } from '#/database/statements/prepared.ts'
 import { type Client, clients } from '#/database/schema/clients.ts'
 import { type Token, tokens } from '#/database/schema/tokens.ts'
 import { type User, users } from '#/database/schema/users.ts'
+import { insertForEach, valuesFor } from '#/database/statements/insert-for-each.ts'
+import { rowInserter } from '#/database/statements/insert-row.ts'
+import { type Placeholders, prepared } from '#/database/statements/prepared.ts'
 import { sha256 } from '#/protocol/secrets.ts'
 import { span } from '#/telemetry/tracing.ts'
 
@@ -78,7 +78,7 @@ const insertToken = rowInserter(tokens)
  * The same as parts of a prepared statement, which stores them for each row of `source`. A refresh token is dated by the
  * database, when all that the statement waited for is over: nobody can have known it before.
  */
-export const tokensWith = (db: Database, source: SQLWrapper) => [
+export const tokenCtes = (db: Database, source: SQLWrapper) => [
   db.$with('access', {}).as(insertForEach(source, tokens, 'access')),
   db.$with('refresh', {}).as(
     insertForEach(sql`${source} where ${sql.placeholder('offline')}`, tokens, 'refresh', {
@@ -88,7 +88,7 @@ export const tokensWith = (db: Database, source: SQLWrapper) => [
 ]
 
 /** What that statement then stores. */
-export function tokensAs(issue: NewTokens) {
+export function tokenParams(issue: NewTokens) {
   const { access, refresh } = rowsOf(issue)
   const offline = refresh !== undefined
   return {
@@ -99,12 +99,12 @@ export function tokensAs(issue: NewTokens) {
 }
 
 const rowsOf = (issue: NewTokens) => ({
-  access: accessRow(issue),
+  access: accessTokenRow(issue),
   refresh: issue.refresh && refreshRow(issue, issue.refresh),
 })
 
 /** The row of an access token. */
-export const accessRow = ({
+export const accessTokenRow = ({
   grant,
   scope,
   resources,
@@ -205,12 +205,12 @@ const selectLive = (db: Database, which: SQL | undefined, now: Placeholder) =>
       ),
     )
 
-const selectLiveAccess = prepared((db, { id, now }: Slots<{ id: string; now: Date }>) =>
+const selectLiveAccess = prepared((db, { id, now }: Placeholders<{ id: string; now: Date }>) =>
   selectLive(db, and(eq(tokens.id, id), eq(tokens.type, 'access')), now),
 )
 
 const selectLiveRefresh = prepared(
-  (db, { secretHash, now }: Slots<{ secretHash: string; now: Date }>) =>
+  (db, { secretHash, now }: Placeholders<{ secretHash: string; now: Date }>) =>
     selectLive(db, eq(tokens.secretHash, secretHash), now),
 )
 

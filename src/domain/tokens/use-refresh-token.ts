@@ -2,13 +2,13 @@
 import { and, eq, gt, isNull, ne, or, sql } from 'drizzle-orm'
 import type { Database } from '#/database/client.ts'
 import { inTime } from '#/database/in-time.ts'
-import { prepared, type Slots } from '#/database/statements/prepared.ts'
 import { type Token, tokens } from '#/database/schema/tokens.ts'
 import { type User, users } from '#/database/schema/users.ts'
-import { auditWith } from '#/domain/audit/audit.ts'
+import { type Placeholders, prepared } from '#/database/statements/prepared.ts'
+import { auditCtes } from '#/domain/audit/audit.ts'
 import { sha256 } from '#/protocol/secrets.ts'
-import { entitled, type Holder } from './active-grant.ts'
-import { tokensWith } from './tokens.ts'
+import { type GrantKey, lockedActiveGrant } from './active-grant.ts'
+import { tokenCtes } from './tokens.ts'
 
 interface Found {
   readonly token: Token
@@ -37,7 +37,7 @@ export async function findUsableToken(
   return isUsable ? found : undefined
 }
 
-const select = prepared((db, { hash }: Slots<{ hash: string }>) =>
+const select = prepared((db, { hash }: Placeholders<{ hash: string }>) =>
   db
     .select({ token: tokens, user: users })
     .from(tokens)
@@ -45,44 +45,48 @@ const select = prepared((db, { hash }: Slots<{ hash: string }>) =>
     .where(eq(tokens.secretHash, hash)),
 )
 
-type Use = Holder & { readonly id: string; readonly now: Date; readonly deadline: Date }
-type Which = Pick<Slots<Use>, 'id' | 'now' | 'deadline'>
+type Use = GrantKey & { readonly id: string; readonly now: Date; readonly deadline: Date }
+type Which = Pick<Placeholders<Use>, 'id' | 'now' | 'deadline'>
 
 const usable = ({ id, now, deadline }: Which) =>
   and(eq(tokens.id, id), isNull(tokens.revokedAt), gt(tokens.expiresAt, now), inTime(deadline))
 
 /** Revokes the token for its successor, and stores what follows from it, if this is the first to use it. */
-export const rotate = prepared((db, { userId, clientId, id, now, deadline }: Slots<Use>) => {
-  const holder = holderOf(db, { userId, clientId })
-  const used = db.$with('used').as(
-    db
-      .update(tokens)
-      .set({ revokedAt: sql`${now}`, revocationReason: 'rotation' })
-      .from(holder)
-      .where(usable({ id, now, deadline }))
-      .returning({ id: tokens.id }),
-  )
-  return db
-    .with(holder, used, ...tokensWith(db, used), auditWith(db, used))
-    .select()
-    .from(used)
-})
+export const rotateRefreshToken = prepared(
+  (db, { userId, clientId, id, now, deadline }: Placeholders<Use>) => {
+    const holder = holderOf(db, { userId, clientId })
+    const used = db.$with('used').as(
+      db
+        .update(tokens)
+        .set({ revokedAt: sql`${now}`, revocationReason: 'rotation' })
+        .from(holder)
+        .where(usable({ id, now, deadline }))
+        .returning({ id: tokens.id }),
+    )
+    return db
+      .with(holder, used, ...tokenCtes(db, used), auditCtes(db, used))
+      .select()
+      .from(used)
+  },
+)
 
 /** Stores what follows from a token that stays what it is, provided that nobody ends its family meanwhile. */
-export const hold = prepared((db, { userId, clientId, id, now, deadline }: Slots<Use>) => {
-  const holder = holderOf(db, { userId, clientId })
-  const used = db.$with('used').as(held(db, holder, { id, now, deadline }))
-  return db
-    .with(holder, used, ...tokensWith(db, used), auditWith(db, used))
-    .select()
-    .from(used)
-})
+export const reuseRefreshToken = prepared(
+  (db, { userId, clientId, id, now, deadline }: Placeholders<Use>) => {
+    const holder = holderOf(db, { userId, clientId })
+    const used = db.$with('used').as(lockedLiveToken(db, holder, { id, now, deadline }))
+    return db
+      .with(holder, used, ...tokenCtes(db, used), auditCtes(db, used))
+      .select()
+      .from(used)
+  },
+)
 
-const holderOf = (db: Database, holder: Slots<Holder>) =>
-  db.$with('holder').as(entitled(db, holder))
+const holderOf = (db: Database, holder: Placeholders<GrantKey>) =>
+  db.$with('holder').as(lockedActiveGrant(db, holder))
 
 /** The part of a statement that finds a usable token of its user, and holds it until the transaction ends. */
-export const held = (db: Database, holder: ReturnType<typeof holderOf>, which: Which) =>
+export const lockedLiveToken = (db: Database, holder: ReturnType<typeof holderOf>, which: Which) =>
   db
     .select({ id: tokens.id })
     .from(tokens)
@@ -101,14 +105,14 @@ export const graceMs = 30_000
  * database's clock alone, whichever replicas are involved; `always` for a retry that came before there was one. It is held
  * until the transaction ends, so that nobody ends its family meanwhile.
  */
-export const holdSuccessor = async (
+export const lockSuccessor = async (
   tx: Database,
   { token, clientId, now, always }: Presented & { readonly always: boolean },
 ): Promise<boolean> => (await lock(tx, { hash: sha256(token), clientId, now, always })).length > 0
 
 type Successor = Pick<Presented, 'clientId' | 'now'> & { readonly hash: string; always: boolean }
 
-const lock = prepared((db, { hash, clientId, now, always }: Slots<Successor>) =>
+const lock = prepared((db, { hash, clientId, now, always }: Placeholders<Successor>) =>
   db
     .select({ id: tokens.id })
     .from(tokens)

@@ -5,7 +5,7 @@ import { type User, users } from '#/database/schema/users.ts'
 import { type ByUser, writeAudit } from '#/domain/audit/audit.ts'
 import { sha256 } from '#/protocol/secrets.ts'
 import { span } from '#/telemetry/tracing.ts'
-import { type Refusal, refuse } from './end-access.ts'
+import { refusalOf, type UserChangeRefusal } from './end-access.ts'
 import { lockUser } from './lock-user.ts'
 
 export interface UserEdit extends Pick<User, 'id' | 'fullName' | 'email' | 'role'> {
@@ -22,7 +22,7 @@ export function editUser(
   db: Database,
   edit: UserEdit,
   by: ByUser,
-): Promise<User | Refusal | 'changed_meanwhile' | 'email_taken'> {
+): Promise<User | UserChangeRefusal | 'changed_meanwhile' | 'email_taken'> {
   return span('users.edit', async () => {
     try {
       return await db.transaction((tx) => editLocked(tx, edit, by))
@@ -35,7 +35,7 @@ export function editUser(
 
 async function editLocked(tx: Database, edit: UserEdit, by: ByUser) {
   const { id, seen, fullName, email, role } = edit
-  const refusal = await refuse(tx, id, by)
+  const refusal = await refusalOf(tx, id, by)
   if (refusal === 'self') await lockUser(tx, id)
   const [before] = await tx.select().from(users).where(eq(users.id, id))
   if (!before) return 'unknown_user'

@@ -29,13 +29,17 @@ export interface EndedAccess {
 }
 
 /** Admins alone decide, and never about themselves: so there is always one left, who has decided last. */
-export type Refusal = 'unknown_user' | 'self' | 'not_admin' | 'no_change'
+export type UserChangeRefusal = 'unknown_user' | 'self' | 'not_admin' | 'no_change'
 
 /** Disables an account: its sessions and tokens end with it. */
-export function disableUser(db: Database, id: string, by: ByUser): Promise<EndedAccess | Refusal> {
+export function disableUser(
+  db: Database,
+  id: string,
+  by: ByUser,
+): Promise<EndedAccess | UserChangeRefusal> {
   return span('users.disable', () =>
     db.transaction(async (tx) => {
-      const refusal = await refuse(tx, id, by)
+      const refusal = await refusalOf(tx, id, by)
       if (refusal) return refusal
       const [user] = await tx
         .update(users)
@@ -72,10 +76,14 @@ export function enableUser(db: Database, id: string, by: By): Promise<User | 'no
 }
 
 /** Deletes an account with its consents and tokens; the rows of its sessions stay in the ledger, without a name. */
-export function deleteUser(db: Database, id: string, by: ByUser): Promise<EndedAccess | Refusal> {
+export function deleteUser(
+  db: Database,
+  id: string,
+  by: ByUser,
+): Promise<EndedAccess | UserChangeRefusal> {
   return span('users.delete', () =>
     db.transaction(async (tx) => {
-      const refusal = await refuse(tx, id, by)
+      const refusal = await refusalOf(tx, id, by)
       if (refusal) return refusal
       await holdClientsOf(tx, id)
       const [user] = await tx
@@ -198,11 +206,11 @@ const holdClientsOf = (tx: Database, ownerId: string) =>
  * comes second is no admin any more. All in one order: somebody who is just losing the role is an admin for some of
  * those who wait, and not for others.
  */
-export async function refuse(
+export async function refusalOf(
   tx: Database,
   id: string,
   { actor }: ByUser,
-): Promise<Refusal | undefined> {
+): Promise<UserChangeRefusal | undefined> {
   if (actor.id === id) return 'self'
   const activeAdmin = and(eq(users.role, 'admin'), eq(users.isActive, true))
   const locked = await tx

@@ -6,7 +6,7 @@
 import { deadlineAt } from '#/database/deadline.ts'
 
 /** On whose behalf something waits. */
-export interface Lane {
+export interface Requester {
   readonly address: string
   /** The network that the address belongs to. */
   readonly network: string
@@ -15,14 +15,14 @@ export interface Lane {
 }
 
 interface Waiting {
-  readonly lane: Lane
+  readonly lane: Requester
   readonly go: () => void
   readonly refuse: () => void
 }
 
 export interface FairQueue {
   /** Resolves when it is this lane's turn; rejects with `overloaded` when there is no room for it, or no more. */
-  wait(lane: Lane, overloaded: () => Error): Promise<void>
+  wait(lane: Requester, overloaded: () => Error): Promise<void>
   /** Lets the next one go; false when nobody waits. */
   next(): boolean
 }
@@ -95,9 +95,9 @@ function busiest(waiting: readonly Waiting[], by: 'network' | 'address'): Waitin
 function createTurns() {
   const lastTurn = new Map<string, number>()
   let now = 0
-  const networkKey = ({ network }: Lane) => `network ${network}`
-  const addressKey = ({ address }: Lane) => `address ${address}`
-  const earliest = (waiting: readonly Waiting[], keyOf: (lane: Lane) => string) => {
+  const networkKey = ({ network }: Requester) => `network ${network}`
+  const addressKey = ({ address }: Requester) => `address ${address}`
+  const earliest = (waiting: readonly Waiting[], keyOf: (lane: Requester) => string) => {
     const when = ({ lane }: Waiting) => lastTurn.get(keyOf(lane)) ?? 0
     const first = Math.min(...waiting.map(when))
     return waiting.filter((one) => when(one) === first)

@@ -5,7 +5,7 @@ import type { Database } from '#/database/client.ts'
 import { sessions } from '#/database/schema/sessions.ts'
 import { users } from '#/database/schema/users.ts'
 
-export interface UsersQuestion {
+export interface UserFilter {
   /** The name that the page before ended with. */
   readonly after?: string | undefined
   /** How a username, e-mail address or full name begins. */
@@ -22,7 +22,7 @@ const searched = [
 ]
 
 /** A page of accounts by name, each with when it was last seen. */
-export const usersPageQuery = (db: Database, { after, search, limit }: UsersQuestion) => {
+export const usersPageQuery = (db: Database, { after, search, limit }: UserFilter) => {
   const behind = after ? gt(sortName, after) : undefined
   // By id alone: more than a page of each is never looked at.
   const found = (expression: SQL) =>

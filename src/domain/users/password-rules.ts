@@ -3,13 +3,13 @@
  * is tried first: the passwords that many people use, and what goes with the account.
  */
 
-export const shortestPassword = 8
-export const longestPassword = 1024
+export const minPasswordLength = 8
+export const maxPasswordLength = 1024
 
 /** Why a password is refused, in words for whoever chooses it. */
 export const passwordProblems = {
-  short: `Use at least ${shortestPassword} characters.`,
-  long: `Use at most ${longestPassword} characters.`,
+  short: `Use at least ${minPasswordLength} characters.`,
+  long: `Use at most ${maxPasswordLength} characters.`,
   simple: 'That is a simple pattern, which is guessed at once. Try a few unrelated words.',
   common:
     'Many people use this password or one much like it, so it is tried first. Try a few unrelated words.',
@@ -33,13 +33,13 @@ export async function findPasswordProblem(
   context: PasswordContext,
 ): Promise<PasswordProblem | undefined> {
   const typed = fold(password)
-  if (lengthOf(typed) < shortestPassword) return 'short'
-  if (password.length > longestPassword || typed.length > longestPassword) return 'long'
+  if (lengthOf(typed) < minPasswordLength) return 'short'
+  if (password.length > maxPasswordLength || typed.length > maxPasswordLength) return 'long'
   const repeated = /^(.+?)\1+$/su.exec(typed)?.[1] ?? typed
-  if (lengthOf(repeated) < shortestPassword || isRun(typed)) return 'simple'
+  if (lengthOf(repeated) < minPasswordLength || isRun(typed)) return 'simple'
   const common = await commonPasswords()
   const rest = wordsOf(context).reduce((left, word) => left.replaceAll(word, ''), repeated)
-  const isLittle = lengthOf(rest) < shortestPassword || isDressed(rest, common)
+  const isLittle = lengthOf(rest) < minPasswordLength || isDressed(rest, common)
   if (rest !== repeated && isLittle) return 'personal'
   return isDressed(repeated, common) ? 'common' : undefined
 }
@@ -61,7 +61,7 @@ function isRun(text: string): boolean {
 /** Whether it is a word of the list with little around it: `password`, `Dragon2026!`. */
 function isDressed(text: string, words: ReadonlySet<string>): boolean {
   const bare = text.replace(/^[^\p{L}]+/u, '').replace(/[^\p{L}]+$/u, '')
-  const isBare = bare !== '' && lengthOf(text) - lengthOf(bare) < shortestPassword
+  const isBare = bare !== '' && lengthOf(text) - lengthOf(bare) < minPasswordLength
   return words.has(text) || (isBare && words.has(bare))
 }
 

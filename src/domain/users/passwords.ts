@@ -5,9 +5,9 @@
 import { availableParallelism } from 'node:os'
 import { hash, verify } from '@node-rs/argon2'
 import { randomSecret } from '#/protocol/secrets.ts'
-import { createFairQueue, type Lane } from './fair-queue.ts'
+import { createFairQueue, type Requester } from './fair-queue.ts'
 
-export type { Lane } from './fair-queue.ts'
+export type { Requester } from './fair-queue.ts'
 
 /** Thrown when too many are waiting already: answer 503 and ask to come back. */
 export class OverloadedError extends Error {
@@ -15,9 +15,13 @@ export class OverloadedError extends Error {
 }
 
 export interface Passwords {
-  hash(password: string, lane?: Lane): Promise<string>
+  hash(password: string, lane?: Requester): Promise<string>
   /** Takes the same time whether or not there is a hash to compare with (no account enumeration by clock). */
-  verify(passwordHash: string | null | undefined, password: string, lane?: Lane): Promise<boolean>
+  verify(
+    passwordHash: string | null | undefined,
+    password: string,
+    lane?: Requester,
+  ): Promise<boolean>
 }
 
 /** OWASP's parameters for argon2id: 19 MiB, 2 passes, 1 lane. */
@@ -27,19 +31,19 @@ const cost = { memoryCost: 19_456, timeCost: 2, parallelism: 1 }
 const normalize = (password: string) => password.normalize('NFKC')
 
 /** The process itself, and the operator at its command line. */
-const ownLane: Lane = { address: '', network: '', known: true }
+const ownLane: Requester = { address: '', network: '', known: true }
 
-/** `waiting` at most wait over all networks, `perNetwork` of one. */
+/** `queueLimit` at most wait over all networks, `perNetwork` of one. */
 export function createPasswords({
-  atOnce = Math.max(1, availableParallelism() - 1),
-  waiting = 256,
+  concurrency = Math.max(1, availableParallelism() - 1),
+  queueLimit = 256,
   perNetwork = 64,
 }: {
-  atOnce?: number
-  waiting?: number
+  concurrency?: number
+  queueLimit?: number
   perNetwork?: number
 } = {}): Passwords {
-  const run = createGate(atOnce, { most: waiting, perNetwork })
+  const run = createGate(concurrency, { most: queueLimit, perNetwork })
   // Of a password nobody knows; made before it is needed, so that not even the first miss takes longer.
   const decoy = hash(randomSecret(), cost)
   return {
@@ -59,12 +63,12 @@ export function createPasswords({
 
 const overloaded = () => new OverloadedError('too many sign-ins at once')
 
-/** Lets `atOnce` tasks run, and those that fit into the queue wait for their turn; refuses the rest. */
-function createGate(atOnce: number, room: { most: number; perNetwork: number }) {
+/** Lets `concurrency` tasks run, and those that fit into the queue wait for their turn; refuses the rest. */
+function createGate(concurrency: number, room: { most: number; perNetwork: number }) {
   let running = 0
   const queue = createFairQueue(room)
-  return async <T>(lane: Lane, task: () => Promise<T>): Promise<T> => {
-    if (running >= atOnce) await queue.wait(lane, overloaded)
+  return async <T>(lane: Requester, task: () => Promise<T>): Promise<T> => {
+    if (running >= concurrency) await queue.wait(lane, overloaded)
     else running += 1
     try {
       return await task()

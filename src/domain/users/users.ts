@@ -6,7 +6,7 @@ import { type User, users } from '#/database/schema/users.ts'
 import { type AuditOrigin, writeAudit } from '#/domain/audit/audit.ts'
 import type { LoginFailureReason } from '#/protocol/vocabulary.ts'
 import { span } from '#/telemetry/tracing.ts'
-import type { Lane, Passwords } from './passwords.ts'
+import type { Passwords, Requester } from './passwords.ts'
 
 export type { User } from '#/database/schema/users.ts'
 
@@ -28,7 +28,7 @@ export async function findUserByUsername(
   return (await db.select().from(users).where(eq(users.username, username)))[0]
 }
 
-export type Verdict =
+export type CredentialsResult =
   | { readonly ok: true; readonly user: User }
   | { readonly ok: false; readonly reason: LoginFailureReason; readonly user: User | undefined }
 
@@ -39,8 +39,8 @@ export type Verdict =
 export function verifyCredentials(
   db: Database,
   passwords: Passwords,
-  { username, password, lane }: { username: string; password: string; lane?: Lane },
-): Promise<Verdict> {
+  { username, password, lane }: { username: string; password: string; lane?: Requester },
+): Promise<CredentialsResult> {
   return span('users.verify_credentials', async () => {
     const user = isUsername(username) ? await findUserByUsername(db, username) : undefined
     const matches = await passwords.verify(user?.passwordHash, password, lane)

@@ -1,9 +1,9 @@
 /** /account/authorizations: the apps a user has let in, and showing them out. */
 import { listConsents, revokeConsent } from '#/domain/consents/consents.ts'
+import { describeScopes } from '#/web/pages/scope-descriptions.ts'
 import type { AppContext } from '#/web/request/context.ts'
 import { signedInUser } from '#/web/sessions/current-user.ts'
 import { recordEndedAccess } from '#/web/sessions/record-ended.ts'
-import { describeScopes } from '#/web/pages/scope-descriptions.ts'
 import { uuidParameter, viewer } from '#/web/sessions/viewer.ts'
 import { renderAuthorizationsPage } from './pages.ts'
 import type { AccountOptions } from './routes.ts'

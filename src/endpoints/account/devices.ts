@@ -1,10 +1,10 @@
 /** /account/devices: a user's live sessions, and ending them from afar. */
 
 import { endOwnSession, endSessionsOfUser, listLiveSessions } from '#/domain/sessions/sessions.ts'
+import { noticeOf } from '#/web/pages/notices.ts'
 import type { AppContext } from '#/web/request/context.ts'
 import { signedInUser } from '#/web/sessions/current-user.ts'
 import { endSessionsFromAfar } from '#/web/sessions/end-sessions.ts'
-import { noticeOf } from '#/web/pages/notices.ts'
 import { uuidParameter, viewer } from '#/web/sessions/viewer.ts'
 import { renderDevicesPage } from './pages.ts'
 import type { AccountOptions } from './routes.ts'

@@ -1,12 +1,12 @@
 /** What people are linked to at identity providers: shown on /account/security, and taken back there. */
 import { html } from 'hono/html'
-import { type Identity, mostIdentities, removeIdentity } from '#/domain/identities/identities.ts'
+import { type Identity, maxIdentities, removeIdentity } from '#/domain/identities/identities.ts'
 import { confirmation, cutOff, fact, listItem, monogram, postForm } from '#/web/pages/components.ts'
+import type { Html } from '#/web/pages/html.ts'
+import { renderTime } from '#/web/pages/times.ts'
 import type { AppContext } from '#/web/request/context.ts'
 import { actedBy, signedInUser } from '#/web/sessions/current-user.ts'
-import type { Html } from '#/web/pages/html.ts'
 import { recordEndedSessions } from '#/web/sessions/record-ended.ts'
-import { renderTime } from '#/web/pages/times.ts'
 import { uuidParameter } from '#/web/sessions/viewer.ts'
 import type { AccountOptions } from './routes.ts'
 
@@ -63,7 +63,7 @@ ${
     ? html`<ul class="card-list">${linked}</ul>`
     : html`<p class="hint">Nothing is linked yet. Link an account elsewhere, and signing in there signs you in here.</p>`
 }
-${cutOff(linked.length, mostIdentities, 'Those linked later appear as you remove some.')}
+${cutOff(linked.length, maxIdentities, 'Those linked later appear as you remove some.')}
 ${offered.length > 0 && html`<div class="elsewhere-offers">${offered}</div>`}
 </section>`
 }

@@ -1,9 +1,9 @@
 import { html } from 'hono/html'
 import type { FailedSignIn } from '#/domain/audit/failed-sign-ins.ts'
-import { mostConsents } from '#/domain/consents/consents.ts'
-import { mostSessions } from '#/domain/sessions/sessions.ts'
-import { mostFamilies } from '#/domain/tokens/list-token-families.ts'
-import { shortestPassword } from '#/domain/users/password-rules.ts'
+import { maxConsents } from '#/domain/consents/consents.ts'
+import { maxSessions } from '#/domain/sessions/sessions.ts'
+import { maxTokenFamilies } from '#/domain/tokens/list-token-families.ts'
+import { minPasswordLength } from '#/domain/users/password-rules.ts'
 import type { LoginSource } from '#/protocol/vocabulary.ts'
 import {
   actionMenu,
@@ -71,7 +71,7 @@ export function renderDevicesPage(props: DevicesPageProps): Html {
     html`${pageHeading('Devices', lead, others ? everywhereElse : '')}
 ${notice(props.notice)}
 <ul class="card-list">${ordered.map((device) => deviceCard(device, csrfToken, now))}</ul>
-${cutOff(sessions.length, mostSessions, '“Sign out everywhere else” ends the others, too.')}
+${cutOff(sessions.length, maxSessions, '“Sign out everywhere else” ends the others, too.')}
 ${others ? '' : html`<p class="aside-note">You are not signed in anywhere else.</p>`}
 <p class="aside-note">Does a device or program show you a code? <a href="/device">Connect it</a>.</p>`,
   )
@@ -137,7 +137,7 @@ export function renderAuthorizationsPage(props: AuthorizationsPageProps): Html {
   })
   const lead = 'Apps that you have allowed to use your account, and what each of them may do.'
   const list = html`<ul class="card-list">${consents.map((consent) => consentCard(consent, csrfToken, now))}</ul>
-${cutOff(consents.length, mostConsents, 'Those allowed before appear as you remove some.')}
+${cutOff(consents.length, maxConsents, 'Those allowed before appear as you remove some.')}
 <p class="aside-note"><a href="/account/tokens">See which apps are connected right now</a></p>`
   return renderPage(
     { title: 'Apps with access', user, csrfToken, nav: 'authorizations' },
@@ -222,8 +222,8 @@ export const passwordFields = ({ username, current, errors }: PasswordFieldsProp
     label: 'New password',
     type: 'password',
     autocomplete: 'new-password',
-    minLength: shortestPassword,
-    hint: `At least ${shortestPassword} characters. A few unrelated words are easy to keep and hard to guess.`,
+    minLength: minPasswordLength,
+    hint: `At least ${minPasswordLength} characters. A few unrelated words are easy to keep and hard to guess.`,
     error: errors.new,
     autofocus: errors.new !== undefined && errors.current === undefined,
   }),
@@ -232,7 +232,7 @@ export const passwordFields = ({ username, current, errors }: PasswordFieldsProp
     label: 'New password, once more',
     type: 'password',
     autocomplete: 'new-password',
-    minLength: shortestPassword,
+    minLength: minPasswordLength,
     invalidBecause: errors.new && 'new_password-error',
   }),
 ]
@@ -282,7 +282,7 @@ export function renderTokensPage(props: TokensPageProps): Html {
     html`${pageHeading('Connected right now', lead, grants.length > 1 ? all : '')}
 ${notice(props.notice)}
 ${grants.length > 0 ? list : empty}
-${cutOff(grants.length, mostFamilies, '“Disconnect all” ends the others, too.')}
+${cutOff(grants.length, maxTokenFamilies, '“Disconnect all” ends the others, too.')}
 <p class="aside-note">To have an app ask you again before it can come back, remove it under <a href="/account/authorizations">Apps with access</a>.</p>`,
   )
 }

@@ -1,12 +1,12 @@
 /** /account/tokens: the apps that hold live tokens, and cutting one off. */
-import { endFamilyOf } from '#/domain/tokens/end-family.ts'
+import { endTokenFamily } from '#/domain/tokens/end-family.ts'
 import { listTokenFamilies } from '#/domain/tokens/list-token-families.ts'
 import { endAllTokens } from '#/domain/users/end-access.ts'
+import { noticeOf } from '#/web/pages/notices.ts'
+import { describeScopes } from '#/web/pages/scope-descriptions.ts'
 import type { AppContext } from '#/web/request/context.ts'
 import { actedBy, signedInUser } from '#/web/sessions/current-user.ts'
-import { noticeOf } from '#/web/pages/notices.ts'
 import { recordEndedAccess, recordRevokedTokens } from '#/web/sessions/record-ended.ts'
-import { describeScopes } from '#/web/pages/scope-descriptions.ts'
 import { uuidParameter, viewer } from '#/web/sessions/viewer.ts'
 import { renderTokensPage } from './pages.ts'
 import type { AccountOptions } from './routes.ts'
@@ -35,7 +35,7 @@ export async function getTokens(c: AppContext, { db, csrf }: AccountOptions) {
 export async function postRevokeTokens(c: AppContext, { db }: AccountOptions) {
   const familyId = uuidParameter(c, 'id')
   const { user } = signedInUser(c)
-  const revoked = familyId && (await endFamilyOf(db, { familyId, userId: user.id }, actedBy(c)))
+  const revoked = familyId && (await endTokenFamily(db, { familyId, userId: user.id }, actedBy(c)))
   if (!revoked) return c.redirect(path, 303)
   recordRevokedTokens(c.var.recorder, revoked)
   return c.redirect(`${path}?notice=ended`, 303)

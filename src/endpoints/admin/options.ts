@@ -1,8 +1,8 @@
 import type { Database } from '#/database/client.ts'
 import type { ReadCache } from '#/database/read-cache.ts'
 import type { Client } from '#/domain/clients/clients.ts'
+import type { EntityCounts } from '#/domain/entity-counts/caches.ts'
 import type { FetchDocument } from '#/domain/outbound/fetch-document.ts'
-import type { Population } from '#/domain/entity-counts/caches.ts'
 import type { Passwords } from '#/domain/users/passwords.ts'
 import type { Csrf } from '#/web/guards/csrf.ts'
 import type { SessionAccess } from '#/web/sessions/current-user.ts'
@@ -14,7 +14,7 @@ export interface AdminOptions {
   readonly sessions: SessionAccess
   readonly csrf: Csrf
   readonly passwords: Passwords
-  readonly population: Population
+  readonly entityCounts: EntityCounts
   readonly fetchDocument: FetchDocument
   /** Whether addresses of clients may be plain http on this machine. */
   readonly loopbackHttp: boolean

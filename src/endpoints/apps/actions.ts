@@ -3,7 +3,7 @@ import {
   deleteApp,
   findApp,
   listApps,
-  mostPendingApps,
+  maxPendingApps,
   type OwnApp,
   regenerateAppSecret,
   registerApp,
@@ -11,15 +11,15 @@ import {
 } from '#/domain/clients/own-apps.ts'
 import { verifySector } from '#/domain/clients/sector-identifier.ts'
 import { scopeWords } from '#/protocol/scopes.ts'
-import type { AppContext } from '#/web/request/context.ts'
-import { actedBy, signedInUser } from '#/web/sessions/current-user.ts'
+import { enforceLimit } from '#/web/limits/rate-limit.ts'
 import { asFormError, FormError } from '#/web/pages/form-error.ts'
-import { readFields } from '#/web/request/forms.ts'
 import { noticeOf } from '#/web/pages/notices.ts'
 import { PageError } from '#/web/pages/page-error.ts'
-import { enforceLimit } from '#/web/limits/rate-limit.ts'
-import { recordEndedAccess } from '#/web/sessions/record-ended.ts'
 import { outdatedForm, type RefusedForm } from '#/web/pages/refused-form.ts'
+import type { AppContext } from '#/web/request/context.ts'
+import { readFields } from '#/web/request/forms.ts'
+import { actedBy, signedInUser } from '#/web/sessions/current-user.ts'
+import { recordEndedAccess } from '#/web/sessions/record-ended.ts'
 import { uuidParameter, viewer } from '#/web/sessions/viewer.ts'
 import {
   renderAppEditPage,
@@ -84,7 +84,7 @@ export async function postApp(c: AppContext, options: AppsOptions, parse: ParseA
     if (created) return await secretPage(c, options, created)
     throw new FormError(
       '',
-      `${mostPendingApps} of your apps wait for approval already. Delete one, or wait until they are decided on.`,
+      `${maxPendingApps} of your apps wait for approval already. Delete one, or wait until they are decided on.`,
     )
   } catch (error) {
     return newAppPage(c, options, refusalOf(fields, error))

@@ -4,10 +4,10 @@ import type { Database } from '#/database/client.ts'
 import type { ReadCache } from '#/database/read-cache.ts'
 import type { Client } from '#/domain/clients/clients.ts'
 import type { FetchDocument } from '#/domain/outbound/fetch-document.ts'
-import type { AppContext, AppEnv } from '#/web/request/context.ts'
 import type { Csrf } from '#/web/guards/csrf.ts'
-import type { SessionAccess } from '#/web/sessions/current-user.ts'
 import type { Limiter } from '#/web/limits/rate-limit.ts'
+import type { AppContext, AppEnv } from '#/web/request/context.ts'
+import type { SessionAccess } from '#/web/sessions/current-user.ts'
 import {
   getApp,
   getAppEdit,

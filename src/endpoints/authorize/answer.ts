@@ -16,19 +16,26 @@ import { authenticationOf } from '#/protocol/authentication.ts'
 import { consentScope } from '#/protocol/claims.ts'
 import { AuthorizationError } from '#/protocol/errors.ts'
 import { registeredRedirectUri } from '#/protocol/redirect-uri.ts'
+import {
+  sendToClient,
+  showWayToClient,
+} from '#/web/authorization-request/authorization-response.ts'
 import { isVouchedFor } from '#/web/authorization-request/vouched.ts'
-import { sendToClient, showWayToClient } from '#/web/authorization-request/authorization-response.ts'
 import type { AppContext } from '#/web/request/context.ts'
 import { signedInUser } from '#/web/sessions/current-user.ts'
-import { ChangedClient, type Pending, requireStored, type Stored } from './pending.ts'
+import { ChangedClient, type PendingRequest, requireStored, type Stored } from './pending.ts'
 import type { AuthorizeOptions } from './routes.ts'
 
 /** Nobody needs to be asked. */
-export async function answerAtOnce(c: AppContext, pending: Pending, options: AuthorizeOptions) {
+export async function answerAtOnce(
+  c: AppContext,
+  pending: PendingRequest,
+  options: AuthorizeOptions,
+) {
   const { db } = options
   const code = pending.stored
     ? await db.transaction(async (tx) => {
-        await useUp(tx, c, pending)
+        await consumePending(tx, c, pending)
         return issueCode(tx, c, pending, options)
       })
     : await issueCode(db, c, pending, options)
@@ -37,12 +44,12 @@ export async function answerAtOnce(c: AppContext, pending: Pending, options: Aut
 }
 
 /** The request is used up, the consent saved and the code issued, or none of it. */
-export async function approve(c: AppContext, pending: Pending, options: AuthorizeOptions) {
+export async function approve(c: AppContext, pending: PendingRequest, options: AuthorizeOptions) {
   const { client, request } = pending
   const { user } = signedInUser(c)
   const { now, origin, recorder } = c.var
   const { granted, code } = await options.db.transaction(async (tx) => {
-    await useUp(tx, c, pending)
+    await consumePending(tx, c, pending)
     const approval = { user, clientId: client.clientId, scope: consentScope(request), now }
     const saved = await grantConsent(tx, approval, origin)
     return { granted: saved, code: await issueCode(tx, c, pending, options) }
@@ -54,14 +61,14 @@ export async function approve(c: AppContext, pending: Pending, options: Authoriz
 
 export async function deny(
   c: AppContext,
-  pending: Pending,
+  pending: PendingRequest,
   { db }: AuthorizeOptions,
 ): Promise<never> {
   const { now, origin } = c.var
   const { client, request } = pending
   const error = { code: 'access_denied', description: 'the user said no' } as const
   await db.transaction(async (tx) => {
-    await useUp(tx, c, pending, error)
+    await consumePending(tx, c, pending, error)
     await writeAudit(tx, origin, {
       type: 'AUTHORIZATION_CODE_DENIED',
       at: now,
@@ -76,10 +83,10 @@ export async function deny(
 }
 
 /** A request is answered once: of two answers, one gets through. */
-export async function useUp(
+export async function consumePending(
   db: Database,
   c: AppContext,
-  { stored, request: { interaction } }: Pending,
+  { stored, request: { interaction } }: PendingRequest,
   error?: Answer['error'],
 ): Promise<void> {
   if (!stored) return
@@ -93,7 +100,7 @@ export async function useUp(
 /** Gives the answer again that was given a moment ago, and counts nothing; a code as long as it was not redeemed. */
 export async function answerAgain(
   c: AppContext,
-  { client, stored, request }: Pending & { stored: Stored },
+  { client, stored, request }: PendingRequest & { stored: Stored },
   { error }: Answer,
   options: AuthorizeOptions,
 ) {
@@ -112,7 +119,7 @@ export async function answerAgain(
 function issueCode(
   tx: Database,
   c: AppContext,
-  { client, request, stored }: Pending,
+  { client, request, stored }: PendingRequest,
   { codeLifetimeMs: lifetimeMs, secrets }: AuthorizeOptions,
 ) {
   const { user, session } = signedInUser(c)

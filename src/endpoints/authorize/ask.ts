@@ -1,55 +1,63 @@
 /** The pages on which a user decides; each leads back here. */
-import { lastingOf } from '#/domain/tokens/lifetimes.ts'
+import { accessDurationOf } from '#/domain/tokens/lifetimes.ts'
 import { consentScope } from '#/protocol/claims.ts'
 import { destinationOf, redirectSource } from '#/protocol/redirect-uri.ts'
 import { scopeWords } from '#/protocol/scopes.ts'
-import { faceOf } from '#/web/pages/client-branding.ts'
-import type { AppContext } from '#/web/request/context.ts'
 import { outdated } from '#/web/guards/csrf.ts'
-import { changePasswordPath, signedInUser } from '#/web/sessions/current-user.ts'
+import { brandingOf } from '#/web/pages/client-branding.ts'
 import { noticeOf } from '#/web/pages/notices.ts'
 import { describeScopes } from '#/web/pages/scope-descriptions.ts'
+import type { AppContext } from '#/web/request/context.ts'
+import { changePasswordPath, signedInUser } from '#/web/sessions/current-user.ts'
 import { renderAccountPage, renderConsentPage } from './pages.ts'
-import { keep, loginPathOf, type Pending, pathOf } from './pending.ts'
+import { keep, loginPathOf, type PendingRequest, pathOf } from './pending.ts'
 import type { AuthorizeOptions } from './routes.ts'
 
 export async function askToSignIn(
   c: AppContext,
-  pending: Pending,
+  pending: PendingRequest,
   { db }: AuthorizeOptions,
   more: Readonly<Record<string, string>> = {},
 ) {
   return c.redirect(loginPathOf(await keep(pending, db, c.var.now), more), 303)
 }
 
-export async function askForPassword(c: AppContext, pending: Pending, { db }: AuthorizeOptions) {
+export async function askForPassword(
+  c: AppContext,
+  pending: PendingRequest,
+  { db }: AuthorizeOptions,
+) {
   return c.redirect(changePasswordPath(pathOf(await keep(pending, db, c.var.now))), 303)
 }
 
-export async function askForAccount(c: AppContext, pending: Pending, options: AuthorizeOptions) {
+export async function askForAccount(
+  c: AppContext,
+  pending: PendingRequest,
+  options: AuthorizeOptions,
+) {
   const common = await prepare(c, pending, options)
   return c.html(await renderAccountPage(common))
 }
 
 export async function askForConsent(
   c: AppContext,
-  pending: Pending,
+  pending: PendingRequest,
   alreadyGranted: string,
   options: AuthorizeOptions,
 ) {
   const { client, request } = pending
   const page = await renderConsentPage({
     ...(await prepare(c, pending, options)),
-    client: { ...faceOf(c, client), redirectHost: destinationOf(request.redirectUri) },
+    client: { ...brandingOf(c, client), redirectHost: destinationOf(request.redirectUri) },
     scopes: describeScopes(consentScope(request)),
     resources: request.resources,
-    lasting: lastingOf(client, { scope: request.scope, hasSession: true }, options.lasting),
+    lasting: accessDurationOf(client, { scope: request.scope, hasSession: true }, options.lasting),
     alreadyGranted: scopeWords(alreadyGranted),
   })
   return c.html(page)
 }
 
-async function prepare(c: AppContext, pending: Pending, { db, csrf }: AuthorizeOptions) {
+async function prepare(c: AppContext, pending: PendingRequest, { db, csrf }: AuthorizeOptions) {
   const requestId = await keep(pending, db, c.var.now)
   const { client, request } = pending
   c.set('formActions', [redirectSource(request.redirectUri)])

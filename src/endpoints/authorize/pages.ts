@@ -1,5 +1,5 @@
 import { html } from 'hono/html'
-import { type ClientFace, clientHistory, clientTerms } from '#/web/pages/client-branding.ts'
+import { type ClientBranding, clientHistory, clientTerms } from '#/web/pages/client-branding.ts'
 import { caution, monogram, outsideLink, postForm } from '#/web/pages/components.ts'
 import {
   accountBox,
@@ -22,7 +22,7 @@ interface CommonProps {
 }
 
 export interface ConsentPageProps extends CommonProps, Permissions {
-  readonly client: ClientFace & { readonly redirectHost: string }
+  readonly client: ClientBranding & { readonly redirectHost: string }
 }
 
 /** Asks a signed-in person whether an app may have what it asks for. */

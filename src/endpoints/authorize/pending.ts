@@ -19,7 +19,7 @@ import { requireActive, requireClient } from '#/web/authorization-request/target
 import type { AppContext } from '#/web/request/context.ts'
 import type { AuthorizeOptions } from './routes.ts'
 
-export interface Pending {
+export interface PendingRequest {
   readonly client: Client
   readonly request: RequestedAuthorization
   /** Undefined as long as it is in the address bar alone. */
@@ -33,7 +33,7 @@ export async function readRequest(
   c: AppContext,
   parameters: URLSearchParams,
   options: AuthorizeOptions,
-): Promise<Pending> {
+): Promise<PendingRequest> {
   const id = idOfRequestUri(parameters.get('request_uri') ?? '')
   if (id !== undefined) return visit(c, id, { parameters, ...options })
   const arrived = { parameters, pushed: false, now: c.var.now }
@@ -45,7 +45,7 @@ async function visit(
   c: AppContext,
   id: string,
   { db, clients, parameters }: AuthorizeOptions & { readonly parameters: URLSearchParams },
-): Promise<Pending> {
+): Promise<PendingRequest> {
   const client = await requireClient(parameters, clients)
   const found = await visitPushedRequest(db, { id, clientId: client.clientId }, c.var.now)
   if (!found)
@@ -63,7 +63,7 @@ export async function findPending(
   c: AppContext,
   id: string,
   { db, clients }: AuthorizeOptions,
-): Promise<Pending & { stored: Stored; answer: Answer | undefined }> {
+): Promise<PendingRequest & { stored: Stored; answer: Answer | undefined }> {
   const { now, signedIn } = c.var
   const waiting = await findAuthorizationRequest(db, id, now)
   const answered = waiting
@@ -100,7 +100,7 @@ export class ChangedClient extends OAuthError {
 
 /** Its id, under which its user comes back. */
 export const keep = async (
-  { stored, request }: Pending,
+  { stored, request }: PendingRequest,
   db: Database,
   now: Date,
 ): Promise<string> => stored?.id ?? storeAuthorizationRequest(db, request, now)

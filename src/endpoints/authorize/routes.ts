@@ -6,7 +6,7 @@ import { Hono, type MiddlewareHandler } from 'hono'
 import { chooseAccount, maxAgeOf } from '#/domain/authorization-requests/authorization-requests.ts'
 import { subjectOf } from '#/domain/clients/subject.ts'
 import { findConsentedScope } from '#/domain/consents/consents.ts'
-import type { LastingPolicy } from '#/domain/tokens/lifetimes.ts'
+import type { TokenPolicy } from '#/domain/tokens/lifetimes.ts'
 import { consentScope } from '#/protocol/claims.ts'
 import { AuthorizationError, OAuthError } from '#/protocol/errors.ts'
 import { redirectSource } from '#/protocol/redirect-uri.ts'
@@ -14,20 +14,24 @@ import { isScopeWithin, scopeWords } from '#/protocol/scopes.ts'
 import type { RequestRules } from '#/web/authorization-request/parse.ts'
 import { hasObject } from '#/web/authorization-request/request-object.ts'
 import { isVouchedFor } from '#/web/authorization-request/vouched.ts'
-import type { AppContext, AppEnv } from '#/web/request/context.ts'
 import type { Csrf } from '#/web/guards/csrf.ts'
-import { mustChangePassword, type SessionAccess, signedInUser } from '#/web/sessions/current-user.ts'
-import { readFields, readForm } from '#/web/request/forms.ts'
-import { afterForm } from '#/web/pages/leave.ts'
 import { type FailureLimits, limitFailures } from '#/web/limits/limit-failures.ts'
-import { answerAgain, answerAtOnce, approve, deny, useUp } from './answer.ts'
+import { afterForm } from '#/web/pages/leave.ts'
+import type { AppContext, AppEnv } from '#/web/request/context.ts'
+import { readFields, readForm } from '#/web/request/forms.ts'
+import {
+  mustChangePassword,
+  type SessionAccess,
+  signedInUser,
+} from '#/web/sessions/current-user.ts'
+import { answerAgain, answerAtOnce, approve, consumePending, deny } from './answer.ts'
 import { askForAccount, askForConsent, askForPassword, askToSignIn } from './ask.ts'
 import { type NextStep, nextStep } from './next-step.ts'
 import {
   findPending,
   keep,
   NothingToAnswer,
-  type Pending,
+  type PendingRequest,
   pathOf,
   readRequest,
   requireStored,
@@ -39,7 +43,7 @@ export interface AuthorizeOptions extends RequestRules, FailureLimits {
   readonly secrets: readonly string[]
   readonly codeLifetimeMs: number
   readonly rememberConsent: boolean
-  readonly lasting: LastingPolicy
+  readonly lasting: TokenPolicy
 }
 
 export function authorizeRoutes(options: AuthorizeOptions): Hono<AppEnv> {
@@ -85,7 +89,7 @@ async function resume(c: AppContext, id: string, options: AuthorizeOptions) {
   return answer ? answerAgain(c, pending, answer, options) : proceed(c, pending, options)
 }
 
-async function proceed(c: AppContext, pending: Pending, options: AuthorizeOptions) {
+async function proceed(c: AppContext, pending: PendingRequest, options: AuthorizeOptions) {
   c.set('clientId', pending.client.clientId)
   const { step, consented } = await decide(c, pending, options)
   if (typeof step === 'object')
@@ -125,7 +129,7 @@ const takeRequest =
     )
   }
 
-const comeBack = async (c: AppContext, pending: Pending, { db }: AuthorizeOptions) =>
+const comeBack = async (c: AppContext, pending: PendingRequest, { db }: AuthorizeOptions) =>
   c.redirect(pathOf(await keep(pending, db, c.var.now)), 303)
 
 /** Whoever was signed out meanwhile signs in again for the same request; the answer is asked for anew. */
@@ -174,7 +178,7 @@ interface Decided {
 
 async function decide(
   c: AppContext,
-  pending: Pending,
+  pending: PendingRequest,
   options: AuthorizeOptions,
 ): Promise<Decided> {
   const { client, request, stored } = pending
@@ -198,19 +202,19 @@ async function decide(
 }
 
 /** Anyone may pose as a public client on a loopback port or private scheme, so its user is asked each time (RFC 8252 §8.6). */
-const mayRemember = ({ client, request }: Pending, { rememberConsent }: AuthorizeOptions) =>
+const mayRemember = ({ client, request }: PendingRequest, { rememberConsent }: AuthorizeOptions) =>
   rememberConsent && (client.type === 'confidential' || request.redirectUri.startsWith('https:'))
 
 async function refuse(
   c: AppContext,
-  pending: Pending,
+  pending: PendingRequest,
   { code, description, atOnce }: NextStep & object & { readonly atOnce: boolean },
   { db }: AuthorizeOptions,
 ): Promise<never> {
-  await useUp(db, c, pending, { code, description })
+  await consumePending(db, c, pending, { code, description })
   throw new AuthorizationError(code, description, pending.request, { atOnce })
 }
 
 /** RFC 9700 §4.11.2: nobody is sent to where only the client itself says it belongs, unless they have let it in before. */
-const mayGoAtOnce = ({ client }: Pending, consented: string, options: AuthorizeOptions) =>
+const mayGoAtOnce = ({ client }: PendingRequest, consented: string, options: AuthorizeOptions) =>
   consented !== '' || isVouchedFor(client, options)

@@ -1,6 +1,6 @@
 /** The pages on which a person answers a device. */
 import { html } from 'hono/html'
-import { type ClientFace, clientHistory, clientTerms } from '#/web/pages/client-branding.ts'
+import { type ClientBranding, clientHistory, clientTerms } from '#/web/pages/client-branding.ts'
 import {
   badge,
   caution,
@@ -77,7 +77,7 @@ export interface ConfirmPageProps extends Permissions {
   readonly userCode: string
   /** The row that is answered. */
   readonly id: string
-  readonly client: ClientFace
+  readonly client: ClientBranding
   readonly user: { readonly username: string }
   readonly origin: {
     readonly ip: string

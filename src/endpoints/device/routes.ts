@@ -3,15 +3,15 @@
  * answers. The code alone decides nothing: who typed it is shown who asks for what, from where, and says yes or no.
  */
 import { Hono, type MiddlewareHandler } from 'hono'
-import type { LastingPolicy } from '#/domain/tokens/lifetimes.ts'
+import type { TokenPolicy } from '#/domain/tokens/lifetimes.ts'
 import { parseUserCode } from '#/protocol/user-code.ts'
 import type { ClientAuthentication } from '#/web/clients/client-authentication.ts'
-import type { AppContext, AppEnv } from '#/web/request/context.ts'
 import type { Csrf } from '#/web/guards/csrf.ts'
-import type { SessionAccess } from '#/web/sessions/current-user.ts'
-import { readForm } from '#/web/request/forms.ts'
 import type { FailureLimits } from '#/web/limits/limit-failures.ts'
 import type { Limiter } from '#/web/limits/rate-limit.ts'
+import type { AppContext, AppEnv } from '#/web/request/context.ts'
+import { readForm } from '#/web/request/forms.ts'
+import type { SessionAccess } from '#/web/sessions/current-user.ts'
 import { postDecide } from './decide.ts'
 import { postDeviceAuthorization } from './device-authorization.ts'
 import { getDevice, pathOf, postOutdated, postVerify } from './verify.ts'
@@ -24,7 +24,7 @@ export interface DeviceOptions extends FailureLimits {
   readonly csrf: Csrf
   readonly secrets: readonly string[]
   readonly lifetimeMs: number
-  readonly lasting: LastingPolicy
+  readonly lasting: TokenPolicy
   /** Of user codes that are entered: by address, and by session. */
   readonly verifyLimiters: readonly [Limiter | undefined, Limiter | undefined]
 }

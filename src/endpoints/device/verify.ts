@@ -2,17 +2,17 @@
 import { writeAudit } from '#/domain/audit/audit.ts'
 import { findConsentedScope } from '#/domain/consents/consents.ts'
 import { findWaitingDevice, type WaitingDevice } from '#/domain/device-codes/device-codes.ts'
-import { lastingOf } from '#/domain/tokens/lifetimes.ts'
+import { accessDurationOf } from '#/domain/tokens/lifetimes.ts'
 import { scopeWords } from '#/protocol/scopes.ts'
 import { parseUserCode } from '#/protocol/user-code.ts'
-import { networkOf } from '#/web/request/client-address.ts'
-import { faceOf } from '#/web/pages/client-branding.ts'
-import type { AppContext } from '#/web/request/context.ts'
 import { outdated } from '#/web/guards/csrf.ts'
-import { signedInUser } from '#/web/sessions/current-user.ts'
-import { readForm } from '#/web/request/forms.ts'
 import { byNetworks, enforceLimits } from '#/web/limits/rate-limit.ts'
+import { brandingOf } from '#/web/pages/client-branding.ts'
 import { describeScopes } from '#/web/pages/scope-descriptions.ts'
+import { networkOf } from '#/web/request/client-address.ts'
+import type { AppContext } from '#/web/request/context.ts'
+import { readForm } from '#/web/request/forms.ts'
+import { signedInUser } from '#/web/sessions/current-user.ts'
 import { renderCodePage, renderConfirmPage } from './pages.ts'
 import type { DeviceOptions } from './routes.ts'
 
@@ -82,11 +82,11 @@ async function refuse(c: AppContext, options: DeviceOptions, typed: string) {
 function confirmation(c: AppContext, { code, client }: WaitingDevice, { lasting }: DeviceOptions) {
   return {
     id: code.id,
-    client: faceOf(c, client),
+    client: brandingOf(c, client),
     user: { username: signedInUser(c).user.username },
     scopes: describeScopes(code.scope),
     resources: code.resources,
-    lasting: lastingOf(client, { scope: code.scope, hasSession: false }, lasting),
+    lasting: accessDurationOf(client, { scope: code.scope, hasSession: false }, lasting),
     origin: {
       ip: code.ip,
       isNear: networkOf(code.ip) === networkOf(c.var.address),

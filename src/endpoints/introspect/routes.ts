@@ -3,10 +3,13 @@ import { Hono } from 'hono'
 import type { KeySet } from '#/domain/keys/keys.ts'
 import { describeToken, introspectToken, signIntrospection } from '#/domain/tokens/introspect.ts'
 import { OAuthError } from '#/protocol/errors.ts'
-import { authenticateClient, type ClientAuthentication } from '#/web/clients/client-authentication.ts'
+import {
+  authenticateClient,
+  type ClientAuthentication,
+} from '#/web/clients/client-authentication.ts'
+import { type ClientLimits, limitClients } from '#/web/limits/limit-clients.ts'
 import type { AppContext, AppEnv } from '#/web/request/context.ts'
 import { readForm } from '#/web/request/forms.ts'
-import { type ClientLimits, limitClients } from '#/web/limits/limit-clients.ts'
 import { noteRefusal } from '#/web/request/note-refusal.ts'
 
 export interface IntrospectOptions extends ClientLimits {

@@ -1,15 +1,15 @@
 /** Who checks a password: we do for local accounts, the operator's API, where there is one, for everybody else. */
 import type { Database } from '#/database/client.ts'
 import type { ExternalApi } from '#/domain/external-api/external-api.ts'
-import { enterExternalAccount } from '#/domain/identities/external-account.ts'
+import { resolveExternalAccount } from '#/domain/identities/external-account.ts'
 import type { NewSession } from '#/domain/sessions/start-session.ts'
-import { longestPassword } from '#/domain/users/password-rules.ts'
-import type { Lane, Passwords } from '#/domain/users/passwords.ts'
+import { maxPasswordLength } from '#/domain/users/password-rules.ts'
+import type { Passwords, Requester } from '#/domain/users/passwords.ts'
 import {
+  type CredentialsResult,
   findUserByUsername,
   isUsername,
   type User,
-  type Verdict,
   verifyCredentials,
 } from '#/domain/users/users.ts'
 import type { IsReserved } from '#/protocol/reserved-usernames.ts'
@@ -27,14 +27,14 @@ interface Credentials {
   readonly password: string
 }
 
-type Identified = Verdict & Pick<NewSession, 'identity'>
+type Identified = CredentialsResult & Pick<NewSession, 'identity'>
 
 export type Checked = Identified & { readonly method: 'local' | 'http_api' }
 
 export async function checkCredentials(
   c: AppContext,
   { db, passwords, externalApi, isReserved }: CheckOptions,
-  { username, password, lane }: Credentials & { readonly lane: Lane },
+  { username, password, lane }: Credentials & { readonly lane: Requester },
 ): Promise<Checked> {
   const known = externalApi && (await knownByName(db, username))
   if (externalApi && known !== 'ours')
@@ -42,7 +42,7 @@ export async function checkCredentials(
       ...(await askApi(c, { db, externalApi, isReserved, known }, { username, password })),
       method: 'http_api',
     }
-  const checked = { username, password: password.slice(0, longestPassword + 1), lane }
+  const checked = { username, password: password.slice(0, maxPasswordLength + 1), lane }
   return { ...(await verifyCredentials(db, passwords, checked)), method: 'local' }
 }
 
@@ -65,7 +65,7 @@ async function askApi(
 ): Promise<Identified> {
   const refused = { ok: false, user: known } as const
   // Some directories take an empty password for a wish to be nobody, and say yes (RFC 4513 §5.1.2).
-  if (password === '' || password.length > longestPassword)
+  if (password === '' || password.length > maxPasswordLength)
     return { ...refused, reason: known ? 'wrong_password' : 'unknown_user' }
   const answer = await externalApi.ask({ username, password })
   if (answer.result === 'refused')
@@ -76,7 +76,7 @@ async function askApi(
   }
   const { origin, now } = c.var
   const person = { ...answer.person, issuer: externalApi.issuer, username }
-  const account = await enterExternalAccount(db, { ...person, isReserved }, { origin, now })
+  const account = await resolveExternalAccount(db, { ...person, isReserved }, { origin, now })
   if (account === 'conflict') {
     c.var.log.warn(
       'an account of the API could not be made: its name or e-mail is taken or reserved, or it has no e-mail',

@@ -7,9 +7,6 @@
 import type { Database } from '#/database/client.ts'
 import { findUserByUsername } from '#/domain/users/users.ts'
 import { sha256 } from '#/protocol/secrets.ts'
-import { widestNetworkOf } from '#/web/request/client-address.ts'
-import type { AppContext } from '#/web/request/context.ts'
-import type { KnownBrowsers } from '#/web/sessions/known-browsers.ts'
 import { failuresWithoutPause } from '#/web/limits/limit-table.ts'
 import {
   auditOrDrop,
@@ -23,6 +20,9 @@ import {
   refuse,
   type Spent,
 } from '#/web/limits/rate-limit.ts'
+import { widestNetworkOf } from '#/web/request/client-address.ts'
+import type { AppContext } from '#/web/request/context.ts'
+import type { KnownBrowsers } from '#/web/sessions/known-browsers.ts'
 
 export type LoginLimits = Pick<
   Limiters,

@@ -1,5 +1,5 @@
 import { html } from 'hono/html'
-import { type ClientFace, clientTerms, clientTile } from '#/web/pages/client-branding.ts'
+import { type ClientBranding, clientTerms, clientTile } from '#/web/pages/client-branding.ts'
 import { caution, choice, notice, postForm, problem, textField } from '#/web/pages/components.ts'
 import type { Html } from '#/web/pages/html.ts'
 import { renderPage } from '#/web/pages/layout.ts'
@@ -26,7 +26,7 @@ export interface LoginPageProps {
   /** Whether the client wants to know when they proved who they are: not every provider can say. */
   readonly mustProve?: boolean
   /** The client that sent the person here, if any. */
-  readonly client?: ClientFace
+  readonly client?: ClientBranding
 }
 
 /** Where people prove who they are. */

@@ -5,26 +5,26 @@ import type { ReadCache } from '#/database/read-cache.ts'
 import { maxAgeOf } from '#/domain/authorization-requests/authorization-requests.ts'
 import type { Client } from '#/domain/clients/clients.ts'
 import type { ExternalApi } from '#/domain/external-api/external-api.ts'
-import { type Lane, OverloadedError, type Passwords } from '#/domain/users/passwords.ts'
+import { OverloadedError, type Passwords, type Requester } from '#/domain/users/passwords.ts'
 import { normalizeUsername } from '#/domain/users/users.ts'
 import { redirectSource } from '#/protocol/redirect-uri.ts'
 import type { IsReserved } from '#/protocol/reserved-usernames.ts'
 import { randomSecret } from '#/protocol/secrets.ts'
 import type { LoginFailureReason } from '#/protocol/vocabulary.ts'
-import { networkOf, widestNetworkOf } from '#/web/request/client-address.ts'
-import { faceOf } from '#/web/pages/client-branding.ts'
-import type { AppContext, AppEnv } from '#/web/request/context.ts'
+import { findWaitingRequest } from '#/web/authorization-request/waiting-request.ts'
 import { type Csrf, outdated } from '#/web/guards/csrf.ts'
-import type { SessionAccess } from '#/web/sessions/current-user.ts'
-import { readForm } from '#/web/request/forms.ts'
-import type { KnownBrowsers } from '#/web/sessions/known-browsers.ts'
+import { safePath } from '#/web/guards/safe-path.ts'
+import { brandingOf } from '#/web/pages/client-branding.ts'
 import { afterForm } from '#/web/pages/leave.ts'
-import { noteFailedSignIn } from '#/web/request/note-refusal.ts'
 import { noticeOf } from '#/web/pages/notices.ts'
 import { PageError } from '#/web/pages/page-error.ts'
-import { safePath } from '#/web/guards/safe-path.ts'
+import { networkOf, widestNetworkOf } from '#/web/request/client-address.ts'
+import type { AppContext, AppEnv } from '#/web/request/context.ts'
+import { readForm } from '#/web/request/forms.ts'
+import { noteFailedSignIn } from '#/web/request/note-refusal.ts'
+import type { SessionAccess } from '#/web/sessions/current-user.ts'
+import type { KnownBrowsers } from '#/web/sessions/known-browsers.ts'
 import { type SignInOptions, signIn } from '#/web/sessions/sign-in.ts'
-import { findWaitingRequest } from '#/web/authorization-request/waiting-request.ts'
 import { type Checked, checkCredentials } from './check.ts'
 import { enforceLoginLimits, type LoginAttempt, type LoginLimits } from './limits.ts'
 import { type LoginPageProps, renderLoginPage } from './pages.ts'
@@ -185,7 +185,7 @@ function record(c: AppContext, outcome: Checked | 'repeated', seconds: number) {
 const isNoGuess: ReadonlySet<LoginFailureReason> = new Set(['unavailable', 'conflict'])
 
 /** A browser that the account knows waits in a line of its own. */
-function laneOf({ var: { address } }: AppContext, browser: string | undefined): Lane {
+function laneOf({ var: { address } }: AppContext, browser: string | undefined): Requester {
   if (browser !== undefined) return { address: browser, network: browser, known: true }
   return { address: networkOf(address), network: widestNetworkOf(address), known: false }
 }
@@ -253,7 +253,7 @@ async function describeDestination(c: AppContext, { db, clients }: LoginOptions,
   const { loginHint } = request.interaction
   return {
     ...(client && {
-      client: faceOf(c, client),
+      client: brandingOf(c, client),
       mustProve: maxAgeOf(request, client) !== undefined,
     }),
     // OIDC Core §3.1.2.1.

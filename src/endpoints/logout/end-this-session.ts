@@ -1,9 +1,9 @@
 import type { Database } from '#/database/client.ts'
 import { endWithAudit } from '#/domain/sessions/end-with-audit.ts'
 import { endSession } from '#/domain/sessions/sessions.ts'
-import type { SessionCookies } from '#/web/sessions/session-cookies.ts'
 import type { AppContext } from '#/web/request/context.ts'
 import { recordEndedSessions } from '#/web/sessions/record-ended.ts'
+import type { SessionCookies } from '#/web/sessions/session-cookies.ts'
 
 /** Ends the session of this browser, if it has one; a second time, or without one, nothing changes and nothing counts. */
 export async function endThisSession(

@@ -9,11 +9,14 @@ import {
 } from '#/domain/authorization-requests/authorization-requests.ts'
 import { OAuthError } from '#/protocol/errors.ts'
 import { parseAuthorizationRequest, type RequestRules } from '#/web/authorization-request/parse.ts'
-import { authenticateClient, type ClientAuthentication } from '#/web/clients/client-authentication.ts'
-import type { AppContext, AppEnv } from '#/web/request/context.ts'
-import { type DpopOptions, readDpopProof, useDpopProof } from '#/web/clients/dpop.ts'
-import { readFields, uniqueParameters } from '#/web/request/forms.ts'
+import {
+  authenticateClient,
+  type ClientAuthentication,
+} from '#/web/clients/client-authentication.ts'
+import { consumeDpopProof, type DpopOptions, readDpopProof } from '#/web/clients/dpop.ts'
 import { type ClientLimits, limitClients } from '#/web/limits/limit-clients.ts'
+import type { AppContext, AppEnv } from '#/web/request/context.ts'
+import { readFields, uniqueParameters } from '#/web/request/forms.ts'
 
 export interface ParOptions extends RequestRules, ClientLimits {
   readonly authentication: ClientAuthentication
@@ -47,7 +50,7 @@ async function push(
   // RFC 9449 §10.1: the proof names the key that the code is bound to, as dpop_jkt does.
   if (proof && request.dpopJkt !== null && request.dpopJkt !== proof.jkt)
     throw new OAuthError('invalid_dpop_proof', 'dpop_jkt names another key than the DPoP proof')
-  if (proof) await useDpopProof(c, db, { proof, status: 400 })
+  if (proof) await consumeDpopProof(c, db, { proof, status: 400 })
   const dpopJkt = proof?.jkt ?? request.dpopJkt
   const id = await pushAuthorizationRequest(db, { ...request, dpopJkt }, { lifetimeMs, now })
   c.var.recorder.authorizationRequestPushed('pushed')

@@ -20,8 +20,8 @@ import { type ClientMetadata, createMetadataParser } from '#/protocol/client-met
 import { OAuthError } from '#/protocol/errors.ts'
 import { standardScopes } from '#/protocol/scopes.ts'
 import { constantTimeEqual } from '#/protocol/secrets.ts'
-import type { AppContext, AppEnv } from '#/web/request/context.ts'
 import { byNetworks, enforceLimits, type Limiter } from '#/web/limits/rate-limit.ts'
+import type { AppContext, AppEnv } from '#/web/request/context.ts'
 import { recordEndedAccess } from '#/web/sessions/record-ended.ts'
 import { readBearer, readObject, refuseBearer } from './request.ts'
 

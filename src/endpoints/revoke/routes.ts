@@ -3,11 +3,14 @@ import { Hono } from 'hono'
 import type { KeySet } from '#/domain/keys/keys.ts'
 import { revokePresentedToken } from '#/domain/tokens/revoke-presented.ts'
 import { OAuthError } from '#/protocol/errors.ts'
-import { authenticateClient, type ClientAuthentication } from '#/web/clients/client-authentication.ts'
-import type { AppContext, AppEnv } from '#/web/request/context.ts'
-import { readForm } from '#/web/request/forms.ts'
+import {
+  authenticateClient,
+  type ClientAuthentication,
+} from '#/web/clients/client-authentication.ts'
 import { type ClientLimits, limitClients } from '#/web/limits/limit-clients.ts'
 import { countFailure } from '#/web/limits/limit-failures.ts'
+import type { AppContext, AppEnv } from '#/web/request/context.ts'
+import { readForm } from '#/web/request/forms.ts'
 import { recordRevokedTokens } from '#/web/sessions/record-ended.ts'
 
 export interface RevokeOptions extends ClientLimits {

@@ -10,9 +10,9 @@ export interface ExtraClaimsPolicy {
   /** Name of the one claim. */
   readonly claim: string
   /** Characters of the whole text, number of its members, characters of each member's value as JSON. */
-  readonly longest: number
-  readonly mostKeys: number
-  readonly longestValue: number
+  readonly maxLength: number
+  readonly maxKeys: number
+  readonly maxValueLength: number
 }
 
 /** The claim to sign, or undefined when there is none to. Throws `invalid_request`. */
@@ -23,14 +23,13 @@ export function readExtraClaims(
 ): Readonly<Record<string, unknown>> | undefined {
   if (text === undefined) return undefined
   if (!client.extraClaims) refuse('this client may not send extra_claims')
-  if (text.length > policy.longest)
-    refuse(`extra_claims is longer than ${policy.longest} characters`)
+  if (text.length > policy.maxLength)
+    refuse(`extra_claims is longer than ${policy.maxLength} characters`)
   const claims = parseObject(text)
   const values = Object.values(claims)
-  if (values.length > policy.mostKeys)
-    refuse(`extra_claims has more than ${policy.mostKeys} members`)
-  if (values.some((value) => JSON.stringify(value).length > policy.longestValue))
-    refuse(`a value in extra_claims is longer than ${policy.longestValue} characters`)
+  if (values.length > policy.maxKeys) refuse(`extra_claims has more than ${policy.maxKeys} members`)
+  if (values.some((value) => JSON.stringify(value).length > policy.maxValueLength))
+    refuse(`a value in extra_claims is longer than ${policy.maxValueLength} characters`)
   return values.length === 0 ? undefined : { [policy.claim]: claims }
 }
 

@@ -9,12 +9,15 @@ import { type LifetimePolicy, lifetimesOf } from '#/domain/tokens/lifetimes.ts'
 import { OAuthError } from '#/protocol/errors.ts'
 import { deviceCodeGrantType } from '#/protocol/grant-types.ts'
 import { parseResources } from '#/protocol/resources.ts'
-import { authenticateClient, type ClientAuthentication } from '#/web/clients/client-authentication.ts'
-import type { AppContext, AppEnv } from '#/web/request/context.ts'
-import { type DpopOptions, readDpopProof, useDpopProof } from '#/web/clients/dpop.ts'
-import { readFields, uniqueParameters } from '#/web/request/forms.ts'
+import {
+  authenticateClient,
+  type ClientAuthentication,
+} from '#/web/clients/client-authentication.ts'
+import { consumeDpopProof, type DpopOptions, readDpopProof } from '#/web/clients/dpop.ts'
 import { type ClientLimits, limitClients } from '#/web/limits/limit-clients.ts'
 import type { Limiter } from '#/web/limits/rate-limit.ts'
+import type { AppContext, AppEnv } from '#/web/request/context.ts'
+import { readFields, uniqueParameters } from '#/web/request/forms.ts'
 import { type ExtraClaimsPolicy, readExtraClaims } from './extra-claims.ts'
 import type { Grant } from './grant.ts'
 import { authorizationCode } from './grants/authorization-code.ts'
@@ -85,7 +88,7 @@ async function answer(
     dpopJkt: proof?.jkt ?? null,
     extraClaims: readExtraClaims(form.get('extra_claims'), client, options.extraClaims),
   }
-  if (proof) await useDpopProof(c, options.db, { proof, status: 400 })
+  if (proof) await consumeDpopProof(c, options.db, { proof, status: 400 })
   const response = await grant.issue(context, parsed.data)
   // RFC 6749 §5.1.
   c.header('pragma', 'no-cache')

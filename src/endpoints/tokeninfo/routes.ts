@@ -1,7 +1,7 @@
 /** GET /oauth/tokeninfo: what a live access token is, told to whoever holds it. No RFC has it; command-line clients ask it. */
 import { Hono } from 'hono'
 import { subjectOf } from '#/domain/clients/subject.ts'
-import { audienceOf, seconds } from '#/domain/tokens/sign-tokens.ts'
+import { audienceOf, toNumericDate } from '#/domain/tokens/sign-tokens.ts'
 import { OAuthError } from '#/protocol/errors.ts'
 import { type AccessTokenOptions, readAccessToken } from '#/web/clients/access-token.ts'
 import type { AppContext, AppEnv } from '#/web/request/context.ts'
@@ -24,7 +24,7 @@ async function getTokeninfo(c: AppContext, options: AccessTokenOptions) {
     subject_type: user ? 'user' : 'client',
     client_id: client.clientId,
     scope: token.scope,
-    exp: seconds(token.expiresAt),
+    exp: toNumericDate(token.expiresAt),
     iss: issuer,
     // Whoever asks about a token that was shown to them has to see whether it was meant for them.
     aud: audienceOf(issuer, token),

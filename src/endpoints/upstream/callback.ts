@@ -1,16 +1,20 @@
-import { type Admission, admit, linkIdentity } from '#/domain/identities/resolve-upstream-user.ts'
+import {
+  linkIdentity,
+  type ResolvedUser,
+  resolveUpstreamUser,
+} from '#/domain/identities/resolve-upstream-user.ts'
 import { type Profile, type Provider, UpstreamError } from '#/domain/identity-providers/provider.ts'
-import { useProof } from '#/domain/proofs/used-proofs.ts'
+import { consumeProof } from '#/domain/proofs/used-proofs.ts'
 import type { LoginFailureReason, UpstreamResult } from '#/protocol/vocabulary.ts'
-import type { AppContext } from '#/web/request/context.ts'
-import { afterForm } from '#/web/pages/leave.ts'
-import { countFailure, enforceCeiling } from '#/web/limits/limit-failures.ts'
-import { noteFailedSignIn, noteRefusal } from '#/web/request/note-refusal.ts'
-import { PageError } from '#/web/pages/page-error.ts'
 import { safePath } from '#/web/guards/safe-path.ts'
+import { countFailure, enforceCeiling } from '#/web/limits/limit-failures.ts'
+import { afterForm } from '#/web/pages/leave.ts'
+import { PageError } from '#/web/pages/page-error.ts'
+import type { AppContext } from '#/web/request/context.ts'
+import { noteFailedSignIn, noteRefusal } from '#/web/request/note-refusal.ts'
 import { signIn } from '#/web/sessions/sign-in.ts'
 import { renderRefusedPage, securityPath } from './pages.ts'
-import { leftAt, type Pending } from './pending.ts'
+import { leftAt, type PendingSignIn } from './pending.ts'
 import { requireProvider } from './provider.ts'
 import type { UpstreamOptions } from './routes.ts'
 
@@ -48,7 +52,7 @@ interface Visit {
   readonly options: UpstreamOptions
   readonly provider: Provider
   /** What this browser left with; undefined when it did not. */
-  readonly pending: Pending | undefined
+  readonly pending: PendingSignIn | undefined
   readonly seconds: () => number
 }
 
@@ -56,7 +60,7 @@ async function findPending(
   c: AppContext,
   { pending: signIns }: UpstreamOptions,
   { source }: Provider,
-): Promise<Pending | undefined> {
+): Promise<PendingSignIn | undefined> {
   const [state = '', ...more] = c.req.queries('state') ?? []
   const pending = more.length === 0 ? await signIns.find(c, state) : undefined
   // RFC 9700 §4.4.2.2: an answer at the address of another provider than the one that was asked is an attack.
@@ -72,9 +76,9 @@ async function findPending(
 const isFirstUse = (
   { db }: UpstreamOptions,
   { source }: Provider,
-  { state, expiresAt }: Pending,
+  { state, expiresAt }: PendingSignIn,
 ): Promise<boolean> =>
-  useProof(db, {
+  consumeProof(db, {
     kind: 'upstream_state',
     owner: source,
     jti: state,
@@ -85,7 +89,7 @@ const isFirstUse = (
 async function identify(
   c: AppContext,
   provider: Provider,
-  pending: Pending,
+  pending: PendingSignIn,
 ): Promise<Profile | Refusal> {
   try {
     return await provider.finish(new URL(c.req.url).searchParams, {
@@ -106,7 +110,7 @@ async function enter(c: AppContext, visit: Visit, profile: Profile) {
   const { origin, now } = c.var
   const { db, autoRegister, isReserved } = options
   const arrival = { source, profile, trustEmail, autoRegister, isReserved, origin, now }
-  const { result, user } = await admit(db, arrival)
+  const { result, user } = await resolveUpstreamUser(db, arrival)
   if (!isWelcome(result)) return refuse(c, visit, { result, user })
   const remember = visit.pending?.remember === true
   const authTime = authTimeOf(profile, visit.pending, now)
@@ -119,7 +123,7 @@ async function enter(c: AppContext, visit: Visit, profile: Profile) {
 }
 
 /** As the provider says; who was asked anew was asked while they were away, whatever its clock says. */
-function authTimeOf({ authTime }: Profile, pending: Pending | undefined, now: Date) {
+function authTimeOf({ authTime }: Profile, pending: PendingSignIn | undefined, now: Date) {
   if (authTime === undefined) return undefined
   const earliest = pending?.maxAge === 0 ? leftAt(pending) : 0
   return new Date(Math.min(Math.max(authTime * 1000, earliest), now.getTime()))
@@ -175,7 +179,7 @@ function reasonOf(result: UpstreamResult): LoginFailureReason {
 async function refuse(
   c: AppContext,
   visit: Visit,
-  { result, user }: { result: Refusal; user?: Admission['user'] },
+  { result, user }: { result: Refusal; user?: ResolvedUser['user'] },
 ) {
   const { options, provider, pending } = visit
   const { source, title } = provider

@@ -6,9 +6,9 @@ import { sealData, unsealData } from 'iron-session'
 import { z } from 'zod'
 import { sha256 } from '#/protocol/secrets.ts'
 import { upstreamProviders } from '#/protocol/vocabulary.ts'
-import { ironPasswords } from '#/web/sessions/session-cookies.ts'
 import type { AppContext } from '#/web/request/context.ts'
 import type { Cookie, CookieJar } from '#/web/sessions/cookies.ts'
+import { ironPasswords } from '#/web/sessions/session-cookies.ts'
 
 const pendingShape = z.object({
   provider: z.enum(upstreamProviders),
@@ -26,17 +26,17 @@ const pendingShape = z.object({
   prefixed: z.boolean().default(false),
 })
 
-export type Pending = z.output<typeof pendingShape>
+export type PendingSignIn = z.output<typeof pendingShape>
 
 export interface PendingSignIns {
-  keep(c: AppContext, pending: Omit<Pending, 'expiresAt' | 'prefixed'>): Promise<void>
+  keep(c: AppContext, pending: Omit<PendingSignIn, 'expiresAt' | 'prefixed'>): Promise<void>
   /** What this browser left with under this state, unless it is too long ago. */
-  find(c: AppContext, state: string): Promise<Pending | undefined>
+  find(c: AppContext, state: string): Promise<PendingSignIn | undefined>
   forget(c: AppContext, state: string): void
 }
 
 /** When the browser left. */
-export const leftAt = ({ expiresAt }: Pending): number => expiresAt - lifeSeconds * 1000
+export const leftAt = ({ expiresAt }: PendingSignIn): number => expiresAt - lifeSeconds * 1000
 
 const lifeSeconds = 600
 const prefix = 'oauth_upstream_'
@@ -51,7 +51,7 @@ export function createPendingSignIns({
   jar: CookieJar
 }): PendingSignIns {
   const password = ironPasswords(secrets)
-  async function open(seal: string | undefined): Promise<Pending | undefined> {
+  async function open(seal: string | undefined): Promise<PendingSignIn | undefined> {
     if (!seal || seal.length > 4096) return undefined
     const opened = await unsealData(seal, { password: password.open, ttl: lifeSeconds })
     return pendingShape.safeParse(opened).data

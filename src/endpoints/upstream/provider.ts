@@ -1,6 +1,6 @@
 import type { Provider } from '#/domain/identity-providers/provider.ts'
-import type { AppContext } from '#/web/request/context.ts'
 import { PageError } from '#/web/pages/page-error.ts'
+import type { AppContext } from '#/web/request/context.ts'
 
 /** The provider that the path names; one that is not set up does not exist. */
 export function requireProvider(

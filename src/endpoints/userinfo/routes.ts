@@ -3,10 +3,14 @@ import { Hono } from 'hono'
 import { subjectOf } from '#/domain/clients/subject.ts'
 import { signJwt } from '#/domain/keys/sign.ts'
 import { claimsOf } from '#/domain/users/claims.ts'
-import { claimsToTell } from '#/protocol/claims.ts'
+import { selectClaims } from '#/protocol/claims.ts'
 import { OAuthError } from '#/protocol/errors.ts'
 import { hasScope } from '#/protocol/scopes.ts'
-import { type AccessTokenOptions, challengeForToken, readAccessToken } from '#/web/clients/access-token.ts'
+import {
+  type AccessTokenOptions,
+  challengeForToken,
+  readAccessToken,
+} from '#/web/clients/access-token.ts'
 import type { AppContext, AppEnv } from '#/web/request/context.ts'
 
 export type UserinfoOptions = AccessTokenOptions
@@ -27,7 +31,7 @@ async function answerUserinfo(c: AppContext, options: UserinfoOptions) {
   const asked = token.details.claims?.userinfo
   const claims = {
     sub: subjectOf(client, user.id, keys),
-    ...claimsOf(user, claimsToTell(token.scope, asked)),
+    ...claimsOf(user, selectClaims(token.scope, asked)),
   }
   const algorithm = client.userinfoSignedResponseAlg
   if (algorithm === null) return c.json(claims)

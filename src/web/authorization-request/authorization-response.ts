@@ -3,10 +3,10 @@ import { createHash } from 'node:crypto'
 import { html } from 'hono/html'
 import { addQuery, destinationOf } from '#/protocol/redirect-uri.ts'
 import type { AuthorizationTarget, ResponseMode } from '#/protocol/response-modes.ts'
-import type { AppContext } from '#/web/request/context.ts'
 import type { Html } from '#/web/pages/html.ts'
 import { renderPage } from '#/web/pages/layout.ts'
 import { leave } from '#/web/pages/leave.ts'
+import type { AppContext } from '#/web/request/context.ts'
 
 type Parameters = Readonly<Record<string, string | undefined>>
 

@@ -7,7 +7,7 @@ import type { RequestedAuthorization } from '#/domain/authorization-requests/aut
 import type { Client } from '#/domain/clients/clients.ts'
 import type { KeySet } from '#/domain/keys/keys.ts'
 import { AuthorizationError, OAuthError } from '#/protocol/errors.ts'
-import { canTravel, responseModes } from '#/protocol/response-modes.ts'
+import { responseModes, supportsResponseMode } from '#/protocol/response-modes.ts'
 import { hasScope } from '#/protocol/scopes.ts'
 import type { Recorder } from '#/telemetry/recorder.ts'
 import { uniqueParameters } from '#/web/request/forms.ts'
@@ -120,7 +120,7 @@ function requireKnownForm(values: ReadonlyMap<string, string>) {
   if (responseType !== 'code')
     throw new OAuthError('unsupported_response_type', 'response_type must be code')
   const mode = responseModes.find((known) => known === (values.get('response_mode') ?? 'query'))
-  if (mode === undefined || !canTravel(mode, values.get('redirect_uri') ?? ''))
+  if (mode === undefined || !supportsResponseMode(mode, values.get('redirect_uri') ?? ''))
     throw new OAuthError('invalid_request', 'the response_mode cannot be used')
   // OIDC Core §7.2.1: only whoever issues tokens to itself sends its own registration.
   if (values.has('registration'))

@@ -3,7 +3,11 @@ import type { ReadCache } from '#/database/read-cache.ts'
 import type { Client } from '#/domain/clients/clients.ts'
 import { OAuthError } from '#/protocol/errors.ts'
 import { matchesRedirectUri } from '#/protocol/redirect-uri.ts'
-import { type AuthorizationTarget, canTravel, responseModes } from '#/protocol/response-modes.ts'
+import {
+  type AuthorizationTarget,
+  responseModes,
+  supportsResponseMode,
+} from '#/protocol/response-modes.ts'
 
 /** The active client that the parameters name. */
 export async function requireClient(
@@ -35,7 +39,7 @@ export function readTarget(parameters: URLSearchParams, client: Client): Authori
   }
   const mode = responseModes.find((known) => known === parameters.get('response_mode'))
   // An answer that cannot travel in the mode that was asked for says so in the query.
-  const responseMode = mode && canTravel(mode, redirectUri) ? mode : 'query'
+  const responseMode = mode && supportsResponseMode(mode, redirectUri) ? mode : 'query'
   return { redirectUri, responseMode, state: parameters.get('state') || null }
 }
 

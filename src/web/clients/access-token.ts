@@ -6,8 +6,8 @@ import { verifyAccessToken } from '#/domain/tokens/verify-access-token.ts'
 import { dpopSigningAlgorithms } from '#/protocol/dpop.ts'
 import { OAuthError } from '#/protocol/errors.ts'
 import type { AppContext } from '#/web/request/context.ts'
-import { type DpopOptions, readDpopProof, useDpopProof } from './dpop.ts'
 import { readForm } from '#/web/request/forms.ts'
+import { consumeDpopProof, type DpopOptions, readDpopProof } from './dpop.ts'
 
 export interface AccessTokenOptions {
   readonly db: Database
@@ -44,7 +44,7 @@ export async function readAccessToken(
   const live = await requireLive(c, options, { token, jkt: proof?.jkt ?? null })
   c.set('clientId', live.client.clientId)
   if (live.user) c.set('userId', live.user.id)
-  if (proof) await useDpopProof(c, options.db, { proof, status })
+  if (proof) await consumeDpopProof(c, options.db, { proof, status })
   await c.var.underCeiling?.countToken(live.token.id)
   return live
 }

@@ -45,11 +45,11 @@ export async function authenticateClient(
   const credentials = readCredentials(c.req.header('authorization'), form, options)
   const client = credentials && (await options.clients.get(credentials.clientId))
   if (client) c.set('clientId', client.clientId)
-  const { genuine, cause } =
-    credentials && client ? await judge(c, options, { client, credentials }) : nobody
+  const { authenticated, cause } =
+    credentials && client ? await verify(c, options, { client, credentials }) : nobody
   const method = credentials?.method ?? 'client_secret_basic'
-  c.var.recorder.clientAuthenticated(method, genuine ? 'success' : 'failure')
-  if (!client || !genuine) {
+  c.var.recorder.clientAuthenticated(method, authenticated ? 'success' : 'failure')
+  if (!client || !authenticated) {
     // RFC 6749 §5.2: the challenge names the scheme.
     c.header('www-authenticate', 'Basic realm="authgate", charset="UTF-8"')
     throw new OAuthError('invalid_client', 'client authentication failed', { cause })
@@ -57,24 +57,24 @@ export async function authenticateClient(
   return client
 }
 
-interface Verdict {
-  readonly genuine: boolean
+interface Verification {
+  readonly authenticated: boolean
   /** For the log. */
   readonly cause?: unknown
 }
 
-const nobody: Verdict = { genuine: false }
+const nobody: Verification = { authenticated: false }
 
-async function judge(
+async function verify(
   c: AppContext,
   options: ClientAuthentication,
   shown: { client: Client; credentials: Credentials },
-): Promise<Verdict> {
+): Promise<Verification> {
   if (shown.client.status !== 'active') return nobody
   try {
-    return { genuine: await proves(c, options, shown) }
+    return { authenticated: await proves(c, options, shown) }
   } catch (cause) {
-    if (cause instanceof ProofError) return { genuine: false, cause }
+    if (cause instanceof ProofError) return { authenticated: false, cause }
     throw cause
   }
 }

@@ -3,7 +3,7 @@
  * `jti` is used up when everything else about the request is right.
  */
 import type { Database } from '#/database/client.ts'
-import { useProof } from '#/domain/proofs/used-proofs.ts'
+import { consumeProof } from '#/domain/proofs/used-proofs.ts'
 import { type DpopProof, verifyDpopProof } from '#/protocol/dpop.ts'
 import type { DpopNonces } from '#/protocol/dpop-nonces.ts'
 import { type ErrorStatus, OAuthError } from '#/protocol/errors.ts'
@@ -57,13 +57,13 @@ export async function readDpopProof(
 }
 
 /** Uses up the `jti`: of any number of requests with the same proof, one gets through. */
-export async function useDpopProof(
+export async function consumeDpopProof(
   c: AppContext,
   db: Database,
   { proof, status }: { readonly proof: DpopProof; readonly status: ErrorStatus },
 ): Promise<void> {
   const { jkt, jti, expiresAt } = proof
-  const isFirst = await useProof(db, { kind: 'dpop', owner: jkt, jti, expiresAt })
+  const isFirst = await consumeProof(db, { kind: 'dpop', owner: jkt, jti, expiresAt })
   c.var.recorder.dpopProven(isFirst ? 'accepted' : 'replayed')
   if (!isFirst)
     throw new OAuthError('invalid_dpop_proof', 'the DPoP proof was used before', {

@@ -5,12 +5,12 @@
  */
 import type { Handler, MiddlewareHandler } from 'hono'
 import { constantTimeEqual, deriveKey, hmac, newestOf, randomSecret } from '#/protocol/secrets.ts'
+import { PageError } from '#/web/pages/page-error.ts'
 import type { AppContext, AppEnv } from '#/web/request/context.ts'
-import type { Cookie, CookieJar } from '#/web/sessions/cookies.ts'
 import { readFields } from '#/web/request/forms.ts'
 import { noteRefusedUser } from '#/web/request/note-refusal.ts'
+import type { Cookie, CookieJar } from '#/web/sessions/cookies.ts'
 import { isFromOwnSite, pageOfForm } from './own-site.ts'
-import { PageError } from '#/web/pages/page-error.ts'
 
 const csrfCookie: Cookie = { name: 'oauth_csrf', path: '/', shared: true }
 

@@ -1,7 +1,7 @@
 /** Tells a wrong method from a wrong address: 405 with `Allow` (RFC 9110 §15.5.6) where other methods have a route. */
 import type { Hono, MiddlewareHandler } from 'hono'
-import type { AppContext, AppEnv } from '#/web/request/context.ts'
 import { PageError } from '#/web/pages/page-error.ts'
+import type { AppContext, AppEnv } from '#/web/request/context.ts'
 
 const methods = ['GET', 'POST', 'PUT', 'DELETE'] as const
 

@@ -4,8 +4,8 @@
  */
 import type { MiddlewareHandler } from 'hono'
 import { type Deadline, withDeadline } from '#/database/deadline.ts'
-import type { AppEnv } from '#/web/request/context.ts'
 import { PageError } from '#/web/pages/page-error.ts'
+import type { AppEnv } from '#/web/request/context.ts'
 
 /** Between the last moment for the database and the answer. */
 const answerMs = 200

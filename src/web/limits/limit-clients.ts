@@ -1,7 +1,7 @@
 import type { Database } from '#/database/client.ts'
 import type { Client } from '#/domain/clients/clients.ts'
-import { exemptFromCeiling } from './ceiling.ts'
 import type { AppContext } from '#/web/request/context.ts'
+import { exemptFromCeiling } from './ceiling.ts'
 import { countFailure, enforceCeiling, isFault } from './limit-failures.ts'
 import { enforceLimit, type Limiter } from './rate-limit.ts'
 

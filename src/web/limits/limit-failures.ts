@@ -5,8 +5,8 @@
  */
 import type { Database } from '#/database/client.ts'
 import { OAuthError } from '#/protocol/errors.ts'
-import type { AppContext } from '#/web/request/context.ts'
 import { PageError } from '#/web/pages/page-error.ts'
+import type { AppContext } from '#/web/request/context.ts'
 import { byNetworks, enforceLimits, type Limiter } from './rate-limit.ts'
 
 export interface FailureLimits {

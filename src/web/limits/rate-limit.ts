@@ -6,6 +6,7 @@
 import type { Database } from '#/database/client.ts'
 import { type AuditEvent, writeAudit } from '#/domain/audit/audit.ts'
 import type { RateLimitedEndpoint } from '#/protocol/vocabulary.ts'
+import { PageError } from '#/web/pages/page-error.ts'
 import { networksOf } from '#/web/request/client-address.ts'
 import type { AppContext } from '#/web/request/context.ts'
 import {
@@ -16,7 +17,6 @@ import {
   type SharedRedis,
 } from './limit-store.ts'
 import { type LimiterName, type LimitSetting, limitTable, minuteMs } from './limit-table.ts'
-import { PageError } from '#/web/pages/page-error.ts'
 
 interface LimiterOptions {
   /** Names the limiter's counters in its store. */

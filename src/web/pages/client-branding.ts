@@ -1,12 +1,12 @@
 /** What an app shows of itself (RFC 7591 §2) where people decide about it: name, home page, logo, terms. */
 import { html } from 'hono/html'
 import type { Client } from '#/domain/clients/clients.ts'
-import { monogram, outsideLink } from './components.ts'
 import type { AppContext } from '#/web/request/context.ts'
+import { monogram, outsideLink } from './components.ts'
 import type { Html } from './html.ts'
 import { formatDay } from './times.ts'
 
-export interface ClientFace {
+export interface ClientBranding {
   readonly name: string
   readonly uri?: string | undefined
   readonly logoUri?: string | undefined
@@ -23,7 +23,7 @@ interface Registration {
 }
 
 /** The face of a client; this page may load its logo. */
-export function faceOf(c: AppContext, client: Client): ClientFace {
+export function brandingOf(c: AppContext, client: Client): ClientBranding {
   const logoUri = ownLogo(client)
   if (logoUri !== undefined) c.set('images', [new URL(logoUri).origin])
   return {
@@ -52,13 +52,13 @@ function ownLogo({ logoUri, redirectUris }: Client): string | undefined {
 }
 
 /** Its logo, or the first letter of its name. */
-export const clientTile = ({ name, logoUri }: ClientFace): Html =>
+export const clientTile = ({ name, logoUri }: ClientBranding): Html =>
   logoUri === undefined
     ? monogram(name, 'large')
     : html`<img class="monogram monogram-large" src="${logoUri}" alt="" width="56" height="56">`
 
 /** Who brought it here, and whether anybody has looked at it; nothing for what an operator brought. */
-export function clientHistory({ registration }: ClientFace): Html | '' {
+export function clientHistory({ registration }: ClientBranding): Html | '' {
   if (!registration) return ''
   const { by, at, approvedAt } = registration
   const start = html`${by === 'itself' ? 'This app registered itself' : 'A user of this server registered this app'} on ${formatDay(at)}`
@@ -70,7 +70,7 @@ export function clientHistory({ registration }: ClientFace): Html | '' {
 }
 
 /** What it promises and what it asks, to be read elsewhere; nothing where it says nothing. */
-export function clientTerms({ name, policyUri, tosUri }: ClientFace): Html | '' {
+export function clientTerms({ name, policyUri, tosUri }: ClientBranding): Html | '' {
   const policy = policyUri !== undefined && outsideLink(policyUri, 'privacy policy')
   const tos = tosUri !== undefined && outsideLink(tosUri, 'terms of service')
   if (!policy && !tos) return ''

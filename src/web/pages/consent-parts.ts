@@ -1,7 +1,7 @@
 /** What every page shows that asks a person for consent, whichever way the request came. */
 import { html } from 'hono/html'
-import type { Lasting } from '#/domain/tokens/lifetimes.ts'
-import { type ClientFace, clientTile } from './client-branding.ts'
+import type { AccessDuration } from '#/domain/tokens/lifetimes.ts'
+import { type ClientBranding, clientTile } from './client-branding.ts'
 import { badge, monogram, postForm } from './components.ts'
 import type { Html } from './html.ts'
 import { gateMark, icons } from './icons.ts'
@@ -9,7 +9,7 @@ import type { DescribedScope } from './scope-descriptions.ts'
 import { formatDuration } from './times.ts'
 
 /** The app on one side, this server on the other, and what it wants. */
-export const consentHeading = (client: ClientFace, title: Html): Html =>
+export const consentHeading = (client: ClientBranding, title: Html): Html =>
   html`<div class="alone-heading">
 <div class="consent-hero">
 ${clientTile(client)}
@@ -39,10 +39,10 @@ ${postForm({ action: '/logout', csrfToken }, html`<button class="button button-q
 </div>`
 
 /** How long the app may do it, if it is allowed. */
-const lastingNote = ({ accessMs, awayMs, endsWithSession }: Lasting): Html => {
+const lastingNote = ({ accessMs, refreshMs, endsWithSession }: AccessDuration): Html => {
   const access = formatDuration(accessMs)
-  if (awayMs !== undefined)
-    return html`<p class="consent-note">For up to ${formatDuration(awayMs)}, also while you are away; each access lasts about ${access}.</p>`
+  if (refreshMs !== undefined)
+    return html`<p class="consent-note">For up to ${formatDuration(refreshMs)}, also while you are away; each access lasts about ${access}.</p>`
   const until = endsWithSession && ', or until you sign out'
   return html`<p class="consent-note">For about ${access}${until || ''}.</p>`
 }
@@ -51,7 +51,7 @@ export interface Permissions {
   readonly scopes: readonly DescribedScope[]
   /** RFC 8707: where the access is for. */
   readonly resources: readonly string[]
-  readonly lasting: Lasting
+  readonly lasting: AccessDuration
   /** Names of scopes that this client already has from this user. */
   readonly alreadyGranted?: readonly string[]
 }

@@ -1,4 +1,6 @@
 /** Forms that are shown again, as they were sent and with what is wrong with them. */
+
+import { outdated } from '#/web/guards/csrf.ts'
 import {
   type ChoiceProps,
   choices,
@@ -7,7 +9,6 @@ import {
   textArea,
   textField,
 } from './components.ts'
-import { outdated } from '#/web/guards/csrf.ts'
 
 /** What was sent and why it was not taken, to be corrected. */
 export interface RefusedForm {

@@ -12,12 +12,15 @@ import {
   OAuthError,
   oauthErrors,
 } from '#/protocol/errors.ts'
+import {
+  sendToClient,
+  showWayToClient,
+} from '#/web/authorization-request/authorization-response.ts'
 import { refusalChallenge } from '#/web/clients/access-token.ts'
-import { sendToClient, showWayToClient } from '#/web/authorization-request/authorization-response.ts'
-import type { AppContext, AppEnv } from './context.ts'
 import { renderErrorPage } from '#/web/pages/error-page.ts'
-import { noteOAuthError } from './note-refusal.ts'
 import { PageError, type WayBack } from '#/web/pages/page-error.ts'
+import type { AppContext, AppEnv } from './context.ts'
+import { noteOAuthError } from './note-refusal.ts'
 
 /** `issuer` goes with every answer that is sent back to a client (RFC 9207). */
 export function createErrorHandler({ issuer }: { issuer: string }): ErrorHandler<AppEnv> {

@@ -5,14 +5,19 @@
 import type { MiddlewareHandler } from 'hono'
 import type { Database } from '#/database/client.ts'
 import { endWithAudit } from '#/domain/sessions/end-with-audit.ts'
-import { endSession, findSession, judgeSession, touchSession } from '#/domain/sessions/sessions.ts'
+import {
+  endSession,
+  findSession,
+  sessionStatusOf,
+  touchSession,
+} from '#/domain/sessions/sessions.ts'
 import type { SessionEndReason } from '#/protocol/vocabulary.ts'
-import type { SessionCookies } from './session-cookies.ts'
-import type { AppContext, AppEnv, SignedIn } from '#/web/request/context.ts'
-import { noteRefusedUser } from '#/web/request/note-refusal.ts'
 import { pageOfForm } from '#/web/guards/own-site.ts'
 import { PageError } from '#/web/pages/page-error.ts'
+import type { AppContext, AppEnv, SignedIn } from '#/web/request/context.ts'
+import { noteRefusedUser } from '#/web/request/note-refusal.ts'
 import { recordEndedSessions } from './record-ended.ts'
+import type { SessionCookies } from './session-cookies.ts'
 import { fingerprintOf, type SessionPolicy } from './session-policy.ts'
 
 export interface SessionAccess {
@@ -91,7 +96,7 @@ async function enter(
 ): Promise<SessionEndReason | undefined> {
   const found = await findSession(db, id)
   const now = c.var.now
-  const judgement = found && judgeSession(found, fingerprintOf(c, policy), now)
+  const judgement = found && sessionStatusOf(found, fingerprintOf(c, policy), now)
   if (found?.user && judgement === 'accepted') {
     c.set('signedIn', { session: found.session, user: found.user })
     await touchSession(db, found.session, { now, ...policy.touch })

@@ -4,9 +4,9 @@
  */
 import { sealData, unsealData } from 'iron-session'
 import { sha256 } from '#/protocol/secrets.ts'
-import { ironPasswords } from './session-cookies.ts'
 import type { AppContext } from '#/web/request/context.ts'
 import type { Cookie, CookieJar } from './cookies.ts'
+import { ironPasswords } from './session-cookies.ts'
 
 export interface KnownBrowsers {
   /** The browser's id, if this account has signed in from it. */

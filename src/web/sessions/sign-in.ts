@@ -2,9 +2,9 @@
 import type { Database } from '#/database/client.ts'
 import { nameBrowser } from '#/domain/sessions/browser.ts'
 import { type NewSession, startSession } from '#/domain/sessions/start-session.ts'
-import type { SessionCookies } from './session-cookies.ts'
 import type { AppContext } from '#/web/request/context.ts'
 import { recordEndedSessions } from './record-ended.ts'
+import type { SessionCookies } from './session-cookies.ts'
 import { fingerprintOf, type SessionPolicy } from './session-policy.ts'
 
 export interface SignInOptions {

@@ -11,14 +11,14 @@ import {
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, it } from 'vitest'
-import { keepPrivate } from '#/database/private-directory.ts'
+import { protectDirectory } from '#/database/private-directory.ts'
 
 const directory = () => mkdtempSync(join(tmpdir(), 'authgate-private-'))
 const modeOf = (path: string) => statSync(path).mode & 0o777
 
 it('makes a directory that only its owner enters', () => {
   const dir = join(directory(), 'a', 'b')
-  keepPrivate(dir)
+  protectDirectory(dir)
   expect(modeOf(dir)).toBe(0o700)
 })
 
@@ -28,7 +28,7 @@ it('takes from group and others what they were allowed, at any depth, and leaves
   writeFileSync(join(dir, 'pgdata', 'base', '1'), 'row')
   chmodSync(dir, 0o755)
   chmodSync(join(dir, 'pgdata', 'base', '1'), 0o666)
-  keepPrivate(dir)
+  protectDirectory(dir)
   expect(modeOf(dir)).toBe(0o700)
   expect(modeOf(join(dir, 'pgdata', 'base'))).toBe(0o700)
   expect(modeOf(join(dir, 'pgdata', 'base', '1'))).toBe(0o600)
@@ -40,7 +40,7 @@ it('follows the link that moves pgdata to another disk, and no other', () => {
   for (const place of [disk, elsewhere]) chmodSync(place, 0o755)
   symlinkSync(disk, join(dir, 'pgdata'))
   symlinkSync(elsewhere, join(disk, 'other'))
-  keepPrivate(dir)
+  protectDirectory(dir)
   expect(modeOf(disk)).toBe(0o700)
   expect(modeOf(elsewhere)).toBe(0o755)
 })
@@ -48,7 +48,9 @@ it('follows the link that moves pgdata to another disk, and no other', () => {
 it('refuses what belongs to another user, and touches nothing of it', () => {
   const foreign = foreignDirectory()
   const before = modeOf(foreign)
-  expect(() => keepPrivate(foreign)).toThrow(`${foreign} belongs to another user of this machine`)
+  expect(() => protectDirectory(foreign)).toThrow(
+    `${foreign} belongs to another user of this machine`,
+  )
   expect(modeOf(foreign)).toBe(before)
 })
 

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest'
 import { withDeadline } from '#/database/deadline.ts'
-import { createFairQueue, type Lane } from '#/domain/users/fair-queue.ts'
+import { createFairQueue, type Requester } from '#/domain/users/fair-queue.ts'
 
 const full = new Error('full')
 
@@ -8,7 +8,7 @@ const full = new Error('full')
 function startQueue(room: { most: number; perNetwork: number }) {
   const queue = createFairQueue(room)
   const [served, refused]: [string[], string[]] = [[], []]
-  const lane = (network: string, address = network, known = false): Lane => ({
+  const lane = (network: string, address = network, known = false): Requester => ({
     network,
     address,
     known,

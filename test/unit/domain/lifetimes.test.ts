@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { type LifetimePolicy, lastingOf, lifetimesOf } from '#/domain/tokens/lifetimes.ts'
+import { accessDurationOf, type LifetimePolicy, lifetimesOf } from '#/domain/tokens/lifetimes.ts'
 
 const minute = 60_000
 const policy: LifetimePolicy = {
@@ -9,7 +9,7 @@ const policy: LifetimePolicy = {
     long: { accessMs: 90 * minute, refreshMs: 300 * minute },
   },
   jitterMs: 10 * minute,
-  longestAccessMs: 65 * minute,
+  maxAccessMs: 65 * minute,
   familyMs: 1000 * minute,
 }
 
@@ -38,8 +38,8 @@ describe('lastingOf', () => {
     grantTypes: ['authorization_code', 'refresh_token'],
   }
   const switches = { lifetimes: policy, refreshTokens: true, endsWithSession: true }
-  const online = { accessMs: 60 * minute, awayMs: undefined, endsWithSession: true }
-  const offline = { accessMs: 60 * minute, awayMs: 1000 * minute, endsWithSession: false }
+  const online = { accessMs: 60 * minute, refreshMs: undefined, endsWithSession: true }
+  const offline = { accessMs: 60 * minute, refreshMs: 1000 * minute, endsWithSession: false }
 
   it.each([
     ['openid', true, online],
@@ -47,15 +47,15 @@ describe('lastingOf', () => {
     ['openid offline_access', true, offline],
     ['read', true, offline],
   ])('tells what the scope %s comes to, with a session: %s', (scope, hasSession, expected) => {
-    expect(lastingOf(client, { scope, hasSession }, switches)).toEqual(expected)
+    expect(accessDurationOf(client, { scope, hasSession }, switches)).toEqual(expected)
   })
 
   it('promises nothing that client or server do not do', () => {
     const asked = { scope: 'openid offline_access', hasSession: true }
     const withoutRefresh = { ...client, grantTypes: ['authorization_code'] }
-    expect(lastingOf(withoutRefresh, asked, switches)).toEqual(online)
-    expect(lastingOf(client, asked, { ...switches, refreshTokens: false })).toEqual(online)
+    expect(accessDurationOf(withoutRefresh, asked, switches)).toEqual(online)
+    expect(accessDurationOf(client, asked, { ...switches, refreshTokens: false })).toEqual(online)
     const lasting = { ...switches, endsWithSession: false }
-    expect(lastingOf(withoutRefresh, asked, lasting).endsWithSession).toBe(false)
+    expect(accessDurationOf(withoutRefresh, asked, lasting).endsWithSession).toBe(false)
   })
 })

@@ -13,7 +13,7 @@ it('verifies what it hashed, and nothing against no hash at all', async () => {
 })
 
 it('runs some at once, lets some wait, and turns the rest away', async () => {
-  const passwords = createPasswords({ atOnce: 1, waiting: 2 })
+  const passwords = createPasswords({ concurrency: 1, queueLimit: 2 })
   const attempts = await Promise.allSettled(
     Array.from({ length: 5 }, () => passwords.verify(null, 'x')),
   )

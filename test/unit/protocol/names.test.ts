@@ -1,12 +1,12 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import {
-  doubtAbout,
   isPlainText,
+  nameProblem,
+  nameWarningFor,
   normalizeName,
-  problemOfName,
+  sanitizeName,
   skeletonOf,
-  tameName,
 } from '#/protocol/names.ts'
 
 /** Any text, with what makes names deceive more often than chance would. */
@@ -63,8 +63,8 @@ describe('a name', () => {
     '👨‍👩‍👧',
     'C++',
   ])('can be %s', (name) => {
-    expect(problemOfName(normalizeName(name), 100)).toBeUndefined()
-    expect(tameName(name, 100)).toBe(normalizeName(name))
+    expect(nameProblem(normalizeName(name), 100)).toBeUndefined()
+    expect(sanitizeName(name, 100)).toBe(normalizeName(name))
   })
 
   it.each([
@@ -89,18 +89,18 @@ describe('a name', () => {
     ['what is long once it is written out', 'ﷺ'.repeat(6), 'must have at most 100 characters'],
     ['101 characters', '𝒙'.repeat(101), 'must have at most 100 characters'],
   ])('cannot be %s', (_, name, problem) => {
-    expect(problemOfName(normalizeName(name), 100)).toBe(problem)
+    expect(nameProblem(normalizeName(name), 100)).toBe(problem)
   })
 
   it('counts characters, not the halves of which JavaScript makes them', () => {
-    expect(problemOfName('𐍈'.repeat(100), 100)).toBeUndefined()
+    expect(nameProblem('𐍈'.repeat(100), 100)).toBeUndefined()
   })
 
   it('shows all that it is made of, whatever was sent', () => {
     fc.assert(
       fc.property(wellFormed, (text) => {
         const name = normalizeName(text)
-        if (problemOfName(name, 100) !== undefined) return
+        if (nameProblem(name, 100) !== undefined) return
         expect(name).toBe(normalizeName(name))
         expect(visible(name)).not.toMatch(
           /[\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff\u00ad\p{Cc}]/u,
@@ -115,16 +115,16 @@ describe('a name', () => {
   it('comes of whatever another server says, or is empty', () => {
     fc.assert(
       fc.property(anyText, (text) => {
-        const name = tameName(text, 20)
-        expect(name === '' || problemOfName(name, 20) === undefined).toBe(true)
+        const name = sanitizeName(text, 20)
+        expect(name === '' || nameProblem(name, 20) === undefined).toBe(true)
       }),
     )
-    expect(tameName('Ada\u202e\u200b Lovelace\n', 100)).toBe('Ada Lovelace')
-    expect(tameName(`Zal${'\u0301'.repeat(30)}go`, 100)).toBe(
+    expect(sanitizeName('Ada\u202e\u200b Lovelace\n', 100)).toBe('Ada Lovelace')
+    expect(sanitizeName(`Zal${'\u0301'.repeat(30)}go`, 100)).toBe(
       'Zal\u0301\u0301\u0301go'.normalize('NFKC'),
     )
-    expect(tameName('\u0301\u0301x', 100)).toBe('x')
-    expect(tameName('a b'.repeat(100), 10)).toBe('a ba ba ba')
+    expect(sanitizeName('\u0301\u0301x', 100)).toBe('x')
+    expect(sanitizeName('a b'.repeat(100), 10)).toBe('a ba ba ba')
   })
 })
 
@@ -172,7 +172,7 @@ describe('the skeleton of a name', () => {
     fc.assert(
       fc.property(wellFormed, (text) => {
         const name = normalizeName(text)
-        if (problemOfName(name, 100) !== undefined) return
+        if (nameProblem(name, 100) !== undefined) return
         expect(skeletonOf(name)).not.toBe('')
         expect(skeletonOf(name.normalize('NFD'))).toBe(skeletonOf(name))
         expect(skeletonOf(` ${name}\u200b`)).toBe(skeletonOf(name))
@@ -195,7 +195,7 @@ describe('a doubt about a name', () => {
     ['Shop Ж', 'mixed_scripts'],
     ['Привет Ελλάδα', 'mixed_scripts'],
   ])('of %s is %s', (name, doubt) => {
-    expect(doubtAbout(name)).toBe(doubt)
+    expect(nameWarningFor(name)).toBe(doubt)
   })
 })
 

@@ -1,7 +1,12 @@
 import { Hono } from 'hono'
 import { describe, expect, it } from 'vitest'
 import { parseConfig } from '#/config.ts'
-import { clientAddress, isFromTrustedProxy, networkOf, networksOf } from '#/web/request/client-address.ts'
+import {
+  clientAddress,
+  isFromTrustedProxy,
+  networkOf,
+  networksOf,
+} from '#/web/request/client-address.ts'
 import type { AppEnv } from '#/web/request/context.ts'
 
 async function addressOf(

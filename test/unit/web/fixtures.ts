@@ -88,7 +88,7 @@ export const consentProps = (text: string): ConsentPageProps => ({
     { name: text, title: text, detail: text },
   ],
   resources: [text],
-  lasting: { accessMs: 3_600_000, awayMs: undefined, endsWithSession: true },
+  lasting: { accessMs: 3_600_000, refreshMs: undefined, endsWithSession: true },
   alreadyGranted: ['openid'],
   switchAccountHref: text,
 })
@@ -118,7 +118,7 @@ export const confirmProps = (text: string): ConfirmPageProps => ({
   user: { username: text },
   scopes: [{ name: text, title: text, detail: text }],
   resources: [text],
-  lasting: { accessMs: 3_600_000, awayMs: 90 * 86_400_000, endsWithSession: false },
+  lasting: { accessMs: 3_600_000, refreshMs: 90 * 86_400_000, endsWithSession: false },
   alreadyGranted: [],
   origin: { ip: text, isNear: false, requester: text, at: before(2) },
   now,

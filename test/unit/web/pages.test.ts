@@ -252,8 +252,8 @@ describe('consent page', () => {
     [undefined, false, 'For about 1 hour.'],
     [90, false, 'For up to 90 days, also while you are away; each access lasts about 1 hour.'],
   ])('says for how long: %s days while away, with the session %s', async (days, ends, words) => {
-    const awayMs = days && days * 86_400_000
-    const lasting = { accessMs: 3_600_000, awayMs, endsWithSession: ends }
+    const refreshMs = days && days * 86_400_000
+    const lasting = { accessMs: 3_600_000, refreshMs, endsWithSession: ends }
     expect(String(await renderConsentPage({ ...props, lasting }))).toContain(words)
   })
 

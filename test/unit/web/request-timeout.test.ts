@@ -5,9 +5,9 @@ import { expect, it } from 'vitest'
 import { deadlineAt } from '#/database/deadline.ts'
 import { createLog } from '#/telemetry/log.ts'
 import { createRecorder } from '#/telemetry/recorder.ts'
+import { requestTimeout } from '#/web/guards/request-timeout.ts'
 import type { AppEnv } from '#/web/request/context.ts'
 import { createErrorHandler } from '#/web/request/error-handler.ts'
-import { requestTimeout } from '#/web/guards/request-timeout.ts'
 
 const boundMs = 200
 

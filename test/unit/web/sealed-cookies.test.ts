@@ -1,11 +1,11 @@
 /** What browsers keep for us: sessions, CSRF values, and which accounts they know. Secrets may change meanwhile. */
 import { Hono } from 'hono'
 import { describe, expect, it } from 'vitest'
-import { createSessionCookies, ironPasswords } from '#/web/sessions/session-cookies.ts'
+import { createCsrf } from '#/web/guards/csrf.ts'
 import type { AppContext, AppEnv } from '#/web/request/context.ts'
 import { createCookies } from '#/web/sessions/cookies.ts'
-import { createCsrf } from '#/web/guards/csrf.ts'
 import { createKnownBrowsers } from '#/web/sessions/known-browsers.ts'
+import { createSessionCookies, ironPasswords } from '#/web/sessions/session-cookies.ts'
 
 const jar = createCookies({ secure: false, path: '/' })
 const issuer = 'http://localhost'

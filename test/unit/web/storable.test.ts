@@ -6,10 +6,10 @@ import { parseAnswer } from '#/domain/external-api/answer.ts'
 import { parseClaimsRequest } from '#/protocol/claims.ts'
 import { OAuthError } from '#/protocol/errors.ts'
 import { isStorable, isStorableValue, parseJson } from '#/protocol/storable.ts'
-import type { AppEnv } from '#/web/request/context.ts'
-import { readFields } from '#/web/request/forms.ts'
 import { safePath } from '#/web/guards/safe-path.ts'
 import { refuseUnstorableAddress } from '#/web/guards/storable.ts'
+import type { AppEnv } from '#/web/request/context.ts'
+import { readFields } from '#/web/request/forms.ts'
 
 /** Half characters, NUL and what looks like an escape among them, each often enough to be met. */
 const unit = fc.oneof(

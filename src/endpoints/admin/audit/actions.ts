@@ -7,13 +7,13 @@ import {
   readAuditEvents,
 } from '#/domain/audit/find-events.ts'
 import { span } from '#/telemetry/tracing.ts'
+import { PageError } from '#/web/pages/page-error.ts'
 import type { AppContext } from '#/web/request/context.ts'
 import { actedBy } from '#/web/sessions/current-user.ts'
-import { PageError } from '#/web/pages/page-error.ts'
 import { viewer } from '#/web/sessions/viewer.ts'
 import type { AdminOptions } from '../options.ts'
 import { asJson, exportFormats, streamFile } from './export.ts'
-import { endOfTime, readQuestion, sentFilter } from './filter.ts'
+import { endOfTime, readAuditFilter, sentFilter } from './filter.ts'
 import { renderAuditPage } from './pages.ts'
 
 const pageSize = 50
@@ -21,7 +21,7 @@ const batchSize = 1000
 
 export async function getAudit(c: AppContext, { db, csrf }: AdminOptions) {
   const sent = sentFilter(c)
-  const question = await readQuestion(c, db)
+  const question = await readAuditFilter(c, db)
   const found =
     'problem' in question ? { events: [], next: undefined } : await findPage(db, question)
   const page = await renderAuditPage({
@@ -44,7 +44,7 @@ export async function getAuditApi(c: AppContext, { db }: AdminOptions) {
   return c.json({ events: events.map(asJson), next: next ?? null })
 }
 
-type Question = Exclude<Awaited<ReturnType<typeof readQuestion>>, { readonly problem: string }>
+type Question = Exclude<Awaited<ReturnType<typeof readAuditFilter>>, { readonly problem: string }>
 
 async function findPage(db: AdminOptions['db'], { filter, after }: Question) {
   const found = await auditEventsQuery(db, filter, { limit: pageSize + 1, after })
@@ -54,7 +54,7 @@ async function findPage(db: AdminOptions['db'], { filter, after }: Question) {
 }
 
 async function requireQuestion(c: AppContext, db: AdminOptions['db']): Promise<Question> {
-  const question = await readQuestion(c, db)
+  const question = await readAuditFilter(c, db)
   if ('problem' in question)
     throw new PageError(400, 'This cannot be searched for', question.problem)
   return question

@@ -81,7 +81,7 @@ export const sentFilter = (c: AppContext): SentFilter =>
   )
 
 /** The question of a request, or what is wrong with it. A form sends what was left empty, too. */
-export async function readQuestion(
+export async function readAuditFilter(
   c: AppContext,
   db: Database,
 ): Promise<AuditQuestion | { readonly problem: string }> {

@@ -17,19 +17,19 @@ import { metadataOf } from '#/domain/clients/metadata.ts'
 import { verifySector } from '#/domain/clients/sector-identifier.ts'
 import type { ClientMetadata } from '#/protocol/client-metadata.ts'
 import { scopeWords } from '#/protocol/scopes.ts'
-import type { AppContext } from '#/web/request/context.ts'
-import { actedBy, signedInUser } from '#/web/sessions/current-user.ts'
 import { asFormError } from '#/web/pages/form-error.ts'
-import { readFields } from '#/web/request/forms.ts'
 import { noticeOf } from '#/web/pages/notices.ts'
 import { PageError } from '#/web/pages/page-error.ts'
-import { recordEndedAccess } from '#/web/sessions/record-ended.ts'
 import { outdatedForm, type RefusedForm } from '#/web/pages/refused-form.ts'
+import type { AppContext } from '#/web/request/context.ts'
+import { readFields } from '#/web/request/forms.ts'
+import { actedBy, signedInUser } from '#/web/sessions/current-user.ts'
+import { recordEndedAccess } from '#/web/sessions/record-ended.ts'
 import { uuidParameter, viewer } from '#/web/sessions/viewer.ts'
 import type { AdminOptions } from '../options.ts'
 import type { AdminPageProps } from '../page.ts'
 import { fieldsOf, type ParseClient } from './fields.ts'
-import { type ClientQuestion, readQuestion } from './filter.ts'
+import { type ClientFilterInput, readClientFilter } from './filter.ts'
 import { withNameNotes } from './name-notes.ts'
 import {
   type ClientEditPageProps,
@@ -65,7 +65,7 @@ export function noticesOf(c: AppContext): { notice?: string; warning?: string } 
 
 async function clientsPage(c: AppContext, options: AdminOptions, refused?: RefusedForm) {
   const { db, csrf, requirePkce } = options
-  const question = readQuestion(c)
+  const question = readClientFilter(c)
   const { sent, after } = question
   // Those that wait come first, unless somebody looks for something else.
   const isStart = after === undefined && Object.keys(sent).length === 0
@@ -85,7 +85,7 @@ async function clientsPage(c: AppContext, options: AdminOptions, refused?: Refus
   return c.html(page, refused ? (refused.status ?? 400) : 200)
 }
 
-async function findPage(db: AdminOptions['db'], { sent, filter, after }: ClientQuestion) {
+async function findPage(db: AdminOptions['db'], { sent, filter, after }: ClientFilterInput) {
   const found = await clientsPageQuery(db, filter, { after, limit: pageSize + 1 })
   const rows = found.slice(0, pageSize)
   const last = found.length > pageSize ? rows.at(-1) : undefined

@@ -2,8 +2,8 @@
 import { z } from 'zod'
 import type { ClientCursor, ClientFilter } from '#/domain/clients/find-clients.ts'
 import { clientStatuses } from '#/protocol/vocabulary.ts'
-import type { AppContext } from '#/web/request/context.ts'
 import { PageError } from '#/web/pages/page-error.ts'
+import type { AppContext } from '#/web/request/context.ts'
 import { isUuid } from '#/web/sessions/viewer.ts'
 
 /** The filters as they were sent, so that the form shows them again. */
@@ -12,7 +12,7 @@ export interface SentFilter {
   readonly status?: string
 }
 
-export interface ClientQuestion {
+export interface ClientFilterInput {
   readonly sent: SentFilter
   readonly filter: ClientFilter
   readonly after: ClientCursor | undefined
@@ -25,7 +25,7 @@ const asked = z.object({
   after_id: z.string().max(200).optional(),
 })
 
-export function readQuestion(c: AppContext): ClientQuestion {
+export function readClientFilter(c: AppContext): ClientFilterInput {
   const sent = Object.entries(c.req.query()).map(([name, value]) => [name, value.trim()])
   const parsed = asked.safeParse(Object.fromEntries(sent.filter(([, value]) => value !== '')))
   if (!parsed.success)

@@ -1,9 +1,9 @@
 /** What an operator should know about the name of a client, before people decide by it. */
 import type { Database } from '#/database/client.ts'
 import { listLookalikes } from '#/domain/clients/names.ts'
-import { doubtAbout, type NameDoubt } from '#/protocol/names.ts'
+import { type NameWarning, nameWarningFor } from '#/protocol/names.ts'
 
-const doubts: Readonly<Record<NameDoubt, string>> = {
+const doubts: Readonly<Record<NameWarning, string>> = {
   mixed_scripts: 'Its name mixes letters of several alphabets: some may stand for others.',
   looks_latin: 'Its name has letters of another alphabet that look like Latin ones.',
 }
@@ -23,7 +23,7 @@ export async function withNameNotes<C extends { clientId: string; name: string }
 }
 
 function notesOn(name: string, lookalikes: readonly string[]): string[] {
-  const doubt = doubtAbout(name)
+  const doubt = nameWarningFor(name)
   const named = lookalikes.slice(0, mostNamed).map((other) => `“${other}”`)
   const more =
     lookalikes.length > named.length ? ` and ${lookalikes.length - named.length} more` : ''

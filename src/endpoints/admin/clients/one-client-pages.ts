@@ -1,5 +1,5 @@
 import { html } from 'hono/html'
-import { mostCounted } from '#/domain/clients/count-access.ts'
+import { maxCounted } from '#/domain/clients/count-access.ts'
 import type { consentsOfClientQuery } from '#/domain/consents/consents-of-client.ts'
 import {
   actionMenu,
@@ -25,7 +25,7 @@ export interface ClientPageProps extends AdminPageProps {
   readonly warning?: string
 }
 
-const some = (n: number) => (n > mostCounted ? `More than ${mostCounted}` : String(n))
+const some = (n: number) => (n > maxCounted ? `More than ${maxCounted}` : String(n))
 
 /** All about one client. */
 export function renderClientPage(props: ClientPageProps): Html {

@@ -1,10 +1,10 @@
 /** One client: what it is and holds, and who has let it in. */
-import { countHeld } from '#/domain/clients/count-access.ts'
+import { countAccess } from '#/domain/clients/count-access.ts'
 import { revokeConsent } from '#/domain/consents/consents.ts'
 import { consentsOfClientQuery, findConsentUser } from '#/domain/consents/consents-of-client.ts'
+import { PageError } from '#/web/pages/page-error.ts'
 import type { AppContext } from '#/web/request/context.ts'
 import { actedBy } from '#/web/sessions/current-user.ts'
-import { PageError } from '#/web/pages/page-error.ts'
 import { recordEndedAccess } from '#/web/sessions/record-ended.ts'
 import { uuidParameter, viewer } from '#/web/sessions/viewer.ts'
 import { cursorByUuid } from '../cursor.ts'
@@ -23,7 +23,7 @@ const frame = (c: AppContext, { csrf }: AdminOptions) => ({
 
 export async function getClient(c: AppContext, options: AdminOptions) {
   const client = await requireClient(c, options)
-  const held = await countHeld(options.db, client.clientId, c.var.now)
+  const held = await countAccess(options.db, client.clientId, c.var.now)
   const { ownerId } = client
   const [shown] = await withNameNotes(options.db, [listed(client)])
   const page = {

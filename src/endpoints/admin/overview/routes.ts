@@ -1,7 +1,7 @@
 /** /admin: how many there are of what, and what happened last. */
 import { Hono } from 'hono'
 import { auditEventsQuery } from '#/domain/audit/find-events.ts'
-import type { Population } from '#/domain/entity-counts/caches.ts'
+import type { EntityCounts } from '#/domain/entity-counts/caches.ts'
 import { userAuthSources } from '#/protocol/vocabulary.ts'
 import type { AppContext, AppEnv } from '#/web/request/context.ts'
 import { viewer } from '#/web/sessions/viewer.ts'
@@ -13,9 +13,9 @@ const lastEvents = 10
 export const overviewRoutes = (options: AdminOptions): Hono<AppEnv> =>
   new Hono<AppEnv>().get('/admin', options.sessions.requireAdmin, (c) => getOverview(c, options))
 
-async function getOverview(c: AppContext, { db, csrf, population }: AdminOptions) {
+async function getOverview(c: AppContext, { db, csrf, entityCounts }: AdminOptions) {
   const [counts, events] = await Promise.all([
-    countsOf(population),
+    countsOf(entityCounts),
     auditEventsQuery(db, {}, { limit: lastEvents }),
   ])
   const page = await renderOverviewPage({
@@ -29,13 +29,13 @@ async function getOverview(c: AppContext, { db, csrf, population }: AdminOptions
 }
 
 /** What the gauges show, of the same moment: no page asks the database to count once more. */
-async function countsOf(population: Population) {
+async function countsOf(entityCounts: EntityCounts) {
   const [users, clients, sessions, tokens, consents] = await Promise.all([
-    population.users.get(),
-    population.clients.get(),
-    population.sessions.get(),
-    population.tokens.get(),
-    population.consents.get(),
+    entityCounts.users.get(),
+    entityCounts.clients.get(),
+    entityCounts.sessions.get(),
+    entityCounts.tokens.get(),
+    entityCounts.consents.get(),
   ])
   const active =
     users && userAuthSources.reduce((sum, source) => sum + users.value.active[source], 0)

@@ -19,7 +19,7 @@ const asked = z.strictObject({
 /** The filters as they were sent, so that the form shows them again. */
 export type SentFilter = Readonly<Partial<Record<'user' | 'client' | 'type', string>>>
 
-export interface TokenQuestion {
+export interface TokenFilterInput {
   readonly filter: LiveTokenFilter
   readonly after: LiveTokenCursor | undefined
 }
@@ -33,10 +33,10 @@ export const sentFilter = (c: AppContext): SentFilter =>
   )
 
 /** The question of a request, or what is wrong with it. */
-export async function readQuestion(
+export async function readTokenFilter(
   c: AppContext,
   db: Database,
-): Promise<TokenQuestion | { readonly problem: string }> {
+): Promise<TokenFilterInput | { readonly problem: string }> {
   const sent = Object.entries(c.req.query()).map(([name, value]) => [name, value.trim()])
   const parsed = asked.safeParse(Object.fromEntries(sent.filter(([, value]) => value !== '')))
   if (!parsed.success)

@@ -1,13 +1,13 @@
 /** /admin/tokens: what clients hold right now, and taking it from them. */
 import { Hono } from 'hono'
-import { endFamilyOf } from '#/domain/tokens/end-family.ts'
+import { endTokenFamily } from '#/domain/tokens/end-family.ts'
 import { liveTokensQuery } from '#/domain/tokens/list-live-tokens.ts'
 import type { AppContext, AppEnv } from '#/web/request/context.ts'
 import { actedBy } from '#/web/sessions/current-user.ts'
 import { recordRevokedTokens } from '#/web/sessions/record-ended.ts'
 import { uuidParameter, viewer } from '#/web/sessions/viewer.ts'
 import type { AdminOptions } from '../options.ts'
-import { readQuestion, sentFilter, type TokenQuestion } from './filter.ts'
+import { readTokenFilter, sentFilter, type TokenFilterInput } from './filter.ts'
 import { renderTokensPage } from './pages.ts'
 
 const path = '/admin/tokens'
@@ -24,7 +24,7 @@ export function tokenAdminRoutes(options: AdminOptions): Hono<AppEnv> {
 
 async function getTokens(c: AppContext, { db, csrf }: AdminOptions) {
   const sent = sentFilter(c)
-  const question = await readQuestion(c, db)
+  const question = await readTokenFilter(c, db)
   const problem = 'problem' in question ? question.problem : undefined
   const { tokens, next } =
     'problem' in question ? { tokens: [], next: undefined } : await findPage(c, db, question)
@@ -43,7 +43,11 @@ async function getTokens(c: AppContext, { db, csrf }: AdminOptions) {
   return c.html(page, problem ? 400 : 200)
 }
 
-async function findPage(c: AppContext, db: AdminOptions['db'], { filter, after }: TokenQuestion) {
+async function findPage(
+  c: AppContext,
+  db: AdminOptions['db'],
+  { filter, after }: TokenFilterInput,
+) {
   const found = await liveTokensQuery(db, filter, { now: c.var.now, after, limit: pageSize + 1 })
   const tokens = found.slice(0, pageSize)
   const last = found.length > pageSize ? tokens.at(-1) : undefined
@@ -53,7 +57,7 @@ async function findPage(c: AppContext, db: AdminOptions['db'], { filter, after }
 /** Ends the family of a token. A second time changes nothing. */
 async function postRevoke(c: AppContext, { db }: AdminOptions) {
   const familyId = uuidParameter(c, 'id')
-  const revoked = familyId && (await endFamilyOf(db, { familyId }, actedBy(c)))
+  const revoked = familyId && (await endTokenFamily(db, { familyId }, actedBy(c)))
   if (!revoked) return c.redirect(path, 303)
   recordRevokedTokens(c.var.recorder, revoked)
   return c.redirect(`${path}?notice=ended`, 303)

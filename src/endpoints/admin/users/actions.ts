@@ -6,19 +6,19 @@ import {
   disableUser,
   type EndedAccess,
   enableUser,
-  type Refusal,
+  type UserChangeRefusal,
 } from '#/domain/users/end-access.ts'
 import { usersPageQuery } from '#/domain/users/list-users.ts'
 import { findPasswordProblem, passwordProblems } from '#/domain/users/password-rules.ts'
 import { createUser, findUser, isUsername, normalizeUsername } from '#/domain/users/users.ts'
 import { randomSecret } from '#/protocol/secrets.ts'
-import type { AppContext } from '#/web/request/context.ts'
-import { actedBy, signedInUser } from '#/web/sessions/current-user.ts'
-import { readFields, uniqueParameters } from '#/web/request/forms.ts'
 import { noticeOf } from '#/web/pages/notices.ts'
 import { PageError } from '#/web/pages/page-error.ts'
-import { recordEndedAccess, recordEndedSessions } from '#/web/sessions/record-ended.ts'
 import { outdatedForm, type RefusedForm } from '#/web/pages/refused-form.ts'
+import type { AppContext } from '#/web/request/context.ts'
+import { readFields, uniqueParameters } from '#/web/request/forms.ts'
+import { actedBy, signedInUser } from '#/web/sessions/current-user.ts'
+import { recordEndedAccess, recordEndedSessions } from '#/web/sessions/record-ended.ts'
 import { uuidParameter, viewer } from '#/web/sessions/viewer.ts'
 import type { AdminOptions } from '../options.ts'
 import { fullNameField } from './full-name.ts'
@@ -152,14 +152,14 @@ export async function postUserPassword(c: AppContext, { db, csrf, passwords }: A
   )
 }
 
-const refusals: Readonly<Record<Exclude<Refusal, 'no_change'>, string>> = {
+const refusals: Readonly<Record<Exclude<UserChangeRefusal, 'no_change'>, string>> = {
   unknown_user: 'There is no such account.',
   self: 'You cannot do this to your own account.',
   not_admin: 'You are no longer an administrator.',
 }
 
 /** Records what a committed change has ended; a refusal becomes a page, "nothing to change" does not. */
-function recordEnded(c: AppContext, ended: EndedAccess | Refusal) {
+function recordEnded(c: AppContext, ended: EndedAccess | UserChangeRefusal) {
   if (ended === 'no_change') return
   if (typeof ended === 'string') throw new PageError(409, 'Nothing was changed', refusals[ended])
   recordEndedSessions(c.var.recorder, ended.sessions)

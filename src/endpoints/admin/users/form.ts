@@ -1,6 +1,6 @@
 /** The form that creates accounts: closed until somebody wants one. */
 import { html } from 'hono/html'
-import { shortestPassword } from '#/domain/users/password-rules.ts'
+import { minPasswordLength } from '#/domain/users/password-rules.ts'
 import { disclosure, postForm, problem, textField } from '#/web/pages/components.ts'
 import type { Html } from '#/web/pages/html.ts'
 import { filledIn, problemId, type RefusedForm } from '#/web/pages/refused-form.ts'
@@ -33,7 +33,7 @@ export function userForm(csrfToken: string, refused?: RefusedForm): Html {
       label: 'Password',
       type: 'password',
       autocomplete: 'new-password',
-      minLength: shortestPassword,
+      minLength: minPasswordLength,
       optional: true,
       hint: 'Leave it empty to have one made, and shown to you once.',
       error: weak,

@@ -1,10 +1,10 @@
 /** One account: who it is, and what it holds. */
 import { html } from 'hono/html'
 import type { FailedSignIn } from '#/domain/audit/failed-sign-ins.ts'
-import { mostConsents } from '#/domain/consents/consents.ts'
-import { mostIdentities } from '#/domain/identities/identities.ts'
-import { mostSessions } from '#/domain/sessions/sessions.ts'
-import { mostFamilies } from '#/domain/tokens/list-token-families.ts'
+import { maxConsents } from '#/domain/consents/consents.ts'
+import { maxIdentities } from '#/domain/identities/identities.ts'
+import { maxSessions } from '#/domain/sessions/sessions.ts'
+import { maxTokenFamilies } from '#/domain/tokens/list-token-families.ts'
 import type { UserAuthSource } from '#/protocol/vocabulary.ts'
 import {
   actionMenu,
@@ -78,10 +78,10 @@ ${fact('Created', renderTime(account.createdAt, now))}
 ${fact('In the audit log', html`<a href="/admin/audit?actor=${account.id}">What they did</a>, <a href="/admin/audit?resource=${account.id}">what was done to them</a>`)}
 </dl></section>
 ${failedSignIns(props.failures, { now, advice: html`All of them are in <a href="/admin/audit?actor=${account.id}&type=AUTHENTICATION_FAILURE">the audit log</a>.` })}
-${section(props, { title: 'Sessions', list: props.sessions, verb: ['sessions', 'revoke'], button: 'Sign out', ask: 'That browser has to sign in again.', none: 'Not signed in anywhere.', most: mostSessions, rest: '“Sign out everywhere” ends the others, too.', after: props.sessions.length > 0 && everywhere })}
-${section(props, { title: 'Apps with access', list: props.consents, verb: ['authorizations', 'revoke'], button: 'Remove access', ask: 'The app is cut off at once, and has to ask again.', none: 'No app has access.', most: mostConsents, rest: 'Those allowed before appear as you remove some.' })}
-${section(props, { title: 'Live tokens', list: props.families, verb: ['tokens', 'revoke'], button: 'End tokens', ask: 'These tokens end, with all that came from the same approval.', none: 'No app holds a token.', most: mostFamilies, rest: html`<a href="/admin/tokens?user=${account.id}">See all live tokens of this account</a>` })}
-${section(props, { title: 'Connections', list: props.connections, verb: ['connections', 'remove'], button: 'Remove connection', ask: 'Nobody can sign in to the account this way any more. Sessions that began through it end, too.', none: 'No other way to sign in is linked.', most: mostIdentities, rest: 'Those linked later appear as you remove some.' })}
+${section(props, { title: 'Sessions', list: props.sessions, verb: ['sessions', 'revoke'], button: 'Sign out', ask: 'That browser has to sign in again.', none: 'Not signed in anywhere.', most: maxSessions, rest: '“Sign out everywhere” ends the others, too.', after: props.sessions.length > 0 && everywhere })}
+${section(props, { title: 'Apps with access', list: props.consents, verb: ['authorizations', 'revoke'], button: 'Remove access', ask: 'The app is cut off at once, and has to ask again.', none: 'No app has access.', most: maxConsents, rest: 'Those allowed before appear as you remove some.' })}
+${section(props, { title: 'Live tokens', list: props.families, verb: ['tokens', 'revoke'], button: 'End tokens', ask: 'These tokens end, with all that came from the same approval.', none: 'No app holds a token.', most: maxTokenFamilies, rest: html`<a href="/admin/tokens?user=${account.id}">See all live tokens of this account</a>` })}
+${section(props, { title: 'Connections', list: props.connections, verb: ['connections', 'remove'], button: 'Remove connection', ask: 'Nobody can sign in to the account this way any more. Sessions that began through it end, too.', none: 'No other way to sign in is linked.', most: maxIdentities, rest: 'Those linked later appear as you remove some.' })}
 <p class="paging"><a class="button" href="/admin/users">Back to users</a></p>`,
   )
 }

@@ -5,19 +5,23 @@ import { listFailedSignIns } from '#/domain/audit/failed-sign-ins.ts'
 import { listConsents, revokeConsent } from '#/domain/consents/consents.ts'
 import { listIdentities, removeIdentity } from '#/domain/identities/identities.ts'
 import { endOwnSession, endSessionsOfUser, listLiveSessions } from '#/domain/sessions/sessions.ts'
-import { endFamilyOf } from '#/domain/tokens/end-family.ts'
+import { endTokenFamily } from '#/domain/tokens/end-family.ts'
 import { listTokenFamilies } from '#/domain/tokens/list-token-families.ts'
 import { editUser, userVersion } from '#/domain/users/edit-user.ts'
 import { findUser, type User } from '#/domain/users/users.ts'
-import type { AppContext } from '#/web/request/context.ts'
 import { outdated } from '#/web/guards/csrf.ts'
-import { actedBy, signedInUser } from '#/web/sessions/current-user.ts'
-import { endSessionsFromAfar } from '#/web/sessions/end-sessions.ts'
-import { readForm } from '#/web/request/forms.ts'
 import { noticeOf } from '#/web/pages/notices.ts'
 import { PageError } from '#/web/pages/page-error.ts'
-import { recordEndedAccess, recordEndedSessions, recordRevokedTokens } from '#/web/sessions/record-ended.ts'
 import { renderTime } from '#/web/pages/times.ts'
+import type { AppContext } from '#/web/request/context.ts'
+import { readForm } from '#/web/request/forms.ts'
+import { actedBy, signedInUser } from '#/web/sessions/current-user.ts'
+import { endSessionsFromAfar } from '#/web/sessions/end-sessions.ts'
+import {
+  recordEndedAccess,
+  recordEndedSessions,
+  recordRevokedTokens,
+} from '#/web/sessions/record-ended.ts'
 import { uuidParameter, viewer } from '#/web/sessions/viewer.ts'
 import type { AdminOptions } from '../options.ts'
 import { fullNameField } from './full-name.ts'
@@ -189,7 +193,7 @@ export async function postRevokeConsent(c: AppContext, { db }: AdminOptions) {
 export async function postEndFamily(c: AppContext, { db }: AdminOptions) {
   const user = await requireUser(c, db)
   const familyId = uuidParameter(c, 'familyId')
-  const revoked = familyId && (await endFamilyOf(db, { familyId, userId: user.id }, actedBy(c)))
+  const revoked = familyId && (await endTokenFamily(db, { familyId, userId: user.id }, actedBy(c)))
   if (!revoked) return back(c, user.id, undefined)
   recordRevokedTokens(c.var.recorder, revoked)
   return back(c, user.id, 'tokens_ended')
