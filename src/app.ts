@@ -356,6 +356,7 @@ const tokenPolicy = (config: Config, { limiters }: Services) => ({
   },
   clientTokenMs: config.CLIENT_CREDENTIALS_TOKEN_EXPIRATION,
   rotation: config.ENABLE_TOKEN_ROTATION,
+  graceMs: config.REFRESH_TOKEN_GRACE,
   ...backChannelLimits(limiters, 'token'),
   pollLimiter: limiters['token-device'],
 })

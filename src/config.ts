@@ -550,6 +550,11 @@ export const settings = {
     'true',
     'Replace the refresh token at each use. Public clients always rotate (RFC 9700 §2.2.2).',
   ),
+  REFRESH_TOKEN_GRACE: tokens(
+    duration,
+    '60s',
+    'How long a refresh token that has been replaced is answered with its unused successor, for public clients whose answer was lost; later it counts as stolen. Clients that authenticate or prove a key (DPoP) may try again until the successor is used.',
+  ),
   TOKENS_END_WITH_SESSION: tokens(
     flag,
     'true',

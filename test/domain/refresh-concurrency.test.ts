@@ -5,11 +5,10 @@ import { systemOrigin } from '#/domain/audit/audit.ts'
 import { setClientStatus } from '#/domain/clients/clients.ts'
 import { listConsents, revokeConsent } from '#/domain/consents/consents.ts'
 import { refreshTokens } from '#/domain/tokens/refresh-tokens.ts'
-import { graceMs } from '#/domain/tokens/use-refresh-token.ts'
 import { disableUser } from '#/domain/users/end-access.ts'
 import { openTestDatabase, type TestDatabase } from '../support/database.ts'
 import { ageFamily } from '../support/database-time.ts'
-import { addFamily, lifetimes } from '../support/grants.ts'
+import { addFamily, graceMs, presentRefreshToken } from '../support/grants.ts'
 import { addAdmin, addClient, addUser } from '../support/people.ts'
 import { rounds } from '../support/rounds.ts'
 
@@ -29,21 +28,7 @@ const latecomers = 10
 const start = () => addFamily(database.db, family.user, family.clientId)
 
 const refresh = (token: string, now: Date, clientId = family.clientId) =>
-  refreshTokens(
-    database.db,
-    {
-      token,
-      clientId,
-      scope: undefined,
-      resources: undefined,
-      dpopJkt: null,
-      rotate: true,
-      lifetimes,
-      secrets: ['s'.repeat(32)],
-      now,
-    },
-    systemOrigin,
-  )
+  refreshTokens(database.db, presentRefreshToken(token, clientId, { now }), systemOrigin)
 
 const allAtOnce = (n: number, token: string, now: Date) =>
   Promise.all(Array.from({ length: n }, () => refresh(token, now)))

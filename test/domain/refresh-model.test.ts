@@ -9,7 +9,6 @@ import { grantConsent, listConsents, revokeConsent } from '#/domain/consents/con
 import { type Refreshed, refreshTokens } from '#/domain/tokens/refresh-tokens.ts'
 import { type RevokedTokens, revokeFamily } from '#/domain/tokens/revoke-tokens.ts'
 import { insertTokens } from '#/domain/tokens/tokens.ts'
-import { graceMs } from '#/domain/tokens/use-refresh-token.ts'
 import { disableUser, enableUser } from '#/domain/users/end-access.ts'
 import type { User } from '#/domain/users/users.ts'
 import { OAuthError } from '#/protocol/errors.ts'
@@ -17,6 +16,7 @@ import { randomSecret } from '#/protocol/secrets.ts'
 import type { StoredTokenType, TokenRevocationReason } from '#/protocol/vocabulary.ts'
 import { openTestDatabase, type TestDatabase } from '../support/database.ts'
 import { ageFamily } from '../support/database-time.ts'
+import { graceMs, presentRefreshToken } from '../support/grants.ts'
 import { addAdmin, addClient, addUser } from '../support/people.ts'
 
 let database: TestDatabase
@@ -59,6 +59,8 @@ interface World {
   now: number
   readonly user: User
   active: boolean
+  /** Whether the clients authenticate themselves. */
+  readonly authenticates: boolean
   /** One rotates, the other keeps its refresh tokens. */
   readonly clients: { readonly id: string; readonly rotate: boolean; active: boolean }[]
   readonly consented: boolean[]
@@ -125,6 +127,9 @@ function countEnded(into: Map<string, number>, { reason, access, refresh }: Revo
 const isEntitled = (world: World, { client }: Family) =>
   world.active && world.clients[client]?.active === true && world.consented[client] === true
 
+const mayTryAgain = ({ authenticates, now }: World, { rotatedAt }: Family) =>
+  authenticates || now - rotatedAt < graceMs
+
 /** What must come of a refresh, and what it changes. */
 function expectRefresh(world: World, family: Family, step: Refresh) {
   const { now, rotate, index } = circumstances(world, family, step)
@@ -150,7 +155,7 @@ function expectRefresh(world: World, family: Family, step: Refresh) {
   if (!token.ended) return { result: 'expired' as const }
   if (token.ended.reason !== 'rotation' || !isEntitled(world, family))
     return { result: 'revoked' as const }
-  if (world.now - family.rotatedAt < graceMs && next && isLive(next, now)) {
+  if (mayTryAgain(world, family) && next && isLive(next, now)) {
     const refusal = issue()
     return refusal
       ? { result: refusal }
@@ -176,17 +181,15 @@ async function refresh(world: World, step: Refresh) {
   const { index, now, rotate } = circumstances(world, family, step)
   const token = family.chain[index]?.text ?? ''
   await ageFamily(database.db, family.id, world.now - family.rotatedAt)
-  const actual = await attempt({
-    token,
-    clientId: world.clients[family.client]?.id ?? '',
+  const presented = presentRefreshToken(token, world.clients[family.client]?.id ?? '', {
     scope: asked[step.scope as keyof typeof asked],
-    resources: undefined,
-    dpopJkt: null,
     rotate,
+    authenticated: world.authenticates,
     lifetimes,
     secrets: processes[step.process].secrets,
     now: new Date(now),
   })
+  const actual = await attempt(presented)
   const expected = expectRefresh(world, family, step)
   expect(actual.result).toBe(expected.result)
   const counts = step.crash ? world.lost : world.counted
@@ -373,26 +376,31 @@ async function compare(world: World) {
 
 it('keeps rows, answers and counters equal to a plain model in any history', async () => {
   await fc.assert(
-    fc.asyncProperty(fc.array(action, { minLength: 10, maxLength: 40 }), async (steps) => {
-      const { db } = database
-      const [rotating, fixed] = [await addClient(db), await addClient(db)]
-      const world: World = {
-        now: Date.now(),
-        user: await addUser(db),
-        active: true,
-        clients: [
-          { id: rotating.client.clientId, rotate: true, active: true },
-          { id: fixed.client.clientId, rotate: false, active: true },
-        ],
-        consented: [false, false],
-        families: [],
-        counted: new Map(),
-        lost: new Map(),
-      }
-      await start(world, 0)
-      for (const step of steps) await play(world, step)
-      await compare(world)
-    }),
+    fc.asyncProperty(
+      fc.boolean(),
+      fc.array(action, { minLength: 10, maxLength: 40 }),
+      async (authenticates, steps) => {
+        const { db } = database
+        const [rotating, fixed] = [await addClient(db), await addClient(db)]
+        const world: World = {
+          now: Date.now(),
+          user: await addUser(db),
+          active: true,
+          authenticates,
+          clients: [
+            { id: rotating.client.clientId, rotate: true, active: true },
+            { id: fixed.client.clientId, rotate: false, active: true },
+          ],
+          consented: [false, false],
+          families: [],
+          counted: new Map(),
+          lost: new Map(),
+        }
+        await start(world, 0)
+        for (const step of steps) await play(world, step)
+        await compare(world)
+      },
+    ),
     { numRuns: 100, endOnFailure: false },
   )
 }, 300_000)

@@ -12,7 +12,6 @@ import { listConsents, revokeConsent } from '#/domain/consents/consents.ts'
 import { countTokens } from '#/domain/entity-counts/entity-counts.ts'
 import { type PresentedRefreshToken, refreshTokens } from '#/domain/tokens/refresh-tokens.ts'
 import { deleteDeadTokens, findLiveAccessToken } from '#/domain/tokens/tokens.ts'
-import { graceMs } from '#/domain/tokens/use-refresh-token.ts'
 import { changePassword, disableUser } from '#/domain/users/end-access.ts'
 import type { User } from '#/domain/users/users.ts'
 import { sha256 } from '#/protocol/secrets.ts'
@@ -22,8 +21,9 @@ import {
   addCode,
   addFamily,
   addSession,
+  graceMs,
   issueCode,
-  lifetimes,
+  presentRefreshToken,
   redeem,
   redirectUri,
 } from '../support/grants.ts'
@@ -45,22 +45,7 @@ const setUp = async () => {
 const secrets = ['s'.repeat(32)]
 
 const refresh = (token: string, clientId: string, more: Partial<PresentedRefreshToken> = {}) =>
-  refreshTokens(
-    database.db,
-    {
-      token,
-      clientId,
-      scope: undefined,
-      resources: undefined,
-      dpopJkt: null,
-      rotate: true,
-      lifetimes,
-      secrets,
-      now: new Date(),
-      ...more,
-    },
-    systemOrigin,
-  )
+  refreshTokens(database.db, presentRefreshToken(token, clientId, more), systemOrigin)
 
 const codesOf = (clientId: string) =>
   database.db.select().from(authorizationCodes).where(eq(authorizationCodes.clientId, clientId))
@@ -180,6 +165,23 @@ describe('refreshing', () => {
     await ageFamily(db, familyId, graceMs)
     const late = await refresh(refreshToken, clientId)
     expect(late).toMatchObject({ result: 'reuse', revoked: { access: 2, refresh: 1 } })
+  })
+
+  it.each([
+    ['authenticates', { authenticated: true }],
+    ['proves its key', { dpopJkt: 'k'.repeat(43) }],
+  ])('answers a client that %s until the successor is used', async (_how, proof) => {
+    const { db, user, clientId } = await setUp()
+    const { refreshToken, familyId } = await addFamily(db, user, clientId)
+    if ('dpopJkt' in proof) await db.update(tokens).set(proof).where(eq(tokens.familyId, familyId))
+    const first = await refresh(refreshToken, clientId, proof)
+    await ageFamily(db, familyId, 100 * graceMs)
+    const again = await refresh(refreshToken, clientId, proof)
+    expect(again).toMatchObject({ result: 'grace' })
+    if (first.result !== 'success' || again.result !== 'grace') return
+    expect(again.refreshToken).toBe(first.refreshToken)
+    await refresh(first.refreshToken, clientId, proof)
+    expect((await refresh(refreshToken, clientId, proof)).result).toBe('reuse')
   })
 
   it('recognises a retry whose successor was derived under an older secret', async () => {

@@ -20,7 +20,7 @@ import { revokeTokensOfUser } from '#/domain/tokens/revoke-tokens.ts'
 import { disableUser } from '#/domain/users/end-access.ts'
 import { onPostgres, openTestDatabase, type TestDatabase } from '../support/database.ts'
 import { addApproved, addDeviceClient, askForCodes, poll } from '../support/devices.ts'
-import { addCode, addFamily, lifetimes, redeem, redirectUri } from '../support/grants.ts'
+import { addCode, addFamily, presentRefreshToken, redeem, redirectUri } from '../support/grants.ts'
 import { addAdmin, addClient, addUser } from '../support/people.ts'
 
 let database: TestDatabase
@@ -51,22 +51,7 @@ async function setUp() {
 }
 
 const refresh = (token: string, clientId: string, more: { rotate?: boolean } = {}) =>
-  refreshTokens(
-    database.db,
-    {
-      token,
-      clientId,
-      scope: undefined,
-      resources: undefined,
-      dpopJkt: null,
-      rotate: true,
-      lifetimes,
-      secrets: ['s'.repeat(32)],
-      now: new Date(),
-      ...more,
-    },
-    systemOrigin,
-  )
+  refreshTokens(database.db, presentRefreshToken(token, clientId, more), systemOrigin)
 
 const alarms = (familyId: string) =>
   database.db.$count(

@@ -5,6 +5,7 @@ import { issueAuthorizationCode } from '#/domain/authorization-codes/authorizati
 import { grantConsent } from '#/domain/consents/consents.ts'
 import { type NewSession, startSession } from '#/domain/sessions/start-session.ts'
 import { redeemCode } from '#/domain/tokens/redeem-code.ts'
+import type { PresentedRefreshToken } from '#/domain/tokens/refresh-tokens.ts'
 import type { User } from '#/domain/users/users.ts'
 import { sha256 } from '#/protocol/secrets.ts'
 
@@ -133,3 +134,26 @@ export async function addFamily(db: Database, user: User, clientId: string, scop
     access: redemption.access,
   }
 }
+
+/** As `REFRESH_TOKEN_GRACE` is by default. */
+export const graceMs = 60_000
+
+/** A refresh token of a public client, as the token endpoint hands it on. */
+export const presentRefreshToken = (
+  token: string,
+  clientId: string,
+  more: Partial<PresentedRefreshToken> = {},
+): PresentedRefreshToken => ({
+  token,
+  clientId,
+  scope: undefined,
+  resources: undefined,
+  dpopJkt: null,
+  rotate: true,
+  authenticated: false,
+  graceMs,
+  lifetimes,
+  secrets: ['s'.repeat(32)],
+  now: new Date(),
+  ...more,
+})

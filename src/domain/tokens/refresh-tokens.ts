@@ -44,6 +44,10 @@ export interface PresentedRefreshToken {
   /** Key of the DPoP proof that came along. */
   readonly dpopJkt: string | null
   readonly rotate: boolean
+  /** Whether the client has authenticated itself, so that nobody else can present its tokens. */
+  readonly authenticated: boolean
+  /** How long a used token of a client that has not is answered with its successor. */
+  readonly graceMs: number
   readonly lifetimes: TokenLifetimes
   /** Newest first; the newest derives, all recognise. */
   readonly secrets: readonly string[]
@@ -156,7 +160,11 @@ async function judgeUnusable(
   if (row.revokedAt && row.revocationReason !== 'rotation') return { result: 'revoked' }
   if (!entitled) return { result: 'revoked' }
   if (!row.revokedAt) return 'usable'
-  const successor = await findUnusedSuccessor(tx, { ...presented, always: tooEarlyToKnow })
+  const successor = await findUnusedSuccessor(tx, {
+    ...presented,
+    // A thief has neither the client's credentials nor its key, so what is unused has been lost on its way.
+    always: tooEarlyToKnow || presented.authenticated || row.dpopJkt !== null,
+  })
   if (!successor) return judgeReuse(tx, row, presented.now)
   if (!(await noteRetry(tx, row.id))) return 'usable'
   const access = await insertTokens(tx, accessFrom(row, presented))

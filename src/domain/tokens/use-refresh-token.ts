@@ -95,24 +95,23 @@ export const lockedLiveToken = (db: Database, holder: ReturnType<typeof holderOf
     .for('share', { of: tokens })
 
 /**
- * How long a retry of a used refresh token is answered with its successor: two whole tries of a client that waits for an
- * answer (10 s), heeds `Retry-After` (5 s), and waits again.
- */
-export const graceMs = 30_000
-
-/**
- * Whether a retry may still be given this successor: unused, and stored a moment ago. How long ago is told by the
- * database's clock alone, whichever replicas are involved; `always` for a retry that came before there was one. It is held
- * until the transaction ends, so that nobody ends its family meanwhile.
+ * Whether a retry may still be given this successor: unused, and stored at most `graceMs` ago by the database's clock alone,
+ * whichever replicas are involved; `always` where its age does not matter. Locked until the transaction ends, so that
+ * nobody ends its family meanwhile.
  */
 export const lockSuccessor = async (
   tx: Database,
-  { token, clientId, now, always }: Presented & { readonly always: boolean },
-): Promise<boolean> => (await lock(tx, { hash: sha256(token), clientId, now, always })).length > 0
+  { token, clientId, now, always, graceMs }: Presented & Pick<Successor, 'always' | 'graceMs'>,
+): Promise<boolean> =>
+  (await lock(tx, { hash: sha256(token), clientId, now, always, graceMs })).length > 0
 
-type Successor = Pick<Presented, 'clientId' | 'now'> & { readonly hash: string; always: boolean }
+interface Successor extends Pick<Presented, 'clientId' | 'now'> {
+  readonly hash: string
+  readonly always: boolean
+  readonly graceMs: number
+}
 
-const lock = prepared((db, { hash, clientId, now, always }: Placeholders<Successor>) =>
+const lock = prepared((db, { hash, clientId, now, always, graceMs }: Placeholders<Successor>) =>
   db
     .select({ id: tokens.id })
     .from(tokens)
@@ -124,7 +123,7 @@ const lock = prepared((db, { hash, clientId, now, always }: Placeholders<Success
         gt(tokens.expiresAt, now),
         or(
           sql`${always}::boolean`,
-          sql`${tokens.createdAt} > clock_timestamp() - make_interval(secs => ${sql.raw(String(graceMs / 1000))})`,
+          sql`${tokens.createdAt} > clock_timestamp() - make_interval(secs => ${graceMs}::float8 / 1000)`,
         ),
       ),
     )

@@ -25,6 +25,8 @@ export interface GrantContext {
   /** Whether this client may have refresh tokens at all. */
   readonly refreshTokens: boolean
   readonly rotation: boolean
+  /** How long a client that cannot authenticate may try a used refresh token again. */
+  readonly graceMs: number
   /** Whether access without a refresh token is over when the user signs out. */
   readonly endsWithSession: boolean
   readonly secrets: readonly string[]

@@ -36,6 +36,7 @@ export interface TokenOptions extends ClientLimits {
   readonly clientTokenMs: number
   readonly refreshTokens: boolean
   readonly rotation: boolean
+  readonly graceMs: number
   readonly endsWithSession: boolean
   readonly secrets: readonly string[]
   /** For polls of public clients' devices that fail: by address, which several of them may share. */

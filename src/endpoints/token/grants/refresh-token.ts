@@ -44,16 +44,17 @@ async function refresh(
   scope: string | undefined,
 ): Promise<Refreshed> {
   const { db, client, recorder, origin, now, lifetimes, secrets, resources, dpopJkt } = context
+  const { graceMs } = context
   try {
     const asked = scope === undefined ? undefined : parseScope(scope)
     if (scope !== undefined && !asked?.length)
       throw new OAuthError('invalid_scope', 'the scope is malformed')
     // RFC 9700 §2.2.2: a public client cannot prove that it is the one the token was issued to, so its tokens rotate.
-    const rotate =
-      client.type === 'public' || (context.rotation && client.refreshTokenMode === 'rotating')
+    const authenticated = client.type === 'confidential'
+    const rotate = !authenticated || (context.rotation && client.refreshTokenMode === 'rotating')
     const { clientId } = client
-    const presented = { token, clientId, scope: asked, resources, dpopJkt, rotate }
-    return await refreshTokens(db, { ...presented, lifetimes, secrets, now }, origin)
+    const presented = { token, clientId, scope: asked, resources, dpopJkt, rotate, authenticated }
+    return await refreshTokens(db, { ...presented, graceMs, lifetimes, secrets, now }, origin)
   } catch (error) {
     const code = error instanceof OAuthError ? error.code : undefined
     recorder.tokenRefreshed(refusals[code ?? 'server_error'] ?? 'error')
