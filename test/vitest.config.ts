@@ -8,6 +8,9 @@ const project = (name: string, options: Record<string, unknown> = {}) => ({
   test: { name, include: [`test/${name}/**/*.test.ts`], ...options },
 })
 
+/** A worker keeps the modules that it has loaded, and its databases, from one file to the next. */
+const shared = { isolate: false }
+
 const database = {
   globalSetup: ['test/support/database-template.ts'],
   testTimeout: 30_000,
@@ -18,7 +21,8 @@ const database = {
 const onRequest = ['browser', 'faults', 'fuzz', 'interop', 'monitoring'].filter((name) =>
   process.argv.some((argument) => argument === name || argument === `--project=${name}`),
 )
-const slow = { testTimeout: 120_000, hookTimeout: 120_000, fileParallelism: false }
+const processes = { testTimeout: 120_000, hookTimeout: 120_000 }
+const slow = { ...processes, fileParallelism: false }
 const special: Record<string, Record<string, unknown>> = {
   // A real browser on a busy machine may lose a picture; a fresh one gets a second try, and the summary says so.
   browser: { retry: 1 },
@@ -33,11 +37,12 @@ export default defineConfig({
     // A database and a process cost memory; more workers than cores only slow each other down.
     maxWorkers: 2,
     projects: [
-      project('unit', { testTimeout: 20_000 }),
-      project('house', { testTimeout: 20_000 }),
-      project('domain', database),
-      project('endpoints', database),
-      project('system', { testTimeout: 120_000, hookTimeout: 120_000 }),
+      project('unit', { ...shared, testTimeout: 20_000 }),
+      project('house', { ...shared, testTimeout: 20_000 }),
+      project('domain', { ...shared, ...database }),
+      project('endpoints', { ...shared, ...database }),
+      project('system', processes),
+      project('replicas', processes),
       // A crowd whose patience has an end: it has the machine to itself, when all others are done.
       project('demo', { ...slow, sequence: { groupOrder: 1 } }),
       ...onRequest.map((name) => project(name, { ...slow, ...special[name] })),

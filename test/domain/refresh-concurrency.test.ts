@@ -21,7 +21,7 @@ beforeAll(async () => {
 })
 afterAll(() => database.close())
 
-const races = rounds(100)
+const races = rounds(30)
 const parallel = 50
 const latecomers = 10
 

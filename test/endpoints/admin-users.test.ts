@@ -200,7 +200,7 @@ describe('two admins who demote or disable each other at the same moment', () =>
     const { db } = app.database
     const admins = and(eq(users.role, 'admin'), eq(users.isActive, true))
     await db.update(users).set({ role: 'user' }).where(admins)
-    for (let round = 0; round < rounds(50); round += 1) {
+    for (let round = 0; round < rounds(25); round += 1) {
       const [a, b] = [await addAdmin(db), await addAdmin(db)]
       const by = (actor: typeof a) => ({ actor, origin: systemOrigin, now: new Date() })
       const demote = (user: typeof a, actor: typeof a) =>

@@ -1,6 +1,8 @@
 /** A migrated database of one's own: embedded by default, on a real Postgres when TEST_DATABASE_URL is set. */
 import { readFileSync } from 'node:fs'
 import { PGlite } from '@electric-sql/pglite'
+import { getTableName, is } from 'drizzle-orm'
+import { PgTable } from 'drizzle-orm/pg-core'
 import { drizzle } from 'drizzle-orm/pglite'
 import { inject } from 'vitest'
 import { type Database, type OpenDatabase, openDatabase } from '#/database/client.ts'
@@ -22,9 +24,15 @@ export async function openTestDatabase(): Promise<TestDatabase> {
   return server === undefined ? openDump(template) : openClone(server, template)
 }
 
+/** Embedded databases of this worker that nobody uses now: making one costs a second, emptying one a moment. */
+const idle: PGlite[] = []
+
 async function openDump(file: string): Promise<TestDatabase> {
-  const client = await PGlite.create({ loadDataDir: new Blob([readFileSync(file)]) })
+  const client =
+    idle.pop() ?? (await PGlite.create({ loadDataDir: new Blob([readFileSync(file)]) }))
+  const before = await shapeOf(client)
   const db = drizzle(client, { schema })
+  const listening: (() => Promise<void>)[] = []
   return {
     db,
     populationDb: db,
@@ -34,11 +42,31 @@ async function openDump(file: string): Promise<TestDatabase> {
     ready: () => ping(db, 800),
     canListen: true,
     async listen(channel, onMessage, onConnected) {
-      await client.listen(channel, onMessage)
+      listening.push(await client.listen(channel, onMessage))
       onConnected()
     },
-    close: () => client.close(),
+    async close() {
+      for (const stop of listening) await stop()
+      await client.exec(`reset all; truncate ${tables} restart identity cascade`)
+      // A test that changed the schema keeps its database to itself.
+      if ((await shapeOf(client)) === before) idle.push(client)
+      else await client.close()
+    },
   }
+}
+
+const tables = Object.values(schema)
+  .filter((table) => is(table, PgTable))
+  .map(getTableName)
+  .join(', ')
+
+/** Which tables and indexes there are, and how many columns each has. */
+async function shapeOf(client: PGlite): Promise<string> {
+  const { rows } = await client.query<{ shape: string }>(
+    `select md5(string_agg(concat(relname, relkind, relnatts), ',' order by relname)) as shape
+     from pg_class where relnamespace = 'public'::regnamespace`,
+  )
+  return rows[0]?.shape ?? ''
 }
 
 async function openClone(server: string, template: string): Promise<TestDatabase> {

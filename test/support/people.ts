@@ -1,16 +1,16 @@
 /** Rows that tests start from: each test makes its own user and client. */
+import { hashSync } from '@node-rs/argon2'
 import type { Database } from '#/database/client.ts'
 import { systemOrigin } from '#/domain/audit/audit.ts'
 import { createClient, type NewClient } from '#/domain/clients/clients.ts'
-import { createPasswords } from '#/domain/users/passwords.ts'
 import { createUser, type NewUser } from '#/domain/users/users.ts'
 
-/** One hash for all: argon2 is slow on purpose. */
 export const testPassword = 'correct horse battery staple'
-let testPasswordHash: Promise<string> | undefined
+
+/** argon2id with the least cost there is: what is slow on purpose is not slow in each of some thousand sign-ins. */
+const testPasswordHash = hashSync(testPassword, { memoryCost: 8, timeCost: 1, parallelism: 1 })
 
 export async function addUser(db: Database, more: Partial<NewUser> = {}) {
-  testPasswordHash ??= createPasswords().hash(testPassword)
   const username = more.username ?? `user-${crypto.randomUUID().slice(0, 13)}`
   const user = await createUser(
     db,
@@ -18,7 +18,7 @@ export async function addUser(db: Database, more: Partial<NewUser> = {}) {
       username,
       email: `${username}@example.test`,
       fullName: 'Ada Example',
-      passwordHash: await testPasswordHash,
+      passwordHash: testPasswordHash,
       now: new Date(),
       ...more,
     },

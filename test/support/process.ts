@@ -4,6 +4,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { fillDataDirectory } from './data-directory.ts'
 import { administer, withDatabase } from './database-template.ts'
 import { freePort } from './ports.ts'
 import { parseSamples, type Samples } from './prometheus.ts'
@@ -73,10 +74,12 @@ const defaults = {
   METRICS_POPULATION_TTL: '0s',
 }
 
-export async function createHome(): Promise<Home> {
+/** `fresh` leaves the making of the embedded database to the first start. */
+export async function createHome({ fresh = false } = {}): Promise<Home> {
   const directory = mkdtempSync(join(tmpdir(), 'authgate-system-'))
   const database = await createDatabase()
   const dataDir = join(directory, 'data')
+  if (!database && !fresh) await fillDataDirectory(dataDir)
   const running = new Set<ChildProcess>()
   const settings = {
     ...defaults,

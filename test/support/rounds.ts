@@ -3,4 +3,4 @@
  * a real Postgres (TEST_DATABASE_URL) gets all rounds.
  */
 export const rounds = (all: number): number =>
-  process.env['TEST_DATABASE_URL'] === undefined ? Math.ceil(all / 20) : all
+  process.env['TEST_DATABASE_URL'] === undefined ? Math.ceil(all / 10) : all

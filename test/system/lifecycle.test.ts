@@ -23,6 +23,12 @@ beforeEach(async () => {
 })
 afterEach(() => home.remove())
 
+/** Leaves the making of the embedded database to the server. */
+async function startFromNothing() {
+  await home.remove()
+  home = await createHome({ fresh: true })
+}
+
 /** Also where the suite runs on a real Postgres. */
 const embedded = { DATABASE_URL: '', SESSION_SECRET: '' }
 
@@ -51,6 +57,7 @@ const keySet = async (server: ServerProcess) =>
 
 describe('first start', () => {
   it('keeps what it has made in a file of exactly three lines that only its owner can read', async () => {
+    await startFromNothing()
     const server = await home.start({ DEFAULT_ADMIN_PASSWORD: '' })
     const file = join(home.dataDir, 'authgate-credentials.txt')
     const { password, clientId } = home.credentials()
@@ -96,6 +103,7 @@ describe('first start', () => {
 
 describe('one data directory', () => {
   it('is closed to others, whatever it and its files allowed before, at work and after a restart', async () => {
+    await startFromNothing()
     mkdirSync(home.dataDir)
     chmodSync(home.dataDir, 0o777)
     const server = await home.start(embedded)
