@@ -5,8 +5,8 @@ import type { AppContext } from '#/web/request/context.ts'
 import { signedInUser } from '#/web/sessions/current-user.ts'
 import { recordEndedAccess } from '#/web/sessions/record-ended.ts'
 import { uuidParameter, viewer } from '#/web/sessions/viewer.ts'
+import type { AccountOptions } from './options.ts'
 import { renderAuthorizationsPage } from './pages.ts'
-import type { AccountOptions } from './routes.ts'
 
 const path = '/account/authorizations'
 

@@ -6,8 +6,8 @@ import type { AppContext } from '#/web/request/context.ts'
 import { signedInUser } from '#/web/sessions/current-user.ts'
 import { endSessionsFromAfar } from '#/web/sessions/end-sessions.ts'
 import { uuidParameter, viewer } from '#/web/sessions/viewer.ts'
+import type { AccountOptions } from './options.ts'
 import { renderDevicesPage } from './pages.ts'
-import type { AccountOptions } from './routes.ts'
 
 const path = '/account/devices'
 

@@ -8,17 +8,9 @@ import type { AppContext } from '#/web/request/context.ts'
 import { actedBy, signedInUser } from '#/web/sessions/current-user.ts'
 import { recordEndedSessions } from '#/web/sessions/record-ended.ts'
 import { uuidParameter } from '#/web/sessions/viewer.ts'
-import type { AccountOptions } from './routes.ts'
+import type { AccountOptions, LinkSources } from './options.ts'
 
 const path = '/account/security'
-
-/** The providers that are set up. */
-export type LinkSources = readonly {
-  readonly source: string
-  readonly title: string
-  /** Whether an address that it calls verified opens the account with that address. */
-  readonly trustEmail: boolean
-}[]
 
 /** Ends a link of the user's own. Somebody else's id is as good as none. */
 export async function postRemoveLink(c: AppContext, { db }: AccountOptions) {

@@ -1,30 +1,13 @@
 /** Self-service pages: signed-in devices, apps with access, password. */
 import { Hono } from 'hono'
-import type { Database } from '#/database/client.ts'
-import type { Passwords } from '#/domain/users/passwords.ts'
-import type { Csrf } from '#/web/guards/csrf.ts'
-import type { Limiter } from '#/web/limits/rate-limit.ts'
 import type { AppContext, AppEnv } from '#/web/request/context.ts'
-import type { SessionAccess } from '#/web/sessions/current-user.ts'
-import type { SessionCookies } from '#/web/sessions/session-cookies.ts'
 import { getAuthorizations, postRevokeConsent } from './authorizations.ts'
 import { getDevices, postRevokeDevice, postRevokeOtherDevices } from './devices.ts'
 import { getFirstPassword, postFirstPassword, postOutdatedPassword } from './first-password.ts'
-import { type LinkSources, postRemoveLink } from './links.ts'
+import { postRemoveLink } from './links.ts'
+import type { AccountOptions } from './options.ts'
 import { getSecurity, postPassword } from './security.ts'
 import { getTokens, postRevokeAllTokens, postRevokeTokens } from './tokens.ts'
-
-export interface AccountOptions {
-  readonly db: Database
-  readonly issuer: string
-  readonly cookies: SessionCookies
-  readonly sessions: SessionAccess
-  readonly csrf: Csrf
-  readonly passwords: Passwords
-  readonly providers: LinkSources
-  /** For guesses at the current password, by account: whoever holds a stolen session does not hold the password. */
-  readonly passwordLimiter: Limiter | undefined
-}
 
 export function accountRoutes(options: AccountOptions): Hono<AppEnv> {
   const { sessions, csrf } = options

@@ -11,8 +11,8 @@ import { noteRefusal } from '#/web/request/note-refusal.ts'
 import { actedBy, signedInUser } from '#/web/sessions/current-user.ts'
 import { recordEndedAccess, recordEndedSessions } from '#/web/sessions/record-ended.ts'
 import { viewer } from '#/web/sessions/viewer.ts'
+import type { AccountOptions } from './options.ts'
 import { renderSecurityPage } from './pages.ts'
-import type { AccountOptions } from './routes.ts'
 
 export interface PasswordErrors {
   readonly current?: string

@@ -8,8 +8,8 @@ import type { AppContext } from '#/web/request/context.ts'
 import { actedBy, signedInUser } from '#/web/sessions/current-user.ts'
 import { recordEndedAccess, recordRevokedTokens } from '#/web/sessions/record-ended.ts'
 import { uuidParameter, viewer } from '#/web/sessions/viewer.ts'
+import type { AccountOptions } from './options.ts'
 import { renderTokensPage } from './pages.ts'
-import type { AccountOptions } from './routes.ts'
 
 const path = '/account/tokens'
 

@@ -21,6 +21,7 @@ import { readFields } from '#/web/request/forms.ts'
 import { actedBy, signedInUser } from '#/web/sessions/current-user.ts'
 import { recordEndedAccess } from '#/web/sessions/record-ended.ts'
 import { uuidParameter, viewer } from '#/web/sessions/viewer.ts'
+import type { AppsOptions } from './options.ts'
 import {
   renderAppEditPage,
   renderAppPage,
@@ -29,7 +30,6 @@ import {
   renderNewAppPage,
 } from './pages.ts'
 import { fieldsOf, type ParseApp } from './request.ts'
-import type { AppsOptions } from './routes.ts'
 
 const notices: Readonly<Record<string, string>> = {
   updated: 'Your app is changed.',

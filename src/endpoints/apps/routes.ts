@@ -1,13 +1,6 @@
 /** /apps: what signed-in users register themselves, for an operator to approve. */
 import { Hono } from 'hono'
-import type { Database } from '#/database/client.ts'
-import type { ReadCache } from '#/database/read-cache.ts'
-import type { Client } from '#/domain/clients/clients.ts'
-import type { FetchDocument } from '#/domain/outbound/fetch-document.ts'
-import type { Csrf } from '#/web/guards/csrf.ts'
-import type { Limiter } from '#/web/limits/rate-limit.ts'
 import type { AppContext, AppEnv } from '#/web/request/context.ts'
-import type { SessionAccess } from '#/web/sessions/current-user.ts'
 import {
   getApp,
   getAppEdit,
@@ -20,21 +13,8 @@ import {
   postOutdatedApp,
   postOutdatedAppEdit,
 } from './actions.ts'
+import type { AppsOptions } from './options.ts'
 import { createAppParser } from './request.ts'
-
-export interface AppsOptions {
-  readonly db: Database
-  readonly sessions: SessionAccess
-  readonly csrf: Csrf
-  readonly clients: ReadCache<Client>
-  readonly fetchDocument: FetchDocument
-  readonly loopbackHttp: boolean
-  /** Whether PKCE is asked of new clients. */
-  readonly requirePkce: boolean
-  readonly privateUseSchemes: readonly string[]
-  /** For new apps, by user. */
-  readonly limiter: Limiter | undefined
-}
 
 export function appRoutes(options: AppsOptions): Hono<AppEnv> {
   const { requireUser } = options.sessions

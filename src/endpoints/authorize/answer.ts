@@ -23,8 +23,8 @@ import {
 import { isVouchedFor } from '#/web/authorization-request/vouched.ts'
 import type { AppContext } from '#/web/request/context.ts'
 import { signedInUser } from '#/web/sessions/current-user.ts'
+import type { AuthorizeOptions } from './options.ts'
 import { ChangedClient, type PendingRequest, requireStored, type Stored } from './pending.ts'
-import type { AuthorizeOptions } from './routes.ts'
 
 /** Nobody needs to be asked. */
 export async function answerAtOnce(

@@ -9,9 +9,9 @@ import { noticeOf } from '#/web/pages/notices.ts'
 import { describeScopes } from '#/web/pages/scope-descriptions.ts'
 import type { AppContext } from '#/web/request/context.ts'
 import { changePasswordPath, signedInUser } from '#/web/sessions/current-user.ts'
+import type { AuthorizeOptions } from './options.ts'
 import { renderAccountPage, renderConsentPage } from './pages.ts'
 import { keep, loginPathOf, type PendingRequest, pathOf } from './pending.ts'
-import type { AuthorizeOptions } from './routes.ts'
 
 export async function askToSignIn(
   c: AppContext,

@@ -17,7 +17,7 @@ import { isScopeWithin, scopeWords } from '#/protocol/scopes.ts'
 import { parseAuthorizationRequest } from '#/web/authorization-request/parse.ts'
 import { requireActive, requireClient } from '#/web/authorization-request/target.ts'
 import type { AppContext } from '#/web/request/context.ts'
-import type { AuthorizeOptions } from './routes.ts'
+import type { AuthorizeOptions } from './options.ts'
 
 export interface PendingRequest {
   readonly client: Client

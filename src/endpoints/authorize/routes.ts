@@ -6,27 +6,21 @@ import { Hono, type MiddlewareHandler } from 'hono'
 import { chooseAccount, maxAgeOf } from '#/domain/authorization-requests/authorization-requests.ts'
 import { subjectOf } from '#/domain/clients/subject.ts'
 import { findConsentedScope } from '#/domain/consents/consents.ts'
-import type { TokenPolicy } from '#/domain/tokens/lifetimes.ts'
 import { consentScope } from '#/protocol/claims.ts'
 import { AuthorizationError, OAuthError } from '#/protocol/errors.ts'
 import { redirectSource } from '#/protocol/redirect-uri.ts'
 import { isScopeWithin, scopeWords } from '#/protocol/scopes.ts'
-import type { RequestRules } from '#/web/authorization-request/parse.ts'
 import { hasObject } from '#/web/authorization-request/request-object.ts'
 import { isVouchedFor } from '#/web/authorization-request/vouched.ts'
-import type { Csrf } from '#/web/guards/csrf.ts'
-import { type FailureLimits, limitFailures } from '#/web/limits/limit-failures.ts'
+import { limitFailures } from '#/web/limits/limit-failures.ts'
 import { afterForm } from '#/web/pages/leave.ts'
 import type { AppContext, AppEnv } from '#/web/request/context.ts'
 import { readFields, readForm } from '#/web/request/forms.ts'
-import {
-  mustChangePassword,
-  type SessionAccess,
-  signedInUser,
-} from '#/web/sessions/current-user.ts'
+import { mustChangePassword, signedInUser } from '#/web/sessions/current-user.ts'
 import { answerAgain, answerAtOnce, approve, consumePending, deny } from './answer.ts'
 import { askForAccount, askForConsent, askForPassword, askToSignIn } from './ask.ts'
 import { type NextStep, nextStep } from './next-step.ts'
+import type { AuthorizeOptions } from './options.ts'
 import {
   findPending,
   keep,
@@ -36,15 +30,6 @@ import {
   readRequest,
   requireStored,
 } from './pending.ts'
-
-export interface AuthorizeOptions extends RequestRules, FailureLimits {
-  readonly sessions: SessionAccess
-  readonly csrf: Csrf
-  readonly secrets: readonly string[]
-  readonly codeLifetimeMs: number
-  readonly rememberConsent: boolean
-  readonly lasting: TokenPolicy
-}
 
 export function authorizeRoutes(options: AuthorizeOptions): Hono<AppEnv> {
   const { sessions, csrf } = options

@@ -11,8 +11,8 @@ import type { AppContext } from '#/web/request/context.ts'
 import { readForm } from '#/web/request/forms.ts'
 import { signedInUser } from '#/web/sessions/current-user.ts'
 import { isUuid } from '#/web/sessions/viewer.ts'
+import type { DeviceOptions } from './options.ts'
 import { renderAnsweredPage, renderTooLatePage } from './pages.ts'
-import type { DeviceOptions } from './routes.ts'
 
 export async function postDecide(c: AppContext, options: DeviceOptions) {
   const form = await readForm(c)

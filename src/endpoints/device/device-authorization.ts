@@ -9,8 +9,8 @@ import { limitFailures } from '#/web/limits/limit-failures.ts'
 import { PageError } from '#/web/pages/page-error.ts'
 import type { AppContext } from '#/web/request/context.ts'
 import { readFields, uniqueParameters } from '#/web/request/forms.ts'
+import type { DeviceOptions } from './options.ts'
 import { nameRequester } from './requester.ts'
-import type { DeviceOptions } from './routes.ts'
 import { pathOf } from './verify.ts'
 
 const intervalSeconds = 5

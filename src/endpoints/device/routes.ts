@@ -3,31 +3,13 @@
  * answers. The code alone decides nothing: who typed it is shown who asks for what, from where, and says yes or no.
  */
 import { Hono, type MiddlewareHandler } from 'hono'
-import type { TokenPolicy } from '#/domain/tokens/lifetimes.ts'
 import { parseUserCode } from '#/protocol/user-code.ts'
-import type { ClientAuthentication } from '#/web/clients/client-authentication.ts'
-import type { Csrf } from '#/web/guards/csrf.ts'
-import type { FailureLimits } from '#/web/limits/limit-failures.ts'
-import type { Limiter } from '#/web/limits/rate-limit.ts'
 import type { AppContext, AppEnv } from '#/web/request/context.ts'
 import { readForm } from '#/web/request/forms.ts'
-import type { SessionAccess } from '#/web/sessions/current-user.ts'
 import { postDecide } from './decide.ts'
 import { postDeviceAuthorization } from './device-authorization.ts'
+import type { DeviceOptions } from './options.ts'
 import { getDevice, pathOf, postOutdated, postVerify } from './verify.ts'
-
-/** The limits are of requests for codes. */
-export interface DeviceOptions extends FailureLimits {
-  readonly issuer: string
-  readonly authentication: ClientAuthentication
-  readonly sessions: SessionAccess
-  readonly csrf: Csrf
-  readonly secrets: readonly string[]
-  readonly lifetimeMs: number
-  readonly lasting: TokenPolicy
-  /** Of user codes that are entered: by address, and by session. */
-  readonly verifyLimiters: readonly [Limiter | undefined, Limiter | undefined]
-}
 
 export function deviceRoutes(options: DeviceOptions): Hono<AppEnv> {
   const { sessions, csrf } = options

@@ -13,8 +13,8 @@ import { networkOf } from '#/web/request/client-address.ts'
 import type { AppContext } from '#/web/request/context.ts'
 import { readForm } from '#/web/request/forms.ts'
 import { signedInUser } from '#/web/sessions/current-user.ts'
+import type { DeviceOptions } from './options.ts'
 import { renderCodePage, renderConfirmPage } from './pages.ts'
-import type { DeviceOptions } from './routes.ts'
 
 /** The page for a code, with the code filled in where it is known (RFC 8628 §3.3.1). */
 export const pathOf = (userCode: string | undefined): string =>

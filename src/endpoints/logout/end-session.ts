@@ -13,8 +13,8 @@ import type { AppContext, SignedIn } from '#/web/request/context.ts'
 import { readFields, readForm, uniqueParameters } from '#/web/request/forms.ts'
 import { viewer } from '#/web/sessions/viewer.ts'
 import { endThisSession } from './end-this-session.ts'
+import type { LogoutOptions } from './options.ts'
 import { renderSignedOutPage, renderSignOutPage } from './pages.ts'
-import type { LogoutOptions } from './routes.ts'
 
 interface EndSessionRequest {
   readonly hint: IdTokenHint | undefined

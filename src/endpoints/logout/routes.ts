@@ -1,25 +1,9 @@
 /** Signing out: by our own button (POST /logout), and sent here by a client (/oauth/logout). */
 import { Hono, type MiddlewareHandler } from 'hono'
-import type { Database } from '#/database/client.ts'
-import type { ReadCache } from '#/database/read-cache.ts'
-import type { Client } from '#/domain/clients/clients.ts'
-import type { KeySet } from '#/domain/keys/keys.ts'
-import type { Csrf } from '#/web/guards/csrf.ts'
 import type { AppContext, AppEnv } from '#/web/request/context.ts'
-import type { SessionAccess } from '#/web/sessions/current-user.ts'
-import type { SessionCookies } from '#/web/sessions/session-cookies.ts'
 import { askAgain, getEndSession, postEndSession, postSignOut } from './end-session.ts'
 import { endThisSession } from './end-this-session.ts'
-
-export interface LogoutOptions {
-  readonly db: Database
-  readonly issuer: string
-  readonly clients: ReadCache<Client>
-  readonly keys: () => Promise<KeySet>
-  readonly cookies: SessionCookies
-  readonly sessions: SessionAccess
-  readonly csrf: Csrf
-}
+import type { LogoutOptions } from './options.ts'
 
 export function logoutRoutes(options: LogoutOptions): Hono<AppEnv> {
   const { sessions, csrf } = options

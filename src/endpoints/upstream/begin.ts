@@ -8,9 +8,9 @@ import { countFailure, enforceCeiling } from '#/web/limits/limit-failures.ts'
 import { PageError } from '#/web/pages/page-error.ts'
 import type { AppContext } from '#/web/request/context.ts'
 import { signedInUser } from '#/web/sessions/current-user.ts'
+import type { UpstreamOptions } from './options.ts'
 import { renderOnwardPage, renderRefusedPage, securityPath } from './pages.ts'
 import { requireProvider } from './provider.ts'
-import type { UpstreamOptions } from './routes.ts'
 
 /** A longer way back would not fit into a cookie. */
 const longestRedirect = 1024

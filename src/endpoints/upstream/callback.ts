@@ -13,10 +13,10 @@ import { PageError } from '#/web/pages/page-error.ts'
 import type { AppContext } from '#/web/request/context.ts'
 import { noteFailedSignIn, noteRefusal } from '#/web/request/note-refusal.ts'
 import { signIn } from '#/web/sessions/sign-in.ts'
+import type { UpstreamOptions } from './options.ts'
 import { renderRefusedPage, securityPath } from './pages.ts'
 import { leftAt, type PendingSignIn } from './pending.ts'
 import { requireProvider } from './provider.ts'
-import type { UpstreamOptions } from './routes.ts'
 
 type Refusal = UpstreamError['result']
 

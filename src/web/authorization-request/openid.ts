@@ -1,12 +1,12 @@
 /** How the user is to be met and what is to be told of them (OIDC Core §3.1.2.1 and §5.5). */
 import type { Interaction } from '#/domain/authorization-requests/authorization-requests.ts'
 import type { Client } from '#/domain/clients/clients.ts'
+import type { KeySet } from '#/domain/keys/keys.ts'
 import { readIdTokenHint } from '#/domain/tokens/id-token-hint.ts'
 import { acrValues } from '#/protocol/authentication.ts'
 import { type ClaimsRequest, parseClaimsRequest, requiredAcr } from '#/protocol/claims.ts'
 import { OAuthError } from '#/protocol/errors.ts'
 import { parsePrompt } from '#/protocol/prompts.ts'
-import type { RequestRules } from './parse.ts'
 
 /** Throws when the client insists on a way of signing in that is not offered (OIDC Core Error Code `unmet_authentication_requirements` §2). */
 export function readClaims(text: string | undefined, client: Client): ClaimsRequest | null {
@@ -24,7 +24,7 @@ export function readClaims(text: string | undefined, client: Client): ClaimsRequ
 interface Context {
   readonly client: Client
   readonly claims: ClaimsRequest | null
-  readonly rules: Pick<RequestRules, 'issuer' | 'keys'>
+  readonly rules: { readonly issuer: string; readonly keys: () => Promise<KeySet> }
 }
 
 export async function readInteraction(

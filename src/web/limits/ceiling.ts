@@ -19,13 +19,6 @@ interface CeilingOptions {
   readonly isFree: (path: string) => boolean
 }
 
-/** What the ceiling has counted for a request. */
-export interface UnderCeiling {
-  refund(): void
-  /** Counts an access token instead of its bearer's address; throws the 429 when it is used too often. */
-  countToken(id: string): Promise<void>
-}
-
 export function requestCeiling(options: CeilingOptions): MiddlewareHandler<AppEnv> {
   const { requests, tokens, isFree, now } = options
   const store = createMemoryStore(now)

@@ -6,10 +6,12 @@ import type { RepeatedEvents } from '#/domain/audit/repeated-events.ts'
 import type { Session } from '#/domain/sessions/sessions.ts'
 import type { User } from '#/domain/users/users.ts'
 import type { Log } from '#/telemetry/log.ts'
-import type { UnderCeiling } from '#/web/limits/ceiling.ts'
-import type { TelemetryVariables } from './request-telemetry.ts'
+import type { Recorder } from '#/telemetry/recorder.ts'
 
-interface AppVariables extends TelemetryVariables {
+interface AppVariables {
+  recorder: Recorder
+  /** 32 hexadecimal digits; the reference that error pages show and audit rows keep. */
+  traceId: string
   log: Log
   /** The address of the person or client, as far as trusted proxies tell. */
   address: string
@@ -34,6 +36,13 @@ interface AppVariables extends TelemetryVariables {
   images?: readonly string[]
   /** Scripts of this page, by the hash that the CSP allows. */
   scripts?: readonly string[]
+}
+
+/** What the ceiling has counted for a request. */
+interface UnderCeiling {
+  refund(): void
+  /** Counts an access token instead of its bearer's address; throws the 429 when it is used too often. */
+  countToken(id: string): Promise<void>
 }
 
 export interface SignedIn {

@@ -15,12 +15,6 @@ import { newTraceId, withTraceId } from '#/telemetry/trace-id.ts'
 import { markFailed, runInSpan, startRequestSpan } from '#/telemetry/tracing.ts'
 import type { AppContext, AppEnv } from './context.ts'
 
-export interface TelemetryVariables {
-  recorder: Recorder
-  /** 32 hexadecimal digits; the reference that error pages show and audit rows keep. */
-  traceId: string
-}
-
 export interface RequestTelemetryOptions {
   readonly recorder: Recorder
   /** How people reach this server, whatever a proxy in front makes of it. */
