@@ -1,5 +1,5 @@
-import type { OpenDatabase } from '#/database/client.ts'
 import { keepLast } from '#/database/keep-last.ts'
+import type { OpenDatabase } from '#/database/open-database.ts'
 import { createReadCache, type ReadCache } from '#/database/read-cache.ts'
 import { type Client, findClient } from '#/domain/clients/clients.ts'
 import { cacheChannel } from '#/domain/clients/invalidate.ts'

@@ -1,5 +1,5 @@
 import type { Config } from '#/config.ts'
-import type { DatabaseOptions } from '#/database/client.ts'
+import type { DatabaseOptions } from '#/database/open-database.ts'
 
 /** Where the database is and how it is spoken with, for whoever opens it. */
 export const databaseAddress = (config: Config) =>

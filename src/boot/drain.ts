@@ -3,7 +3,7 @@
  * are pushed, and everything is closed. Each step has a bound.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { OpenDatabase } from '#/database/client.ts'
+import type { OpenDatabase } from '#/database/open-database.ts'
 import type { RepeatedEvents } from '#/domain/audit/repeated-events.ts'
 import type { Log } from '#/telemetry/log.ts'
 import type { ScrapeListener } from '#/telemetry/scrape-listener.ts'

@@ -1,9 +1,9 @@
 /** Starts everything in the order of its dependencies, and stops it in the reverse one. */
 import { createApp } from '#/app.ts'
 import type { Config } from '#/config.ts'
-import { type OpenDatabase, openDatabase } from '#/database/client.ts'
 import { startLateIndexes } from '#/database/late-indexes.ts'
 import { observePools } from '#/database/observe-pools.ts'
+import { type OpenDatabase, openDatabase } from '#/database/open-database.ts'
 import { createEntityCounts } from '#/domain/entity-counts/caches.ts'
 import { observeEntityCounts } from '#/domain/entity-counts/observe.ts'
 import { observeKeys } from '#/domain/keys/observe-keys.ts'

@@ -7,8 +7,12 @@ import type { Duplex } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
 import postgres from 'postgres'
 import { keepDatabaseTime } from './deadline.ts'
-import type { DriverOptions } from './driver-options.ts'
 import { connectionError, endsConnection, lateError } from './errors.ts'
+
+export type DriverOptions = postgres.Options<Record<string, never>> & {
+  /** Not among the driver's types. */
+  readonly socket: () => Promise<Duplex>
+}
 
 /** Where to connect to, and how. */
 export interface Driver {

@@ -1,14 +1,9 @@
 /** What the driver is told: everything that a connection string says, parsed, and a way of ours to open its sockets. */
 import type { Duplex } from 'node:stream'
-import type postgres from 'postgres'
+import type { DriverOptions } from './connection.ts'
 import type { ConnectionTarget, DatabaseHost } from './connection-string.ts'
 import { findWritable } from './find-writable.ts'
 import { brokenSocket, openSocket, readTlsFiles } from './open-socket.ts'
-
-export type DriverOptions = postgres.Options<Record<string, never>> & {
-  /** Not among the driver's types. */
-  readonly socket: () => Promise<Duplex>
-}
 
 /** Options for `postgres()`. Each connection goes to the host that writes, where there are several. */
 export function driverOptions(target: ConnectionTarget): DriverOptions {

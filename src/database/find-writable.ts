@@ -1,7 +1,8 @@
 /** Which of several hosts takes writes: after a failover another one than before. */
+
+import type { DriverOptions } from './connection.ts'
 import { openConnection, openingBoundMs, runWithin } from './connection.ts'
 import { type ConnectionTarget, type DatabaseHost, describeHost } from './connection-string.ts'
-import type { DriverOptions } from './driver-options.ts'
 import { connectionError } from './errors.ts'
 import { isRefusal } from './refusals.ts'
 

@@ -9,7 +9,7 @@ import type { Log } from '#/telemetry/log.ts'
 import { logChanges } from '#/telemetry/log-changes.ts'
 import { tryHoldingLock } from './advisory-lock.ts'
 import { checkSchema } from './compatibility.ts'
-import type { DriverOptions } from './driver-options.ts'
+import type { DriverOptions } from './connection.ts'
 import { openWorkClient, type WorkClient } from './work-client.ts'
 
 /** Name -> what it is on. Dropping one by hand rolls it back until the next start. */

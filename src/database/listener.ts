@@ -3,8 +3,8 @@
  * beginning; and a connection on which nothing is sent may be dead without knowing, so it is asked every few seconds.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { DriverOptions } from './connection.ts'
 import { asError, type Connection, openConnection, runWithin } from './connection.ts'
-import type { DriverOptions } from './driver-options.ts'
 
 export interface Listener {
   /** `onConnected` is called whenever listening (re)starts. Answers how to stop it. */

@@ -1,7 +1,7 @@
 /** Connections for the server's own work on the schema, which may take hours. */
 import type postgres from 'postgres'
+import type { DriverOptions } from './connection.ts'
 import { openingBoundMs } from './connection.ts'
-import type { DriverOptions } from './driver-options.ts'
 import { createPoolUse } from './instrument.ts'
 import { createPool } from './pool.ts'
 import { createClient } from './postgres-client.ts'

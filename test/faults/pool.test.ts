@@ -2,9 +2,10 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { sql } from 'drizzle-orm'
 import { afterAll, beforeAll, expect, it } from 'vitest'
-import { type Database, type OpenDatabase, openDatabase } from '#/database/client.ts'
+import type { Database } from '#/database/client.ts'
 import { withDeadline } from '#/database/deadline.ts'
 import { codeOf, isOutage } from '#/database/errors.ts'
+import { type OpenDatabase, openDatabase } from '#/database/open-database.ts'
 import { type Postgres, startPostgres } from '../support/services.ts'
 
 const timeoutMs = 1000

@@ -1,8 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { sql } from 'drizzle-orm'
 import { afterAll, beforeAll, expect, it } from 'vitest'
-import { type Database, type OpenDatabase, openDatabase } from '#/database/client.ts'
+import type { Database } from '#/database/client.ts'
 import { isOutage } from '#/database/errors.ts'
+import { type OpenDatabase, openDatabase } from '#/database/open-database.ts'
 import { type Postgres, startPostgres, terminateBackends } from '../support/services.ts'
 
 /** TORTURE_TERMINATIONS=1000 for the long form. */
