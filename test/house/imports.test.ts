@@ -1,0 +1,121 @@
+/**
+ * Imports never go in a circle. Biome sees neither those that a type closes nor those of rooms, so both are looked for
+ * here, in every import and export of src/, types included.
+ */
+import { readdirSync, readFileSync } from 'node:fs'
+import { posix } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { describe, expect, it } from 'vitest'
+
+const source = fileURLToPath(new URL('../../src', import.meta.url))
+
+/** Who imports whom. */
+type Graph = ReadonlyMap<string, ReadonlySet<string>>
+
+const importPattern = /\b(?:from|import)\s*\(?\s*'((?:#|\.{1,2})\/[^']+\.ts)'/g
+
+/** The files of ours that a file names, whether for their values or for their types. */
+const importsOf = (file: string, text: string): Set<string> =>
+  new Set(
+    [...text.matchAll(importPattern)].map(([, name = '']) =>
+      name.startsWith('#/') ? name.slice(2) : posix.join(posix.dirname(file), name),
+    ),
+  )
+
+const files: Graph = new Map(
+  readdirSync(source, { recursive: true, encoding: 'utf8' })
+    .map((name) => name.replaceAll('\\', '/'))
+    .filter((name) => name.endsWith('.ts'))
+    .map((name) => [name, importsOf(name, readFileSync(`${source}/${name}`, 'utf8'))]),
+)
+
+/** One circle, from a name back to itself, if there is any. */
+function findCircle(graph: Graph): string | undefined {
+  const done = new Set<string>()
+  const visit = (name: string, path: readonly string[]): string | undefined => {
+    if (path.includes(name)) return [...path.slice(path.indexOf(name)), name].join(' -> ')
+    if (done.has(name)) return undefined
+    for (const next of graph.get(name) ?? []) {
+      const circle = visit(next, [...path, name])
+      if (circle) return circle
+    }
+    done.add(name)
+    return undefined
+  }
+  for (const name of graph.keys()) {
+    const circle = visit(name, [])
+    if (circle) return circle
+  }
+  return undefined
+}
+
+describe('files', () => {
+  it('are read with the imports of their types', () => {
+    const text = [
+      "import { a } from './a.ts'",
+      "import type { B } from '../b/b.ts'",
+      "import {\n  type C,\n} from '#/c/c.ts'",
+      "type D = import('#/d.ts').D",
+      "export type { E } from './e.ts'",
+      "import { f } from 'f'",
+    ].join('\n')
+    expect([...importsOf('x/y.ts', text)]).toEqual(['x/a.ts', 'b/b.ts', 'c/c.ts', 'd.ts', 'x/e.ts'])
+    expect([...files.values()].flatMap((names) => [...names]).filter((n) => !files.has(n))).toEqual(
+      [],
+    )
+  })
+
+  it('of a circle are named in order', () => {
+    const circle = new Map([
+      ['top', new Set(['a'])],
+      ['a', new Set(['b'])],
+      ['b', new Set(['c', 'a'])],
+    ])
+    expect(findCircle(circle)).toBe('a -> b -> a')
+  })
+
+  it('are in no circle', () => {
+    expect(findCircle(files)).toBeUndefined()
+  })
+})
+
+/** Rooms of the domain that still know each other both ways: this import of one by the other is to go. It only shrinks. */
+const knownDetours: readonly string[] = [
+  'consents -> device-codes',
+  'consents -> users',
+  'keys -> clients',
+  'logout-deliveries -> clients',
+  'logout-deliveries -> tokens',
+  'sessions -> tokens',
+  'tokens -> clients',
+  'tokens -> users',
+]
+
+describe('rooms of the domain', () => {
+  const rooms = new Map<string, Set<string>>()
+  for (const [file, names] of files) {
+    const [floor, room = ''] = file.split('/')
+    if (floor !== 'domain') continue
+    const others = [...names].map((name) => name.split('/'))
+    for (const [floor, other = ''] of others)
+      if (floor === 'domain' && other !== room) {
+        const known = rooms.get(room) ?? new Set()
+        rooms.set(room, known.add(other))
+      }
+  }
+  const without = (detours: readonly string[]): Graph =>
+    new Map(
+      [...rooms].map(([room, others]) => [
+        room,
+        new Set([...others].filter((other) => !detours.includes(`${room} -> ${other}`))),
+      ]),
+    )
+
+  it('are in no circle', () => {
+    expect(findCircle(without(knownDetours))).toBeUndefined()
+  })
+
+  it.each(knownDetours)('%s is still needed in the list above', (detour) => {
+    expect(findCircle(without(knownDetours.filter((other) => other !== detour)))).toBeDefined()
+  })
+})
