@@ -1,30 +1,29 @@
 /** Renders docs/CONFIGURATION.md and .env.example from the settings themselves. */
-import { settings } from '#/config.ts'
+import { areas } from '#/config/config.ts'
+import type { Settings } from '#/config/setting.ts'
 
-const entries = Object.entries(settings)
-const groups = [...new Set(entries.map(([, { group }]) => group))]
-
-const ofGroup = (group: string) => entries.filter(([, setting]) => setting.group === group)
+const sectionsOf = (render: (title: string, settings: Settings) => string[]) =>
+  Object.values(areas).map(({ title, settings }) => render(title, settings).join('\n'))
 
 export function renderConfigurationPage(): string {
-  const sections = groups.map((group) => {
-    const rows = ofGroup(group).map(
+  const sections = sectionsOf((title, settings) => {
+    const rows = Object.entries(settings).map(
       ([name, { default: fallback, about }]) =>
         `| \`${name}\` | ${fallback ? `\`${fallback}\`` : ''} | ${about.replaceAll('|', '\\|')} |`,
     )
     return [
-      `## ${group}`,
+      `## ${title}`,
       '',
       '| setting | default | meaning |',
       '| --- | --- | --- |',
       ...rows,
       '',
-    ].join('\n')
+    ]
   })
   return [
     '# Configuration',
     '',
-    'Generated from `src/config.ts` by `npm run docs`; do not edit.',
+    'Generated from `src/config/` by `npm run docs`; do not edit.',
     '',
     'Settings come from the environment; a `.env` file in the working directory fills in what the environment leaves out.',
     'An empty value counts as not set. Durations are written like `15s`, `10m` or `1h30m`, switches as `true` or `false`.',
@@ -38,18 +37,16 @@ export function renderConfigurationPage(): string {
 }
 
 export function renderEnvironmentSample(): string {
-  const sections = groups.map((group) =>
-    [
-      `# --- ${group} ---`,
-      ...ofGroup(group).flatMap(([name, { default: fallback, about }]) => [
-        `# ${about}`,
-        `#${name}=${fallback ?? ''}`,
-      ]),
-      '',
-    ].join('\n'),
-  )
+  const sections = sectionsOf((title, settings) => [
+    `# --- ${title} ---`,
+    ...Object.entries(settings).flatMap(([name, { default: fallback, about }]) => [
+      `# ${about}`,
+      `#${name}=${fallback ?? ''}`,
+    ]),
+    '',
+  ])
   return [
-    '# Copy to .env and change what you need. Generated from src/config.ts by `npm run docs`.',
+    '# Copy to .env and change what you need. Generated from src/config/ by `npm run docs`.',
     '',
     ...sections,
   ].join('\n')

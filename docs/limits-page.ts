@@ -1,6 +1,7 @@
 /** Renders docs/LIMITS.md from the table of limiters and the settings. */
-import { settings } from '#/config.ts'
-import { type LimitRow, limitTable, minuteMs } from '#/web/limits/limit-table.ts'
+import { settings } from '#/config/config.ts'
+import { rateSettings } from '#/config/limits.ts'
+import { type LimitRow, limitTable, minuteMs, type RateName } from '#/web/limits/limit-table.ts'
 
 const guards: Readonly<Record<LimitRow['guards'], string>> = {
   guessing: 'guessing: charged first, given back when it was right or never checked',
@@ -8,10 +9,14 @@ const guards: Readonly<Record<LimitRow['guards'], string>> = {
   rows: 'rows that stay: never given back',
 }
 
+function renderRate(name: RateName): string {
+  const setting = rateSettings[name]
+  return `\`${setting}\` (${settings[setting].default})`
+}
+
 function renderRow([name, row]: [string, LimitRow]): string {
   const { limit, windowMs = minuteMs } = row
-  const bound =
-    typeof limit === 'number' ? String(limit) : `\`${limit}\` (${settings[limit].default})`
+  const bound = typeof limit === 'number' ? String(limit) : renderRate(limit)
   const window = windowMs === minuteMs ? 'minute' : 'day'
   return `| \`${name}\` | ${row.endpoint === 'any' ? 'all' : `\`${row.endpoint}\``} | ${row.counts} | ${row.per} | ${bound} a ${window} | ${guards[row.guards]} |`
 }

@@ -1,5 +1,6 @@
 /** The composition root: every endpoint, the order of the middleware, the one error handler. */
 import { Hono, type MiddlewareHandler } from 'hono'
+import type { Config } from '#/config/config.ts'
 import type { Database } from '#/database/client.ts'
 import type { ReadCache } from '#/database/read-cache.ts'
 import type { RepeatedEvents } from '#/domain/audit/repeated-events.ts'
@@ -7,10 +8,10 @@ import { createClientKeys } from '#/domain/clients/client-keys.ts'
 import type { Client } from '#/domain/clients/clients.ts'
 import type { EntityCounts } from '#/domain/entity-counts/caches.ts'
 import { createExternalApi } from '#/domain/external-api/external-api.ts'
+import { createProviders } from '#/domain/identity-providers/providers.ts'
 import type { KeySet } from '#/domain/keys/keys.ts'
 import type { FetchDocument } from '#/domain/outbound/fetch-document.ts'
-import { limitRows, type RowLimits } from '#/domain/row-limits/row-limits.ts'
-import type { TokenPolicy } from '#/domain/tokens/lifetimes.ts'
+import { limitRows } from '#/domain/row-limits/row-limits.ts'
 import { createPasswords } from '#/domain/users/passwords.ts'
 import { accountRoutes } from '#/endpoints/account/routes.ts'
 import { adminRoutes } from '#/endpoints/admin/routes.ts'
@@ -61,8 +62,6 @@ import { createSessionAccess } from '#/web/sessions/current-user.ts'
 import { createKnownBrowsers } from '#/web/sessions/known-browsers.ts'
 import { createSessionCookies } from '#/web/sessions/session-cookies.ts'
 import { sessionPolicy } from '#/web/sessions/session-policy.ts'
-import { identityProviders } from './boot/identity-providers.ts'
-import type { Config } from './config.ts'
 
 export interface AppParts {
   readonly config: Config
@@ -90,62 +89,50 @@ const maxBodyBytes = 64 * 1024
 
 export function createApp(parts: AppParts): Hono<AppEnv> {
   const { config, recorder, ready, draining } = parts
-  limitRows(parts.db, rowLimits(config))
-  const path = basePathOf(config.BASE_URL)
-  const app = new Hono<AppEnv>(routing(path, { stripped: config.PROXY_STRIPS_PATH }))
+  limitRows(parts.db, config.limits.rows)
+  const path = basePathOf(config.server.baseUrl)
+  const app = new Hono<AppEnv>(routing(path, { stripped: config.server.proxyStripsPath }))
   app.use(
     requestTelemetry({
       recorder,
-      scheme: config.secure ? 'https' : 'http',
-      trustTraceparent: (c) => isFromTrustedProxy(c, config.TRUSTED_PROXIES),
+      scheme: config.server.secure ? 'https' : 'http',
+      trustTraceparent: (c) => isFromTrustedProxy(c, config.server.trustedProxies),
     }),
   )
-  if (config.ACCESS_LOG === 'json') app.use(accessLog(parts.log, probes))
+  if (config.telemetry.log.access) app.use(accessLog(parts.log, probes))
   if (path !== '') app.use(underPath(path))
   app.use(
     requestContext({
       ...parts,
-      trustedProxies: config.TRUSTED_PROXIES,
-      auditing: config.ENABLE_AUDIT_LOGGING,
+      trustedProxies: config.server.trustedProxies,
+      auditing: config.audit.enabled,
     }),
   )
-  app.use(securityHeaders({ secure: config.secure }))
+  app.use(securityHeaders({ secure: config.server.secure }))
   app.use(refuseUserInAddress)
   // Outside of the timeout, whose answer gives them back, too.
   app.use('/oauth/*', giveBackProofs(parts.db))
   app.use('/auth/callback/*', giveBackProofs(parts.db))
-  app.use(requestTimeout(config.REQUEST_TIMEOUT))
+  app.use(requestTimeout(config.server.requestTimeoutMs))
   for (const address of ['/oauth/authorize', '/oauth/logout', '/auth/*'])
     app.use(address, refuseHead(app))
   app.use(limitBody({ maxSize: maxBodyBytes, onError: refuseBody }))
-  allowOrigins(app, {
-    enabled: config.CORS_ENABLED,
-    origins: config.CORS_ALLOWED_ORIGINS,
-    maxAgeMs: config.CORS_MAX_AGE,
-  })
+  allowOrigins(app, config.server.cors)
   const services = createServices(parts, path)
   app.use(ceilingOf(parts, services))
   app.use(refuseUnstorableAddress)
   mountPages(app, parts, services)
   mountProtocol(app, parts, services)
   app.route('/', assetRoutes())
-  app.route('/', securityTxtRoutes(securityContact(config)))
+  app.route('/', securityTxtRoutes({ issuer: config.server.baseUrl, ...config.server.securityTxt }))
   app.route('/', healthRoutes({ databaseAnswers: ready, draining }))
   app.get('/', (c) => c.redirect('/account/devices', 303))
   app.get('/account/sessions', (c) => c.redirect('/account/tokens', 303))
   app.use(methodNotAllowed(app))
-  app.onError(createErrorHandler({ issuer: config.BASE_URL }))
+  app.onError(createErrorHandler({ issuer: config.server.baseUrl }))
   app.notFound(notFound)
   return app
 }
-
-/** How much strangers may leave here. */
-const rowLimits = (config: Config): RowLimits => ({
-  clients: config.DYNAMIC_CLIENT_REGISTRATION_MAX,
-  authorization_requests: config.MAX_AUTHORIZATION_REQUESTS,
-  device_codes: config.MAX_DEVICE_CODES,
-  used_proofs: config.MAX_USED_PROOFS,
-})
 
 const probes: readonly string[] = ['/livez', '/readyz', '/health']
 
@@ -167,31 +154,31 @@ function createServices(
   { config, secrets, db, clients, keys, redis, clock }: AppParts,
   path: string,
 ) {
-  const jar = createCookies({ secure: config.secure, path: path || '/' })
+  const jar = createCookies({ secure: config.server.secure, path: path || '/' })
   const sealing = { secrets, jar }
   const cookies = createSessionCookies(sealing)
-  const policy = sessionPolicy(config)
+  const policy = sessionPolicy(config.sessions.policy)
   return {
     db,
-    issuer: config.BASE_URL,
+    issuer: config.server.baseUrl,
     secrets,
     jar,
     clients,
     keys,
     cookies,
     policy,
-    csrf: createCsrf({ ...sealing, issuer: config.BASE_URL }),
+    csrf: createCsrf({ ...sealing, issuer: config.server.baseUrl }),
     sessions: createSessionAccess({ db, cookies, policy }),
     passwords: createPasswords(),
-    isReserved: reserveUsernames(config.RESERVED_USERNAMES),
+    isReserved: reserveUsernames(config.signIn.reservedUsernames),
     knownBrowsers: createKnownBrowsers(sealing),
     limiters: createLimiters(
       createRateLimits({
-        enabled: config.ENABLE_RATE_LIMIT,
+        enabled: config.limits.enabled,
         redis,
         now: () => clock().getTime(),
       }),
-      config,
+      config.limits,
     ),
   }
 }
@@ -201,15 +188,15 @@ function mountPages(app: Hono<AppEnv>, parts: AppParts, services: Services) {
   const { config, fetchDocument, entityCounts, recorder } = parts
   const { limiters } = services
   const externalApi = externalApiOf(parts)
-  const providers = identityProviders(config, recorder)
+  const providers = createProviders(config.providers, { issuer: config.server.baseUrl, recorder })
   app.route('/', loginRoutes({ ...services, externalApi, providers, limits: limiters }))
   app.route('/', upstreamRoutes({ ...services, providers, ...upstreamPolicy(config, services) }))
   app.route('/', logoutRoutes(services))
   const passwordLimiter = limiters.password
   app.route('/', accountRoutes({ ...services, providers, passwordLimiter }))
-  const loopbackHttp = config.OUTBOUND_PRIVATE_ADDRESSES
-  const privateUseSchemes = config.PRIVATE_USE_SCHEMES
-  const requirePkce = config.PKCE_REQUIRED_FOR_NEW_CLIENTS
+  const loopbackHttp = config.server.privateAddresses
+  const privateUseSchemes = config.clients.privateUseSchemes
+  const requirePkce = config.clients.requirePkce
   const ownApps = {
     fetchDocument,
     loopbackHttp,
@@ -226,17 +213,8 @@ function mountPages(app: Hono<AppEnv>, parts: AppParts, services: Services) {
 
 /** Who checks passwords besides us, if anybody. */
 function externalApiOf({ config, recorder }: AppParts) {
-  if (config.AUTH_MODE !== 'http_api' || config.HTTP_API_URL === undefined) return undefined
-  const { HTTP_API_AUTH_MODE: mode, HTTP_API_AUTH_SECRET: secret = '' } = config
-  return createExternalApi({
-    url: config.HTTP_API_URL,
-    proof: { mode, header: config.HTTP_API_AUTH_HEADER, secret },
-    timeoutMs: config.HTTP_API_TIMEOUT,
-    retries: config.HTTP_API_MAX_RETRIES,
-    retryDelayMs: config.HTTP_API_RETRY_DELAY,
-    maxDelayMs: config.HTTP_API_MAX_RETRY_DELAY,
-    recorder,
-  })
+  const { externalApi } = config.signIn
+  return externalApi && createExternalApi({ ...externalApi, recorder })
 }
 
 /** What clients talk to, and where they send people. */
@@ -271,13 +249,13 @@ function clientProofs(parts: AppParts): {
   dpop: DpopOptions
 } {
   const { config, secrets, db, clients, recorder, fetchDocument, clock } = parts
-  const issuer = config.BASE_URL
+  const issuer = config.server.baseUrl
   const clientKeys = createClientKeys({
     fetchDocument,
     onLookup: (outcome) => recorder.cacheLookup('client_keys', outcome),
     clock,
   })
-  const requireNonce = config.DPOP_REQUIRE_NONCE
+  const requireNonce = config.tokens.requireDpopNonce
   return {
     authentication: { db, issuer, clients, clientKeys },
     dpop: { db, issuer, nonces: createDpopNonces(secrets), requireNonce },
@@ -291,78 +269,46 @@ const requestRules = (
 ) => ({
   clientKeys,
   fetchDocument,
-  pkceRequired: config.PKCE_REQUIRED,
-  openRegistration:
-    config.DYNAMIC_CLIENT_REGISTRATION_STATUS === 'active' &&
-    config.DYNAMIC_CLIENT_REGISTRATION_TOKEN === undefined,
+  pkceRequired: config.authorization.pkceRequired,
+  openRegistration: config.clients.openRegistration,
   recorder,
-  pushRequired: config.REQUIRE_PUSHED_AUTHORIZATION_REQUESTS,
+  pushRequired: config.authorization.pushRequired,
 })
 
 const upstreamPolicy = (config: Config, { db, limiters }: Services) => ({
-  autoRegister: config.OAUTH_AUTO_REGISTER,
+  autoRegister: config.providers.autoRegister,
   loginLimits: failureLimits(db, limiters, 'upstream-login'),
   callbackLimits: failureLimits(db, limiters, 'upstream-callback'),
 })
 
 const authorizationPolicy = (config: Config, { db, limiters }: Services) => ({
   ...failureLimits(db, limiters, 'authorize'),
-  codeLifetimeMs: config.AUTH_CODE_EXPIRATION,
-  rememberConsent: config.CONSENT_REMEMBER,
-  lasting: lastingPolicy(config),
+  codeLifetimeMs: config.authorization.codeLifetimeMs,
+  rememberConsent: config.authorization.rememberConsent,
+  lasting: config.tokens,
 })
 
 const pushPolicy = (config: Config, { limiters }: Services) => ({
-  lifetimeMs: config.PUSHED_REQUEST_EXPIRATION,
+  lifetimeMs: config.authorization.pushedLifetimeMs,
   ...backChannelLimits(limiters, 'par'),
 })
 
 const devicePolicy = (config: Config, { db, limiters }: Services) =>
   ({
-    lifetimeMs: config.DEVICE_CODE_EXPIRATION,
-    lasting: lastingPolicy(config),
+    lifetimeMs: config.authorization.deviceCodeLifetimeMs,
+    lasting: config.tokens,
     ...failureLimits(db, limiters, 'device-code'),
     verifyLimiters: [limiters['device-verify'], limiters['device-verify-session']],
   }) as const
 
-const lastingPolicy = (config: Config): TokenPolicy => ({
-  lifetimes: {
-    profiles: {
-      short: {
-        accessMs: config.TOKEN_PROFILE_SHORT_ACCESS_TTL,
-        refreshMs: config.TOKEN_PROFILE_SHORT_REFRESH_TTL,
-      },
-      standard: { accessMs: config.JWT_EXPIRATION, refreshMs: config.REFRESH_TOKEN_EXPIRATION },
-      long: {
-        accessMs: config.TOKEN_PROFILE_LONG_ACCESS_TTL,
-        refreshMs: config.TOKEN_PROFILE_LONG_REFRESH_TTL,
-      },
-    },
-    jitterMs: config.JWT_EXPIRATION_JITTER,
-    maxAccessMs: config.JWT_EXPIRATION_MAX,
-    familyMs: config.REFRESH_TOKEN_EXPIRATION_MAX,
-  },
-  refreshTokens: config.ENABLE_REFRESH_TOKENS,
-  endsWithSession: config.TOKENS_END_WITH_SESSION,
-})
-
 const tokenPolicy = (config: Config, { limiters }: Services) => ({
-  ...lastingPolicy(config),
-  extraClaims: {
-    claim: config.JWT_PRIVATE_CLAIM_PREFIX,
-    maxLength: config.EXTRA_CLAIMS_MAX_RAW_SIZE,
-    maxKeys: config.EXTRA_CLAIMS_MAX_KEYS,
-    maxValueLength: config.EXTRA_CLAIMS_MAX_VAL_SIZE,
-  },
-  clientTokenMs: config.CLIENT_CREDENTIALS_TOKEN_EXPIRATION,
-  rotation: config.ENABLE_TOKEN_ROTATION,
-  graceMs: config.REFRESH_TOKEN_GRACE,
+  ...config.tokens,
   ...backChannelLimits(limiters, 'token'),
   pollLimiter: limiters['token-device'],
 })
 
 const introspectionPolicy = (config: Config, { limiters }: Services) => ({
-  requireOwnership: config.INTROSPECTION_REQUIRE_OWNERSHIP,
+  requireOwnership: config.tokens.introspection.requireOwnership,
   addressLimiter: limiters.introspect,
   // Nobody asks without a secret.
   ceiling: undefined,
@@ -383,19 +329,11 @@ const backChannelLimits = (limiters: Limiters, name: 'token' | 'par' | 'revoke')
 })
 
 const registrationPolicy = (config: Config, { limiters }: Services) => ({
-  loopbackHttp: config.OUTBOUND_PRIVATE_ADDRESSES,
-  privateUseSchemes: config.PRIVATE_USE_SCHEMES,
-  enabled: config.ENABLE_DYNAMIC_CLIENT_REGISTRATION,
-  initialToken: config.DYNAMIC_CLIENT_REGISTRATION_TOKEN,
-  requirePkce: config.PKCE_REQUIRED_FOR_NEW_CLIENTS,
-  status: config.DYNAMIC_CLIENT_REGISTRATION_STATUS,
+  loopbackHttp: config.server.privateAddresses,
+  privateUseSchemes: config.clients.privateUseSchemes,
+  requirePkce: config.clients.requirePkce,
+  ...config.clients.registration,
   limiter: limiters.register,
-})
-
-const securityContact = (config: Config) => ({
-  issuer: config.BASE_URL,
-  contacts: config.SECURITY_CONTACT,
-  policy: config.SECURITY_POLICY,
 })
 
 /** No Request can be made of an address with a user in it (RFC 9110 §4.2.4), and nobody honest asks for one. */

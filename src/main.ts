@@ -3,7 +3,7 @@ import { readBuildInfo } from '#/boot/build-info.ts'
 import { helpText } from '#/boot/help.ts'
 import { failToStart, watchProcess } from '#/boot/process.ts'
 import { readConfig } from '#/boot/read-config.ts'
-import { sessionSecrets } from './config.ts'
+import { sessionSecrets } from '#/boot/session-secrets.ts'
 
 // No file that is made here is for others, whoever makes it.
 process.umask(0o077)

@@ -1,14 +1,13 @@
 /** What an operator with a shell can do without signing in: the way back for whoever has locked themselves out. */
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
-import type { Config } from '#/config.ts'
+import type { Config } from '#/config/config.ts'
 import type { Database } from '#/database/client.ts'
 import { openDatabase } from '#/database/open-database.ts'
 import { changePassword, enableUser } from '#/domain/users/end-access.ts'
 import { createPasswords } from '#/domain/users/passwords.ts'
 import { findUserByUsername, normalizeUsername, type User } from '#/domain/users/users.ts'
 import { randomSecret } from '#/protocol/secrets.ts'
-import { databaseAddress } from './database-address.ts'
 
 /** Why nothing was done, in words for the operator. */
 export class AdminCommandError extends Error {
@@ -41,16 +40,14 @@ export async function runAdminCommand(
 ): Promise<string> {
   const work = Object.hasOwn(commands, command) ? commands[command] : undefined
   if (!work) throw new AdminCommandError(`Unknown command ${command}.\n\n${adminHelp}`)
-  const { DATABASE_URL: url, DATA_DIR: dataDir } = config
+  const { url, dataDir } = config.database
   if (url === undefined && !existsSync(join(dataDir, 'pgdata')))
     throw new AdminCommandError(
       `There is no database in ${dataDir}. Set DATA_DIR or DATABASE_URL as for the server.`,
     )
   const database = await openDatabase({
-    ...databaseAddress(config),
-    dataDir,
+    ...config.database,
     poolSize: 1,
-    timeoutMs: config.DB_TIMEOUT,
     onAvailability: () => {},
     countTimeoutMs: 5000,
     record: undefined,
@@ -59,7 +56,7 @@ export async function runAdminCommand(
   try {
     const user = await findUserByUsername(database.db, normalizeUsername(name))
     if (!user) throw new AdminCommandError(`There is no account of that name: ${name}`)
-    return await work(database.db, user, config.ENABLE_AUDIT_LOGGING)
+    return await work(database.db, user, config.audit.enabled)
   } finally {
     await database.close()
   }

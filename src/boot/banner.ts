@@ -1,6 +1,6 @@
 /** What a newcomer sees: where to sign in, where the metrics are, what is missing for production. */
 
-import type { Config } from '#/config.ts'
+import type { Config } from '#/config/config.ts'
 import type { FirstCredentials } from './bootstrap.ts'
 import type { BuildInfo } from './build-info.ts'
 
@@ -16,8 +16,8 @@ export function printBanner({ config, build, first, embedded }: Banner): void {
     '',
     `  AuthGate ${build.version}`,
     '',
-    `  Sign in    ${config.BASE_URL}/login`,
-    `  Discovery  ${config.BASE_URL}/.well-known/openid-configuration`,
+    `  Sign in    ${config.server.baseUrl}/login`,
+    `  Discovery  ${config.server.baseUrl}/.well-known/openid-configuration`,
     `  Metrics    ${metricsPlace(config)}`,
     ...(first ? firstStart(first) : []),
     ...productionGaps(config, embedded),
@@ -27,14 +27,11 @@ export function printBanner({ config, build, first, embedded }: Banner): void {
 }
 
 function metricsPlace(config: Config): string {
-  if (!config.metricsEnabled) return 'off (METRICS_ENABLED=false)'
+  const { enabled, exporter, otlp } = config.telemetry.metrics
+  if (!enabled) return 'off (METRICS_ENABLED=false)'
   const places = [
-    ...(config.OTEL_METRICS_EXPORTER.includes('prometheus')
-      ? [
-          `http://${config.OTEL_EXPORTER_PROMETHEUS_HOST}:${config.OTEL_EXPORTER_PROMETHEUS_PORT}/metrics`,
-        ]
-      : []),
-    ...(config.metricsUrl ? [`pushed to ${config.metricsUrl}`] : []),
+    ...(exporter ? [`http://${exporter.host}:${exporter.port}/metrics`] : []),
+    ...(otlp ? [`pushed to ${otlp.url}`] : []),
   ]
   return places.join(', ') || 'recorded, but no way out (OTEL_METRICS_EXPORTER)'
 }
@@ -48,20 +45,23 @@ const firstStart = ({ username, password, clientId, file }: FirstCredentials) =>
   `  Kept in ${file}; delete it once you have signed in.`,
 ]
 
-function productionGaps(config: Config, embedded: boolean): string[] {
+function productionGaps(
+  { server, sessions, telemetry: { metrics } }: Config,
+  embedded: boolean,
+): string[] {
   const gaps = [
     ...(embedded
       ? [
           'DATABASE_URL      a Postgres; the embedded database serves one process and is not fsynced',
         ]
       : []),
-    ...(config.secure
+    ...(server.secure
       ? []
       : ['BASE_URL          an https:// address; cookies are not Secure without']),
-    ...(config.SESSION_SECRET
+    ...(sessions.secrets
       ? []
       : ['SESSION_SECRET    a secret of your own, the same for all replicas']),
-    ...(config.metricsEnabled && !config.METRICS_TOKEN
+    ...(metrics.enabled && !metrics.token
       ? ['METRICS_TOKEN     a token that scrapes must show']
       : []),
   ]

@@ -1,4 +1,4 @@
-import { settings } from '#/config.ts'
+import { settings } from '#/config/config.ts'
 
 /** `npm start -- --help`: how to run it, and every setting. */
 export function helpText(): string {

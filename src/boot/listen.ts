@@ -2,11 +2,10 @@ import type { Server as HttpServer } from 'node:http'
 import { Server } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { createAdaptorServer } from '@hono/node-server'
-import type { Config } from '#/config.ts'
 import type { Log } from '#/telemetry/log.ts'
 import { logListenerErrors } from '#/telemetry/log-listener-errors.ts'
 import type { Recorder } from '#/telemetry/recorder.ts'
-import { type Connections, watchConnections } from './connections.ts'
+import { type ConnectionLimits, type Connections, watchConnections } from './connections.ts'
 
 /** Names the setting that an operator can change. */
 export function explainListenError(error: unknown, setting: string, port: number): unknown {
@@ -35,10 +34,9 @@ export interface Listener {
 }
 
 interface Surroundings {
-  readonly config: Pick<
-    Config,
-    'HOST' | 'PORT' | 'MAX_CONNECTIONS' | 'MAX_CONNECTIONS_PER_ADDRESS' | 'TRUSTED_PROXIES'
-  >
+  readonly host: string
+  readonly port: number
+  readonly connections: ConnectionLimits
   readonly log: Log
   readonly recorder: Recorder
 }
@@ -46,20 +44,14 @@ interface Surroundings {
 /** Listens on the public port. */
 export async function listen(
   fetch: Parameters<typeof createAdaptorServer>[0]['fetch'],
-  { config, log, recorder }: Surroundings,
+  { host, port, connections: limits, log, recorder }: Surroundings,
   timeouts = requestTimeouts,
 ): Promise<Listener> {
-  const { HOST, PORT } = config
   const server = createAdaptorServer({ fetch, serverOptions: timeouts }) as HttpServer
-  const limits = {
-    total: config.MAX_CONNECTIONS,
-    perAddress: config.MAX_CONNECTIONS_PER_ADDRESS,
-    trustedProxies: config.TRUSTED_PROXIES,
-  }
   const connections = watchConnections(server, limits, recorder)
   await new Promise<void>((resolve, reject) => {
-    server.once('error', (error) => reject(explainListenError(error, 'PORT', PORT)))
-    server.listen(PORT, HOST, resolve)
+    server.once('error', (error) => reject(explainListenError(error, 'PORT', port)))
+    server.listen(port, host, resolve)
   })
   logListenerErrors(server, log)
   return { close: (timeoutMs) => close(server, connections, timeoutMs) }

@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs'
-import { type Config, ConfigError, parseConfig } from '#/config.ts'
+import { type Config, ConfigError, parseConfig } from '#/config/config.ts'
 
 /** What is in the environment already wins over the .env file. Undefined after its problems were told. */
 export function readConfig(environment: NodeJS.ProcessEnv): Config | undefined {

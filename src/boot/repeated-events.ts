@@ -1,4 +1,3 @@
-import type { Config } from '#/config.ts'
 import type { Database } from '#/database/client.ts'
 import { codeOf } from '#/database/errors.ts'
 import { createRepeatedEvents, type RepeatedEvents } from '#/domain/audit/repeated-events.ts'
@@ -22,15 +21,16 @@ export const auditRepeated = (db: Database, { recorder, log }: Told): RepeatedEv
   })
 
 interface Watch extends Told {
-  readonly config: Config
+  /** Whether audit events are written at all. */
+  readonly auditing: boolean
   readonly repeatedEvents: RepeatedEvents
   readonly clock: () => Date
 }
 
 /** Wrong tokens at the exporter port are refusals like any other. */
-export const noteWrongTokens = ({ config, clock, ...told }: Watch) => ({
+export const noteWrongTokens = ({ auditing, clock, ...told }: Watch) => ({
   onWrongToken(address: string) {
-    const origin = { enabled: config.ENABLE_AUDIT_LOGGING, ip: address }
+    const origin = { enabled: auditing, ip: address }
     noteRefusal({ ...told, origin, now: clock() }, 'metrics_token')
   },
 })

@@ -1,11 +1,11 @@
-import type { Config } from '#/config.ts'
+import type { Config } from '#/config/config.ts'
 import type { Retention } from '#/domain/sweeper/sweeper.ts'
 
 /** How long what has ended is kept. */
-export const retentionOf = (config: Config): Retention => ({
-  sessionsMs: config.SESSION_RETENTION,
-  auditMs: config.AUDIT_LOG_RETENTION,
-  consentsMs: config.CONSENT_RETENTION,
-  registrationsMs: config.DYNAMIC_CLIENT_REGISTRATION_RETENTION,
-  registrationsUnasked: config.DYNAMIC_CLIENT_REGISTRATION_STATUS === 'active',
+export const retentionOf = ({ sessions, audit, clients }: Config): Retention => ({
+  sessionsMs: sessions.retentionMs,
+  auditMs: audit.retentionMs,
+  consentsMs: audit.consentRetentionMs,
+  registrationsMs: clients.registrationRetentionMs,
+  registrationsUnasked: clients.registration.status === 'active',
 })

@@ -1,6 +1,6 @@
 /** Starts everything in the order of its dependencies, and stops it in the reverse one. */
 import { createApp } from '#/app.ts'
-import type { Config } from '#/config.ts'
+import type { Config } from '#/config/config.ts'
 import { startLateIndexes } from '#/database/late-indexes.ts'
 import { observePools } from '#/database/observe-pools.ts'
 import { type OpenDatabase, openDatabase } from '#/database/open-database.ts'
@@ -21,9 +21,7 @@ import { printBanner } from './banner.ts'
 import { admin, createFirstAccounts, type FirstCredentials } from './bootstrap.ts'
 import { readBuildInfo } from './build-info.ts'
 import { type Caches, createCaches } from './caches.ts'
-import { databaseAddress } from './database-address.ts'
 import { createDrain } from './drain.ts'
-import { keyRotation } from './key-rotation.ts'
 import { listen } from './listen.ts'
 import type { Stoppable } from './process.ts'
 import { connectRedis } from './redis.ts'
@@ -35,9 +33,9 @@ const countTimeoutMs = 5000
 const clock = () => new Date()
 
 export async function startServer(config: Config, secrets: readonly string[]): Promise<Stoppable> {
-  const build = readBuildInfo(config.AUTHGATE_COMMIT)
-  const log = createLog({ level: config.LOG_LEVEL })
-  const telemetry = startTelemetry(config, build, log)
+  const build = readBuildInfo(config.telemetry.commit)
+  const log = createLog({ level: config.telemetry.log.level })
+  const telemetry = startTelemetry(config.telemetry, build, log)
   const { recorder } = telemetry
   const { database, entityCounts, first } = await prepareDatabase(config, secrets, {
     telemetry,
@@ -46,21 +44,22 @@ export async function startServer(config: Config, secrets: readonly string[]): P
   const caches = await createCaches(database, {
     recorder,
     secrets,
-    ttlMs: config.CLIENT_CACHE_TTL,
-    algorithm: config.JWT_SIGNING_ALGORITHM,
+    ttlMs: config.clients.cacheTtlMs,
+    algorithm: config.tokens.signingAlgorithm,
     clock,
   })
   // From now on they are at hand, whatever becomes of the database.
   await caches.keys()
-  const rotation = keyRotation(config, secrets)
-  if (config.metricsEnabled)
+  const rotation = { secrets, ...config.tokens.keyRotation }
+  if (config.telemetry.metrics.enabled)
     observeKeys(telemetry.metrics.meter, { keys: caches.keys, schedule: rotation, clock })
-  const redis = config.REDIS_URL === undefined ? undefined : connectRedis(config.REDIS_URL, log)
+  const { redisUrl } = config.limits
+  const redis = redisUrl === undefined ? undefined : connectRedis(redisUrl, log)
   let draining = false
   const repeatedEvents = auditRepeated(database.db, { recorder, log })
   const told = { config, recorder, log, repeatedEvents, clock }
   const fetchDocument = createFetchDocument({
-    privateAddresses: config.OUTBOUND_PRIVATE_ADDRESSES,
+    privateAddresses: config.server.privateAddresses,
     recorder,
   })
   const app = createApp({
@@ -74,8 +73,10 @@ export async function startServer(config: Config, secrets: readonly string[]): P
     ready: database.ready,
     draining: () => draining,
   })
-  const listener = await listen(app.fetch, { config, log, recorder })
-  const scrape = await telemetry.listen(noteWrongTokens(told))
+  const listener = await listen(app.fetch, { ...config.server, log, recorder })
+  const scrape = await telemetry.listen(
+    noteWrongTokens({ auditing: config.audit.enabled, ...told }),
+  )
   const stopBackground = await startBackground(database, {
     config,
     recorder,
@@ -85,15 +86,14 @@ export async function startServer(config: Config, secrets: readonly string[]): P
     fetchDocument,
   })
   printBanner({ config, build, first, embedded: database.embedded })
-  log.info({ ...build, address: `${config.HOST}:${config.PORT}` }, 'started')
+  log.info({ ...build, address: `${config.server.host}:${config.server.port}` }, 'started')
   return {
     reportUncaught(kind, error) {
       recorder.uncaughtError(kind)
       log.error({ err: error, kind }, 'an error that nobody caught')
     },
     ...createDrain({
-      delayMs: config.shutdownDelayMs,
-      timeoutMs: config.SERVER_SHUTDOWN_TIMEOUT,
+      ...config.server.shutdown,
       begin() {
         draining = true
       },
@@ -124,16 +124,16 @@ async function startBackground(
 ) {
   const stopSweeper = startSweeper(database.db, {
     recorder,
-    origin: { enabled: config.ENABLE_AUDIT_LOGGING },
+    origin: { enabled: config.audit.enabled },
     retention: retentionOf(config),
     keyRotation: rotation,
-    intervalMs: config.SESSION_SWEEP_INTERVAL,
+    intervalMs: config.sessions.sweepIntervalMs,
     clock,
     log,
   })
   const logouts = await startLogouts(database, {
     recorder,
-    issuer: config.BASE_URL,
+    issuer: config.server.baseUrl,
     keys: caches.keys,
     fetchDocument,
     clock,
@@ -160,28 +160,27 @@ async function prepareDatabase(
   const { recorder, metrics } = telemetry
   let first: FirstCredentials | undefined
   const database = await openDatabase({
-    ...databaseAddress(config),
+    ...config.database,
     warn: (message) => log.warn(message),
-    dataDir: config.DATA_DIR,
-    poolSize: config.DB_MAX_OPEN_CONNS,
     countTimeoutMs,
-    timeoutMs: config.DB_TIMEOUT,
     onAvailability: logAvailability(log),
-    record: config.metricsEnabled ? recorder.databaseOperation : undefined,
+    record: config.telemetry.metrics.enabled ? recorder.databaseOperation : undefined,
     async prepare(db) {
       const { created, resealed } = await prepareKeys(db, secrets, clock())
       recorder.signingKeys('created', created)
       recorder.signingKeys('resealed', resealed)
-      const { DEFAULT_ADMIN_PASSWORD: password, DATA_DIR: dataDir, BASE_URL: issuer } = config
+      const { adminPassword: password } = config.signIn
+      const { dataDir } = config.database
+      const issuer = config.server.baseUrl
       first = await createFirstAccounts(db, { password, dataDir, now: clock() })
       const weak = first && password && (await findPasswordProblem(password, { ...admin, issuer }))
       // Whoever has it in their installation is to get a server all the same.
       if (weak) log.warn(`DEFAULT_ADMIN_PASSWORD should be changed. ${passwordProblems[weak]}`)
     },
   })
-  const bounds = { ttlMs: config.METRICS_POPULATION_TTL, loadTimeoutMs: countTimeoutMs }
+  const bounds = { ttlMs: config.telemetry.metrics.populationTtlMs, loadTimeoutMs: countTimeoutMs }
   const entityCounts = createEntityCounts(database.populationDb, { recorder, clock, ...bounds })
-  if (config.metricsEnabled) {
+  if (config.telemetry.metrics.enabled) {
     observePools(metrics.meter, database.pools)
     observeEntityCounts(metrics.meter, entityCounts)
   }

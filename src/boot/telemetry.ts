@@ -1,5 +1,5 @@
 /** Starts the telemetry floor from the settings: metrics with their recorder, the exporter port, traces. */
-import type { Config } from '#/config.ts'
+import type { Config } from '#/config/config.ts'
 import type { Log } from '#/telemetry/log.ts'
 import { observeBuild } from '#/telemetry/observe-build.ts'
 import { type Metrics, type MetricsOptions, startMetrics } from '#/telemetry/provider.ts'
@@ -18,7 +18,7 @@ import { explainListenError } from './listen.ts'
 
 export type Telemetry = ReturnType<typeof startTelemetry>
 
-export function startTelemetry(config: Config, build: BuildInfo, log: Log) {
+export function startTelemetry(config: Config['telemetry'], build: BuildInfo, log: Log) {
   let recorder: Recorder | undefined
   let collectorAnswers = false
   const onExportFailure = (signal: 'metrics' | 'traces') => {
@@ -36,13 +36,13 @@ export function startTelemetry(config: Config, build: BuildInfo, log: Log) {
   const tracing = startTracing(
     tracingOptions(config, { ...watch, onExportFailure: () => onExportFailure('traces') }),
   )
-  const stopRuntime = config.metricsEnabled ? startRuntimeMetrics(metrics.meter) : undefined
-  if (config.metricsEnabled) observeBuild(metrics.meter, build)
+  const stopRuntime = config.metrics.enabled ? startRuntimeMetrics(metrics.meter) : undefined
+  if (config.metrics.enabled) observeBuild(metrics.meter, build)
   return {
     recorder,
     metrics,
     listen: (watch: Pick<ScrapeOptions, 'onWrongToken'>) =>
-      openExporterPort(config, { ...watch, collect: metrics.collect, log }),
+      openExporterPort(config.metrics, { ...watch, collect: metrics.collect, log }),
     /** Pushes while requests are drained, and so learns whether anybody takes it. */
     flush: () => metrics.flush(),
     /** The last push. Only a collector that took the one before, however slowly, is waited for as long as that. */
@@ -58,20 +58,14 @@ const lastPushToSilenceMs = 1000
 
 /** The exporter port, where it is wanted. */
 async function openExporterPort(
-  config: Config,
+  { exporter, token }: Config['telemetry']['metrics'],
   watch: Pick<ScrapeOptions, 'collect' | 'onWrongToken' | 'log'>,
 ) {
-  if (!config.metricsEnabled || !config.OTEL_METRICS_EXPORTER.includes('prometheus'))
-    return undefined
-  const {
-    OTEL_EXPORTER_PROMETHEUS_HOST: host,
-    OTEL_EXPORTER_PROMETHEUS_PORT: port,
-    METRICS_TOKEN: token,
-  } = config
+  if (!exporter) return undefined
   try {
-    return await startScrapeListener({ host, port, token, guess: limitGuesses(), ...watch })
+    return await startScrapeListener({ ...exporter, token, guess: limitGuesses(), ...watch })
   } catch (error) {
-    throw explainListenError(error, 'OTEL_EXPORTER_PROMETHEUS_PORT', port)
+    throw explainListenError(error, 'OTEL_EXPORTER_PROMETHEUS_PORT', exporter.port)
   }
 }
 
@@ -94,11 +88,10 @@ export function limitGuesses(): (address: string) => TokenGuess {
 /** Random, so that two replicas never export under one name. */
 const instanceId = crypto.randomUUID()
 
-const identity = (config: Config, { version }: BuildInfo) => ({
-  serviceName: config.OTEL_SERVICE_NAME ?? config.resourceAttributes['service.name'] ?? 'authgate',
+const identity = ({ resource }: Config['telemetry'], { version }: BuildInfo) => ({
+  ...resource,
   serviceVersion: version,
   instanceId,
-  resourceAttributes: config.resourceAttributes,
 })
 
 interface Watch {
@@ -108,23 +101,17 @@ interface Watch {
   readonly onExportFailure: () => void
 }
 
-const metricsOptions = (config: Config, { build, ...watch }: Watch): MetricsOptions => ({
+const metricsOptions = (
+  config: Config['telemetry'],
+  { build, ...watch }: Watch,
+): MetricsOptions => ({
   ...identity(config, build),
   ...watch,
-  enabled: config.metricsEnabled,
-  ...(config.metricsUrl !== undefined && {
-    otlp: {
-      url: config.metricsUrl,
-      protocol: config.OTEL_EXPORTER_OTLP_PROTOCOL,
-      intervalMs: config.OTEL_METRIC_EXPORT_INTERVAL,
-      timeoutMs: config.OTEL_METRIC_EXPORT_TIMEOUT,
-    },
-  }),
+  enabled: config.metrics.enabled,
+  otlp: config.metrics.otlp,
 })
 
-const tracingOptions = (config: Config, { build, ...watch }: Watch): TracingOptions => ({
-  ...identity(config, build),
-  ...watch,
-  url: config.tracesUrl,
-  ratio: config.OTEL_TRACES_SAMPLER_ARG,
-})
+const tracingOptions = (
+  config: Config['telemetry'],
+  { build, ...watch }: Watch,
+): TracingOptions => ({ ...identity(config, build), ...watch, ...config.traces })

@@ -83,7 +83,11 @@ const errors = (error: string) => ({
 async function expectSilent(get: () => Promise<Response>, error: string) {
   const { result, moved } = await observeUnchanged(app, get)
   expect(result.status).toBe(302)
-  expect(parametersOf(result)).toMatchObject({ error, state: 'state-1', iss: app.config.BASE_URL })
+  expect(parametersOf(result)).toMatchObject({
+    error,
+    state: 'state-1',
+    iss: app.config.server.baseUrl,
+  })
   expect(moved).toEqual(errors(error))
 }
 
@@ -421,7 +425,7 @@ describe('response_mode', () => {
       const html = await response.text()
       expect(html).toContain('<form method="post" action="https://app.example.test/callback"')
       expect(hiddenField(html, name)).not.toBe('')
-      expect(hiddenField(html, 'iss')).toBe(app.config.BASE_URL)
+      expect(hiddenField(html, 'iss')).toBe(app.config.server.baseUrl)
       const [script = '', ...more] = [...html.matchAll(/<script>([\s\S]*?)<\/script>/g)].map(
         ([, body]) => body,
       )
@@ -571,7 +575,7 @@ describe('resources', () => {
     expect(await (await known.browser.get(path)).text()).toContain(api)
     const sent = await decide(known.browser, path, 'approve')
     const { access_token } = await redeem(known, codeIn(sent))
-    expect(decodeJwt(access_token).aud).toEqual([api, app.config.BASE_URL])
+    expect(decodeJwt(access_token).aud).toEqual([api, app.config.server.baseUrl])
     const two = `${path}&resource=${encodeURIComponent('https://other.example.test')}`
     const both = await redeem(known, codeIn(await known.browser.get(two)))
     expect(decodeJwt(both.access_token).aud).toHaveLength(3)

@@ -322,7 +322,7 @@ describe('GET /oauth/authorize, once the redirect URI is proven', () => {
           error,
           error_description: expect.stringMatching(/^[\x20-\x21\x23-\x5B\x5D-\x7E]{1,100}$/),
           state,
-          iss: app.config.BASE_URL,
+          iss: app.config.server.baseUrl,
         })
         expect(result.headers.get('cache-control')).toBe('no-store')
         expect(moved).toEqual(errorSeries(error))

@@ -103,7 +103,7 @@ describe('userinfo', () => {
     )
     expect(protectedHeader.alg).toBe(alg)
     expect(payload).toEqual({
-      iss: app.config.BASE_URL,
+      iss: app.config.server.baseUrl,
       aud: clientId,
       sub: user.id,
       email: user.email,

@@ -43,8 +43,12 @@ interface Signed {
   readonly header?: Record<string, unknown>
 }
 
-const sign = ({ by = key, of = clientId, audience = app.config.BASE_URL, ...more }: Signed = {}) =>
-  signAssertion(by, { clientId: of, audience, now: app.now(), ...more })
+const sign = ({
+  by = key,
+  of = clientId,
+  audience = app.config.server.baseUrl,
+  ...more
+}: Signed = {}) => signAssertion(by, { clientId: of, audience, now: app.now(), ...more })
 
 /** A request that fails for its code alone, once the client is known. */
 const request = (fields: Record<string, string>, headers: Record<string, string> = {}) =>
@@ -115,14 +119,14 @@ describe('private_key_jwt', () => {
   })
 
   it('takes the issuer, the token endpoint, or both for its audience', async () => {
-    const issuer = app.config.BASE_URL
+    const issuer = app.config.server.baseUrl
     for (const aud of [issuer, `${issuer}/oauth/token`, [issuer, `${issuer}/oauth/token`]])
       expect(await codeOf(await withAssertion({ claims: { aud } }))).toBe('invalid_grant')
   })
 
   it('takes the issuer alone from a client that has to push its requests (FAPI 2.0)', async () => {
     const of = await add({ jwks: keySetOf(key), requirePushedAuthorizationRequests: true })
-    const issuer = app.config.BASE_URL
+    const issuer = app.config.server.baseUrl
     await expectRefused(() => withAssertion({ of, audience: `${issuer}/oauth/token` }))
     expect(await codeOf(await withAssertion({ of }))).toBe('invalid_grant')
   })

@@ -78,11 +78,11 @@ describe('the client credentials grant (RFC 6749 §4.4)', () => {
     const claims = decodeJwt(answer['access_token'] ?? '')
     expect(decodeProtectedHeader(answer['access_token'] ?? '').typ).toBe('at+jwt')
     expect(claims).toEqual({
-      iss: app.config.BASE_URL,
+      iss: app.config.server.baseUrl,
       // RFC 9068 §2.2: without a user, the client is the subject.
       sub: machine.id,
       client_id: machine.id,
-      aud: app.config.BASE_URL,
+      aud: app.config.server.baseUrl,
       scope: 'read write',
       jti: expect.any(String),
       iat: expect.any(Number),

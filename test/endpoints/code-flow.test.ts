@@ -50,7 +50,7 @@ describe('the authorization code flow', () => {
     const sent = await decide(browser, back, 'approve')
     expect(sent.status).toBe(302)
     const { code = '', state, iss } = parametersOf(sent)
-    expect([state, iss]).toEqual(['state-1', app.config.BASE_URL])
+    expect([state, iss]).toEqual(['state-1', app.config.server.baseUrl])
     const answer = await redeemCode(app, clientId, code)
     expect(answer.status).toBe(200)
     expect(answer.headers.get('cache-control')).toBe('no-store')
@@ -89,15 +89,15 @@ describe('the authorization code flow', () => {
     })
     const access = decodeJwt(tokens.access_token)
     expect(access).toMatchObject({
-      iss: app.config.BASE_URL,
-      aud: app.config.BASE_URL,
+      iss: app.config.server.baseUrl,
+      aud: app.config.server.baseUrl,
       sub: user.id,
       client_id: clientId,
       scope: 'openid profile email offline_access',
     })
     const id = decodeJwt(tokens.id_token)
     expect(id).toMatchObject({
-      iss: app.config.BASE_URL,
+      iss: app.config.server.baseUrl,
       aud: clientId,
       sub: user.id,
       nonce: 'nonce-1',
@@ -124,7 +124,7 @@ describe('the authorization code flow', () => {
     expect(parametersOf(denied)).toMatchObject({
       error: 'access_denied',
       state: 'state-1',
-      iss: app.config.BASE_URL,
+      iss: app.config.server.baseUrl,
     })
     expect(movedBetween(before, await app.samples(), domainSeries)).toEqual({
       'authgate_consent_decisions_total{decision="denied"}': 1,

@@ -137,8 +137,8 @@ describe('the device grant', () => {
     expect(asked.result).toEqual({
       device_code: expect.stringMatching(/^[\w-]{43}$/),
       user_code: expect.stringMatching(/^[BCDFGHJKLMNPQRSTVWXZ]{4}-[BCDFGHJKLMNPQRSTVWXZ]{4}$/),
-      verification_uri: `${app.config.BASE_URL}/device`,
-      verification_uri_complete: `${app.config.BASE_URL}/device?user_code=${asked.result.user_code}`,
+      verification_uri: `${app.config.server.baseUrl}/device`,
+      verification_uri_complete: `${app.config.server.baseUrl}/device?user_code=${asked.result.user_code}`,
       expires_in: 1800,
       interval: 5,
     })
@@ -414,7 +414,7 @@ describe('POST /oauth/device/code', () => {
     for (const name of ['openid-configuration', 'oauth-authorization-server']) {
       const metadata = await (await app.request(`/.well-known/${name}`)).json()
       expect(metadata).toMatchObject({
-        device_authorization_endpoint: `${app.config.BASE_URL}/oauth/device/code`,
+        device_authorization_endpoint: `${app.config.server.baseUrl}/oauth/device/code`,
         grant_types_supported: expect.arrayContaining([deviceCodeGrantType]),
       })
     }
@@ -425,7 +425,7 @@ describe('GET /device', () => {
   it('sends whoever is not signed in to the sign-in page, and back with the code', async () => {
     const { user_code, verification_uri_complete } = await ask()
     const browser = openBrowser(app)
-    const path = verification_uri_complete.slice(app.config.BASE_URL.length)
+    const path = verification_uri_complete.slice(app.config.server.baseUrl.length)
     const sent = await browser.get(path)
     expect(sent.status).toBe(303)
     const redirect = new URL(sent.headers.get('location') ?? '', 'http://self').searchParams.get(

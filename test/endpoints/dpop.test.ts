@@ -59,7 +59,12 @@ interface Signed extends Partial<Proof> {
 }
 
 const sign = ({ by = key, path = '/oauth/token', ...more }: Signed = {}) =>
-  signDpopProof(by, { htm: 'POST', htu: `${app.config.BASE_URL}${path}`, now: app.now(), ...more })
+  signDpopProof(by, {
+    htm: 'POST',
+    htu: `${app.config.server.baseUrl}${path}`,
+    now: app.now(),
+    ...more,
+  })
 
 const prove = async (more: Signed = {}) => sign({ nonce: await learnNonce(), ...more })
 
@@ -116,7 +121,7 @@ it('openid-client gets along: a signed assertion, bound tokens, userinfo and ref
     dpopBoundAccessTokens: true,
   })
   const config = await openid.discovery(
-    new URL(app.config.BASE_URL),
+    new URL(app.config.server.baseUrl),
     of,
     undefined,
     openid.PrivateKeyJwt({ key: key.privateKey, kid: key.jkt }),
@@ -130,7 +135,9 @@ it('openid-client gets along: a signed assertion, bound tokens, userinfo and ref
   )
   const DPoP = openid.getDPoPHandle(config, await openid.randomDPoPKeyPair('EdDSA'))
   const code = await obtainCode(browser, of, { nonce: '' })
-  const back = new URL(`https://app.example.test/callback?code=${code}&iss=${app.config.BASE_URL}`)
+  const back = new URL(
+    `https://app.example.test/callback?code=${code}&iss=${app.config.server.baseUrl}`,
+  )
   const checks = { pkceCodeVerifier: verifier, idTokenExpected: true }
   const tokens = await openid.authorizationCodeGrant(config, back, checks, {}, { DPoP })
   expect(tokens.token_type).toBe('dpop')
@@ -242,7 +249,7 @@ describe('POST /oauth/token with a DPoP proof', () => {
       client_assertion_type: 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer',
       client_assertion: await signAssertion(key, {
         clientId: of,
-        audience: app.config.BASE_URL,
+        audience: app.config.server.baseUrl,
         now: app.now(),
       }),
     }

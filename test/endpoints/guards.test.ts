@@ -3,7 +3,7 @@ import { and, eq, isNull } from 'drizzle-orm'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { createApp } from '#/app.ts'
 import { createCaches } from '#/boot/caches.ts'
-import { sessionSecrets } from '#/config.ts'
+import { sessionSecrets } from '#/boot/session-secrets.ts'
 import { clients } from '#/database/schema/clients.ts'
 import { consents } from '#/database/schema/consents.ts'
 import { identities } from '#/database/schema/identities.ts'
@@ -248,12 +248,12 @@ async function filledFor(address: string): Promise<Record<string, string>> {
 describe('the table of routes', () => {
   it('lists every route of the app, so that none can be forgotten', async () => {
     const { config, database, recorder } = app
-    const secrets = config.SESSION_SECRET ?? sessionSecrets(config)
+    const secrets = sessionSecrets(config)
     const caches = await createCaches(database, {
       recorder,
       secrets,
       ttlMs: 0,
-      algorithm: config.JWT_SIGNING_ALGORITHM,
+      algorithm: config.tokens.signingAlgorithm,
       clock: app.now,
     })
     const whole = createApp({

@@ -110,7 +110,11 @@ describe('POST /oauth/introspect for a token that is live', () => {
       token_type: 'Bearer',
       username: user.username,
     })
-    expect(claims).toMatchObject({ sub: user.id, client_id: owner.id, aud: app.config.BASE_URL })
+    expect(claims).toMatchObject({
+      sub: user.id,
+      client_id: owner.id,
+      aud: app.config.server.baseUrl,
+    })
     expect(moved).toEqual({ ...basicOk, ...found('active') })
   })
 
@@ -120,7 +124,7 @@ describe('POST /oauth/introspect for a token that is live', () => {
     const { amr, acr, ...answer } = await answerOf(result)
     expect(answer).toEqual({
       active: true,
-      iss: app.config.BASE_URL,
+      iss: app.config.server.baseUrl,
       sub: user.id,
       client_id: owner.id,
       username: user.username,
@@ -155,7 +159,7 @@ describe('POST /oauth/introspect for a token that is live', () => {
 
   it('shows the key that the token is bound to (RFC 9449 §6.2)', async () => {
     const key = await createKey()
-    const htu = `${app.config.BASE_URL}/oauth/token`
+    const htu = `${app.config.server.baseUrl}/oauth/token`
     const dpop = await signDpopProof(key, { htm: 'POST', htu, now: app.now() })
     const answer = await answerOf(await introspect(owner, await machineToken({}, { dpop })))
     expect(answer).toMatchObject({ active: true, token_type: 'DPoP', cnf: { jkt: key.jkt } })
@@ -367,7 +371,7 @@ describe('every way of client authentication', () => {
       jwks: keySetOf(key),
       servedResources: [orders],
     })
-    const audience = `${app.config.BASE_URL}/oauth/introspect`
+    const audience = `${app.config.server.baseUrl}/oauth/introspect`
     const assertion = await signAssertion(key, {
       clientId: client.clientId,
       audience,
@@ -393,7 +397,7 @@ describe('the signed answer (RFC 9701)', () => {
     expect(response.headers.get('cache-control')).toBe('no-store')
     const jwks = (await (await app.request('/.well-known/jwks.json')).json()) as JSONWebKeySet
     return jwtVerify(await response.text(), createLocalJWKSet(jwks), {
-      issuer: app.config.BASE_URL,
+      issuer: app.config.server.baseUrl,
       audience: caller.id,
       typ: 'token-introspection+jwt',
       currentDate: app.now(),
@@ -404,7 +408,7 @@ describe('the signed answer (RFC 9701)', () => {
     const access = await machineToken({ resource: orders })
     const { payload, protectedHeader } = await signed(server, access)
     expect(payload).toEqual({
-      iss: app.config.BASE_URL,
+      iss: app.config.server.baseUrl,
       aud: server.id,
       iat: expect.any(Number),
       token_introspection: await answerOf(await introspect(server, access)),

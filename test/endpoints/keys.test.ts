@@ -115,7 +115,7 @@ describe('a key that this replica has not heard of', () => {
     replica.advance(app.now().getTime() - Date.now())
     expect(await statusOf(access_token, replica)).toBe(200)
     const elsewhere = await openTestDatabase()
-    const secrets = app.config.SESSION_SECRET ?? []
+    const secrets = app.config.sessions.secrets ?? []
     await prepareKeys(elsewhere.db, secrets, app.now())
     const options = { secrets, algorithm: 'ES256', clock: app.now } as const
     const theirs = (await loadKeySet(elsewhere.db, options)).signing('ES256')

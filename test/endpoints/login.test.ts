@@ -358,9 +358,9 @@ describe('a flood of sign-ins', () => {
 function mountLogin(passwords: ReturnType<typeof createPasswords>, timeoutMs = 30_000) {
   const db = app.database.db
   const jar = createCookies({ secure: false, path: '/' })
-  const sealing = { secrets: app.config.SESSION_SECRET ?? [], jar }
+  const sealing = { secrets: app.config.sessions.secrets ?? [], jar }
   const cookies = createSessionCookies(sealing)
-  const policy = sessionPolicy(app.config)
+  const policy = sessionPolicy(app.config.sessions.policy)
   return mount(app, (routes) =>
     routes.use(requestTimeout(timeoutMs)).route(
       '/',
@@ -374,8 +374,11 @@ function mountLogin(passwords: ReturnType<typeof createPasswords>, timeoutMs = 3
         clients: { get: async () => undefined, invalidate: () => {} },
         providers: [],
         sessions: createSessionAccess({ db, cookies, policy }),
-        csrf: createCsrf({ ...sealing, issuer: app.config.BASE_URL }),
-        limits: createLimiters(createRateLimits({ enabled: false, redis: undefined }), app.config),
+        csrf: createCsrf({ ...sealing, issuer: app.config.server.baseUrl }),
+        limits: createLimiters(
+          createRateLimits({ enabled: false, redis: undefined }),
+          app.config.limits,
+        ),
         knownBrowsers: createKnownBrowsers(sealing),
       }),
     ),

@@ -57,7 +57,7 @@ async function deliver(answer: (sent: Sent) => void = () => {}) {
   const sent: Sent[] = []
   const options = {
     recorder: app.recorder,
-    issuer: app.config.BASE_URL,
+    issuer: app.config.server.baseUrl,
     keys: app.keys,
     clock: app.now,
     fetchDocument: async ({
@@ -203,7 +203,7 @@ describe('POST /oauth/logout', () => {
     const answer = await browser.post('/oauth/logout', { id_token_hint: idToken, state: 's' })
     expect(answer.status).toBe(303)
     const location = answer.headers.get('location') ?? ''
-    expect(new URL(location, app.config.BASE_URL).pathname).toBe('/oauth/logout')
+    expect(new URL(location, app.config.server.baseUrl).pathname).toBe('/oauth/logout')
     const { result, moved } = await observe(app, () => browser.get(location))
     expect(await result.text()).toContain('You are signed out')
     expect(moved).toMatchObject(ended)
@@ -260,7 +260,7 @@ describe('back-channel logout', () => {
     expect(decodeProtectedHeader(token)).toMatchObject({ typ: 'logout+jwt', alg: 'ES256' })
     const claims = decodeJwt(token)
     expect(claims).toMatchObject({
-      iss: app.config.BASE_URL,
+      iss: app.config.server.baseUrl,
       aud: clientId,
       sub: userId,
       sid: decodeJwt(idToken)['sid'],

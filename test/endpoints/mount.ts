@@ -14,9 +14,9 @@ type Send = TestApp['request']
 export function mount(app: TestApp, add: (routes: Hono<AppEnv>) => void): { request: Send } {
   const routes = new Hono<AppEnv>()
   routes.use(requestTelemetry({ recorder: app.recorder, scheme: 'http' }))
-  routes.use(giveContext(app, app.config.TRUSTED_PROXIES))
+  routes.use(giveContext(app, app.config.server.trustedProxies))
   add(routes)
-  routes.onError(createErrorHandler({ issuer: app.config.BASE_URL }))
+  routes.onError(createErrorHandler({ issuer: app.config.server.baseUrl }))
   return {
     async request(path, { ip = '192.0.2.10', ...init } = {}) {
       const answer = await routes.request(path, init, {

@@ -116,7 +116,7 @@ describe('POST /oauth/par', () => {
     const { result: page, moved } = await observe(app, () => by.browser.get(path))
     expect([page.status, moved]).toEqual([200, pushed('visited')])
     const sent = await decide(by.browser, path, 'approve')
-    expect(parametersOf(sent)).toMatchObject({ state: 'state-1', iss: app.config.BASE_URL })
+    expect(parametersOf(sent)).toMatchObject({ state: 'state-1', iss: app.config.server.baseUrl })
     const tokens = (await (await redeem(by, parametersOf(sent)['code'])).json()) as {
       id_token: string
     }
@@ -135,7 +135,7 @@ describe('POST /oauth/par', () => {
     })
     const assertion = await signAssertion(key, {
       clientId: signing.clientId,
-      audience: app.config.BASE_URL,
+      audience: app.config.server.baseUrl,
       now: app.now(),
     })
     const proof = {
@@ -420,14 +420,14 @@ describe('a client that has to push', () => {
     const metadata = await strict.request('/.well-known/openid-configuration')
     expect(await metadata.json()).toMatchObject({
       require_pushed_authorization_requests: true,
-      pushed_authorization_request_endpoint: `${strict.config.BASE_URL}/oauth/par`,
+      pushed_authorization_request_endpoint: `${strict.config.server.baseUrl}/oauth/par`,
     })
     await strict.close()
   })
 })
 
 describe('DPoP at the pushed request (RFC 9449 §10.1)', () => {
-  const address = (path: string) => `${app.config.BASE_URL}${path}`
+  const address = (path: string) => `${app.config.server.baseUrl}${path}`
   const codeOf = async (browser: Browser, path: string) => {
     const html = await (await browser.get(path)).text()
     const sent = await browser.post('/oauth/authorize', {

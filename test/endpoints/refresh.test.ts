@@ -113,8 +113,8 @@ describe('what a refresh hands out', () => {
       .where(eq(tokens.userId, party.user.id))
     const audience = async (more: Record<string, string> = {}) =>
       decodeJwt((await refresh(party, more)).access_token).aud
-    expect(await audience({ resource: stock })).toEqual([stock, app.config.BASE_URL])
-    expect(await audience()).toEqual([orders, stock, app.config.BASE_URL])
+    expect(await audience({ resource: stock })).toEqual([stock, app.config.server.baseUrl])
+    expect(await audience()).toEqual([orders, stock, app.config.server.baseUrl])
     const { result, moved } = await observeUnchanged(app, () =>
       ask(party, { resource: 'https://elsewhere.example.test/' }),
     )

@@ -155,7 +155,7 @@ describe('POST /oauth/register', () => {
       client_secret: expect.stringMatching(/^[\w-]{43}$/),
       client_secret_expires_at: 0,
       registration_access_token: expect.stringMatching(/^[\w-]{43}$/),
-      registration_client_uri: `${app.config.BASE_URL}/oauth/register/${body.client_id}`,
+      registration_client_uri: `${app.config.server.baseUrl}/oauth/register/${body.client_id}`,
       ...metadata,
       response_types: ['code'],
       application_type: 'web',
@@ -368,7 +368,7 @@ describe('where clients cannot register themselves', () => {
       expect(moved).toEqual(errors('registration_not_supported'))
     }
     expect(await registrationEndpoint(closed)).toBeUndefined()
-    expect(await registrationEndpoint(app)).toBe(`${app.config.BASE_URL}/oauth/register`)
+    expect(await registrationEndpoint(app)).toBe(`${app.config.server.baseUrl}/oauth/register`)
     await closed.close()
   })
 })

@@ -51,7 +51,7 @@ type Claims = Record<string, unknown>
 
 const claimsOf = (clientId: string, more: Claims = {}): Claims => ({
   iss: clientId,
-  aud: app.config.BASE_URL,
+  aud: app.config.server.baseUrl,
   client_id: clientId,
   response_type: 'code',
   redirect_uri: callback,
@@ -173,7 +173,7 @@ describe('a request object', () => {
       expect(told.result.headers.get('location')).toMatch(/\/second\?error=invalid_request_object&/)
       expect(parametersOf(told.result)).toMatchObject({
         state: 'outside',
-        iss: app.config.BASE_URL,
+        iss: app.config.server.baseUrl,
       })
       expect(told.moved).toEqual(errors('/oauth/authorize', 'invalid_request_object'))
       for (const redirect of [{}, { redirect_uri: 'https://evil.test/' }]) {

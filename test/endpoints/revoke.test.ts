@@ -347,7 +347,7 @@ describe('POST /oauth/revoke with a request that is none', () => {
       tokenEndpointAuthMethod: 'private_key_jwt',
       jwks: keySetOf(key),
     })
-    const audience = app.config.BASE_URL
+    const audience = app.config.server.baseUrl
     const sign = async () => ({
       client_assertion_type: 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer',
       client_assertion: await signAssertion(key, {

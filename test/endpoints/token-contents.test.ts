@@ -76,7 +76,7 @@ describe('extra_claims', () => {
     const { access_token, id_token } = (await answer.json()) as Record<string, string>
     const access = decodeJwt(access_token ?? '')
     expect(access['extra']).toEqual(claims)
-    expect(access.iss).toBe(app.config.BASE_URL)
+    expect(access.iss).toBe(app.config.server.baseUrl)
     expect(access).not.toHaveProperty('tenant')
     expect(decodeJwt(id_token ?? '')).not.toHaveProperty('extra')
   })

@@ -183,9 +183,9 @@ describe('the token exchange grant (RFC 8693)', () => {
     const before = decodeJwt(access_token)
     const claims = decodeJwt(answer.access_token)
     expect(claims).toEqual({
-      iss: app.config.BASE_URL,
+      iss: app.config.server.baseUrl,
       sub: user.id,
-      aud: [stockApi, app.config.BASE_URL],
+      aud: [stockApi, app.config.server.baseUrl],
       client_id: orders.id,
       act: { sub: orders.id },
       scope: 'openid read',
@@ -297,7 +297,7 @@ describe('the token exchange grant (RFC 8693)', () => {
     const { access_token: named } = (await response.json()) as Answer
     expect(decodeJwt(named).aud).toEqual([stockApi, mailApi])
     // None of its own may be asked for: it is for this server alone.
-    expect((await claimsAfter(orders, access_token, narrow)).aud).toBe(app.config.BASE_URL)
+    expect((await claimsAfter(orders, access_token, narrow)).aud).toBe(app.config.server.baseUrl)
     expect((await claimsAfter(stock, named, narrow)).aud).toEqual([stockApi, mailApi])
   })
 
@@ -520,7 +520,7 @@ describe('a token that is bound to a key (RFC 9449)', () => {
   const prove = (key: ProofKey) =>
     signDpopProof(key, {
       htm: 'POST',
-      htu: `${app.config.BASE_URL}/oauth/token`,
+      htu: `${app.config.server.baseUrl}/oauth/token`,
       now: app.now(),
     })
   const jktOf = (token: string) => (decodeJwt(token)['cnf'] as { jkt: string } | undefined)?.jkt

@@ -66,8 +66,8 @@ describe('GET /oauth/tokeninfo', () => {
       client_id: client.clientId,
       scope: 'openid profile email offline_access',
       exp: decodeJwt(access).exp,
-      iss: app.config.BASE_URL,
-      aud: app.config.BASE_URL,
+      iss: app.config.server.baseUrl,
+      aud: app.config.server.baseUrl,
     })
     expect(moved).toEqual(validated('valid'))
   })
@@ -151,7 +151,7 @@ describe('GET /oauth/tokeninfo', () => {
 
   it('takes a bound token from the holder of its key alone (RFC 9449 §7)', async () => {
     const key = await createKey()
-    const at = (path: string) => `${app.config.BASE_URL}${path}`
+    const at = (path: string) => `${app.config.server.baseUrl}${path}`
     const dpop = await signDpopProof(key, { htm: 'POST', htu: at('/oauth/token'), now: app.now() })
     const { access } = await machineToken({}, { dpop })
     for (const stolen of [access, `Bearer ${access}`])

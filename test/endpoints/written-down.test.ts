@@ -184,7 +184,7 @@ describe('a refusal that left no trace', () => {
     const key = await createKey()
     const proof = await signDpopProof(key, {
       htm: 'POST',
-      htu: `${app.config.BASE_URL}/oauth/token`,
+      htu: `${app.config.server.baseUrl}/oauth/token`,
       now: app.now(),
     })
     const fields = { ...secretOf(confidential), grant_type: 'client_credentials' }

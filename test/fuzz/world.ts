@@ -66,7 +66,7 @@ export async function openWorld(): Promise<World> {
   })
   const { config, recorder } = app
   const silent = createLog({ level: 'silent' })
-  const listener = await listen(app.fetch, { config, log: silent, recorder })
+  const listener = await listen(app.fetch, { ...config.server, log: silent, recorder })
   const good = await settle(app)
   const bad = await intrude(app)
   return {

@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
 import { parse } from 'yaml'
-import { settings } from '#/config.ts'
+import { settings } from '#/config/config.ts'
 import {
   catalogueMetrics,
   expandGrafana,

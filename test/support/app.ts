@@ -2,10 +2,9 @@
 import { randomBytes } from 'node:crypto'
 import { createApp } from '#/app.ts'
 import { type Caches, createCaches } from '#/boot/caches.ts'
-import { keyRotation } from '#/boot/key-rotation.ts'
 import { auditRepeated } from '#/boot/repeated-events.ts'
 import { retentionOf } from '#/boot/retention.ts'
-import { type Config, parseConfig } from '#/config.ts'
+import { type Config, parseConfig } from '#/config/config.ts'
 import { systemOrigin } from '#/domain/audit/audit.ts'
 import type { RepeatedEvents } from '#/domain/audit/repeated-events.ts'
 import { createEntityCounts } from '#/domain/entity-counts/caches.ts'
@@ -69,13 +68,13 @@ export async function startTestApp({
   log: givenLog,
 }: TestAppOptions = {}): Promise<TestApp> {
   const config = parseConfig({ ...defaults, ...settings })
-  const secrets = config.SESSION_SECRET ?? [secret]
+  const secrets = config.sessions.secrets ?? [secret]
   const database = replicaOf?.database ?? given ?? (await openTestDatabase())
   let offset = 0
   const clock = () => new Date(Date.now() + offset)
-  const log = givenLog ?? createLog({ level: config.LOG_LEVEL })
+  const log = givenLog ?? createLog({ level: config.telemetry.log.level })
   const metrics = startMetrics({
-    enabled: config.metricsEnabled,
+    enabled: config.telemetry.metrics.enabled,
     serviceName: 'authgate',
     serviceVersion: 'test',
     instanceId: randomBytes(4).toString('hex'),
@@ -86,7 +85,7 @@ export async function startTestApp({
   const entityCounts = createEntityCounts(database.populationDb, {
     recorder,
     clock,
-    ttlMs: config.METRICS_POPULATION_TTL,
+    ttlMs: config.telemetry.metrics.populationTtlMs,
     loadTimeoutMs: 5000,
   })
   observeEntityCounts(metrics.meter, entityCounts)
@@ -94,11 +93,11 @@ export async function startTestApp({
   const caches = await createCaches(database, {
     recorder,
     secrets,
-    ttlMs: config.CLIENT_CACHE_TTL,
-    algorithm: config.JWT_SIGNING_ALGORITHM,
+    ttlMs: config.clients.cacheTtlMs,
+    algorithm: config.tokens.signingAlgorithm,
     clock,
   })
-  const rotation = keyRotation(config, secrets)
+  const rotation = { secrets, ...config.tokens.keyRotation }
   observeKeys(metrics.meter, { keys: caches.keys, schedule: rotation, clock })
   const repeatedEvents = auditRepeated(database.db, { recorder, log })
   const app = createApp({
@@ -112,7 +111,7 @@ export async function startTestApp({
     entityCounts,
     redis: undefined,
     fetchDocument: createFetchDocument({
-      privateAddresses: config.OUTBOUND_PRIVATE_ADDRESSES,
+      privateAddresses: config.server.privateAddresses,
       recorder,
     }),
     clock,

@@ -2,7 +2,8 @@ import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { ConfigError, parseConfig, sessionSecrets, settings } from '#/config.ts'
+import { sessionSecrets } from '#/boot/session-secrets.ts'
+import { ConfigError, parseConfig, settings } from '#/config/config.ts'
 
 type Environment = Record<string, string | undefined>
 
@@ -22,36 +23,46 @@ const secret = 'a secret of at least thirty-two characters'
 describe('defaults', () => {
   it('make a server for this machine alone, with safe choices', () => {
     expect(parseConfig({})).toMatchObject({
-      HOST: '127.0.0.1',
-      PORT: 8080,
-      BASE_URL: 'http://localhost:8080',
-      secure: false,
-      SESSION_MAX_AGE: 12 * 3_600_000,
-      SESSION_IDLE_TIMEOUT: 30 * 60_000,
-      SESSION_REMEMBER_ME_MAX_AGE: 30 * 86_400_000,
-      SESSION_FINGERPRINT: true,
-      AUTH_CODE_EXPIRATION: 60_000,
-      JWT_EXPIRATION: 3_600_000,
-      REFRESH_TOKEN_EXPIRATION: 30 * 86_400_000,
-      ENABLE_TOKEN_ROTATION: true,
-      ENABLE_RATE_LIMIT: true,
-      LOGIN_RATE_LIMIT: 5,
-      AUTHORIZE_RATE_LIMIT: 60,
-      TOKEN_RATE_LIMIT: 120,
-      CLIENT_RATE_LIMIT: 6000,
-      METRICS_POPULATION_TTL: 15_000,
-      OTEL_EXPORTER_PROMETHEUS_HOST: '127.0.0.1',
-      metricsEnabled: true,
-      metricsUrl: undefined,
-      tracesUrl: undefined,
-      resourceAttributes: {},
-      ENABLE_AUDIT_LOGGING: true,
+      server: {
+        host: '127.0.0.1',
+        port: 8080,
+        baseUrl: 'http://localhost:8080',
+        secure: false,
+      },
+      sessions: {
+        policy: {
+          lifetimeMs: 12 * 3_600_000,
+          idleMs: 30 * 60_000,
+          rememberedMs: 30 * 86_400_000,
+          fingerprint: true,
+        },
+      },
+      authorization: { codeLifetimeMs: 60_000 },
+      tokens: {
+        lifetimes: {
+          profiles: { standard: { accessMs: 3_600_000, refreshMs: 30 * 86_400_000 } },
+        },
+        rotation: true,
+      },
+      limits: { enabled: true, login: 5, authorize: 60, token: 120, client: 6000 },
+      telemetry: {
+        metrics: {
+          enabled: true,
+          populationTtlMs: 15_000,
+          exporter: { host: '127.0.0.1' },
+          otlp: undefined,
+        },
+        traces: { url: undefined },
+        resource: { resourceAttributes: {} },
+      },
+      audit: { enabled: true },
     })
   })
 
   it('leave what is optional unset', () => {
     const config = parseConfig({})
-    expect([config.DATABASE_URL, config.REDIS_URL, config.SESSION_SECRET]).toEqual([
+    const { database, limits, sessions } = config
+    expect([database.url, limits.redisUrl, sessions.secrets]).toEqual([
       undefined,
       undefined,
       undefined,
@@ -69,13 +80,15 @@ describe('defaults', () => {
   })
 
   it('cannot be changed afterwards', () => {
-    expect(Object.isFrozen(parseConfig({}))).toBe(true)
+    const config = parseConfig({})
+    for (const part of [config, ...Object.values(config), config.tokens.lifetimes.profiles])
+      expect(Object.isFrozen(part)).toBe(true)
   })
 
   it('follow the port in BASE_URL, and take slashes off its end', () => {
-    expect(parseConfig({ PORT: '3000' }).BASE_URL).toBe('http://localhost:3000')
-    const config = parseConfig({ BASE_URL: 'https://id.example.test/auth//' })
-    expect([config.BASE_URL, config.secure]).toEqual(['https://id.example.test/auth', true])
+    expect(parseConfig({ PORT: '3000' }).server.baseUrl).toBe('http://localhost:3000')
+    const { baseUrl, secure } = parseConfig({ BASE_URL: 'https://id.example.test/auth//' }).server
+    expect([baseUrl, secure]).toEqual(['https://id.example.test/auth', true])
   })
 
   it.each(['/a;b', '/a b', '/a"b', '/%61', '/a//b', '/a/../b', '/./a', '/é'])(
@@ -263,7 +276,8 @@ describe('durations', () => {
     ['720h', 2_592_000_000],
   ]
   it.each(good)('take %s', (text, ms) => {
-    expect(parseConfig({ METRICS_POPULATION_TTL: text }).METRICS_POPULATION_TTL).toBe(ms)
+    const { metrics } = parseConfig({ METRICS_POPULATION_TTL: text }).telemetry
+    expect(metrics.populationTtlMs).toBe(ms)
   })
 
   it.each(['15', '15 s', '-1s', '1.5h', '1d', '10s5m', 's', '1e3s', 'forever', '1H'])(
@@ -299,7 +313,7 @@ describe('flags and numbers', () => {
     ['False', false],
     ['0', false],
   ])('take the flag %s', (text, value) => {
-    expect(parseConfig({ CONSENT_REMEMBER: text }).CONSENT_REMEMBER).toBe(value)
+    expect(parseConfig({ CONSENT_REMEMBER: text }).authorization.rememberConsent).toBe(value)
   })
 
   it.each(['yes', 'no', 'on', 'off', '2', 'truee', 't'])('refuse the flag %s', (text) => {
@@ -331,8 +345,8 @@ describe('flags and numbers', () => {
   })
 
   it('read seconds as milliseconds, and 0 as no idle limit', () => {
-    const config = parseConfig({ SESSION_MAX_AGE: '60', SESSION_IDLE_TIMEOUT: '0' })
-    expect([config.SESSION_MAX_AGE, config.SESSION_IDLE_TIMEOUT]).toEqual([60_000, 0])
+    const { sessions } = parseConfig({ SESSION_MAX_AGE: '60', SESSION_IDLE_TIMEOUT: '0' })
+    expect([sessions.policy.lifetimeMs, sessions.policy.idleMs]).toEqual([60_000, 0])
   })
 })
 
@@ -350,7 +364,7 @@ describe('addresses', () => {
   it('take single proxies and networks of both families', () => {
     const trusted = parseConfig({
       TRUSTED_PROXIES: '10.0.0.0/8, 192.0.2.1 ,fd00::/8',
-    }).TRUSTED_PROXIES
+    }).server.trustedProxies
     expect(trusted.check('10.255.0.1')).toBe(true)
     expect(trusted.check('192.0.2.1')).toBe(true)
     expect(trusted.check('192.0.2.2')).toBe(false)
@@ -372,7 +386,7 @@ describe('what belongs together', () => {
 
   it('takes several secrets, newest first, each long enough', () => {
     const SESSION_SECRET = `${secret} new, ${secret} old`
-    expect(parseConfig({ SESSION_SECRET }).SESSION_SECRET).toEqual([
+    expect(parseConfig({ SESSION_SECRET }).sessions.secrets).toEqual([
       `${secret} new`,
       `${secret} old`,
     ])
@@ -409,8 +423,8 @@ describe('what belongs together', () => {
   it('derives the addresses of the push, and none when a way out is closed', () => {
     const base = { OTEL_EXPORTER_OTLP_ENDPOINT: 'http://collector:4318/' }
     const urls = (environment: Environment) => {
-      const { metricsUrl, tracesUrl } = parseConfig(environment)
-      return [metricsUrl, tracesUrl]
+      const { metrics, traces } = parseConfig(environment).telemetry
+      return [metrics.otlp?.url, traces.url]
     }
     expect(urls(base)).toEqual([
       'http://collector:4318/v1/metrics',
@@ -427,7 +441,8 @@ describe('what belongs together', () => {
 
   it('reads resource attributes, and refuses those that are none', () => {
     const attributes = 'deployment.environment=prod,note=a%20b=c'
-    expect(parseConfig({ OTEL_RESOURCE_ATTRIBUTES: attributes }).resourceAttributes).toEqual({
+    const { resource } = parseConfig({ OTEL_RESOURCE_ATTRIBUTES: attributes }).telemetry
+    expect(resource.resourceAttributes).toEqual({
       'deployment.environment': 'prod',
       note: 'a b=c',
     })
@@ -465,7 +480,8 @@ describe('AUTH_MODE=http_api', () => {
   it.each(['https://people.example.com/check', 'http://127.0.0.1:9000/', 'http://[::1]:9000/a'])(
     'asks %s',
     (url) => {
-      expect(parseConfig({ ...complete, HTTP_API_URL: url }).HTTP_API_URL).toBe(url)
+      const { externalApi } = parseConfig({ ...complete, HTTP_API_URL: url }).signIn
+      expect(externalApi?.url).toBe(url)
     },
   )
 

@@ -16,7 +16,7 @@ import {
   type LimitStore,
   type SharedRedis,
 } from './limit-store.ts'
-import { type LimiterName, type LimitSetting, limitTable, minuteMs } from './limit-table.ts'
+import { type LimiterName, limitTable, minuteMs, type RateName } from './limit-table.ts'
 
 interface LimiterOptions {
   /** Names the limiter's counters in its store. */
@@ -61,11 +61,11 @@ export function createRateLimits({
 /** All limiters of the server. */
 export function createLimiters(
   limits: RateLimits,
-  settings: Readonly<Record<LimitSetting, number>>,
+  rates: Readonly<Record<RateName, number>>,
 ): Limiters {
   const make = ([name, { limit, ...row }]: [string, (typeof limitTable)[LimiterName]]) => [
     name,
-    limits.limiter({ name, ...row, limit: typeof limit === 'number' ? limit : settings[limit] }),
+    limits.limiter({ name, ...row, limit: typeof limit === 'number' ? limit : rates[limit] }),
   ]
   return Object.fromEntries(Object.entries(limitTable).map(make)) as Limiters
 }

@@ -39,13 +39,9 @@ describe('slow bodies', () => {
     const listener = await listen(
       async (request) => new Response(await request.text()),
       {
-        config: {
-          HOST: '127.0.0.1',
-          PORT,
-          MAX_CONNECTIONS: 1000,
-          MAX_CONNECTIONS_PER_ADDRESS: 1000,
-          TRUSTED_PROXIES: new BlockList(),
-        },
+        host: '127.0.0.1',
+        port: PORT,
+        connections: { total: 1000, perAddress: 1000, trustedProxies: new BlockList() },
         log: createLog({ level: 'silent' }),
         recorder: createRecorder(testMetrics().meter),
       },

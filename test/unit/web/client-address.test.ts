@@ -1,6 +1,6 @@
 import { Hono } from 'hono'
 import { describe, expect, it } from 'vitest'
-import { parseConfig } from '#/config.ts'
+import { parseConfig } from '#/config/config.ts'
 import {
   clientAddress,
   isFromTrustedProxy,
@@ -14,7 +14,7 @@ async function addressOf(
   forwarded: string | undefined,
   proxies = '10.0.0.0/8, fd00::/8, 127.0.0.1',
 ) {
-  const trusted = parseConfig({ TRUSTED_PROXIES: proxies }).TRUSTED_PROXIES
+  const trusted = parseConfig({ TRUSTED_PROXIES: proxies }).server.trustedProxies
   const app = new Hono<AppEnv>().get('/', (c) =>
     c.json([clientAddress(c, trusted), isFromTrustedProxy(c, trusted)]),
   )

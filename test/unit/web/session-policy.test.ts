@@ -1,6 +1,6 @@
 import { Hono } from 'hono'
 import { describe, expect, it } from 'vitest'
-import { parseConfig } from '#/config.ts'
+import { parseConfig } from '#/config/config.ts'
 import { nameBrowser } from '#/domain/sessions/browser.ts'
 import type { AppEnv } from '#/web/request/context.ts'
 import { fingerprintOf, sessionPolicy } from '#/web/sessions/session-policy.ts'
@@ -53,7 +53,7 @@ describe('nameBrowser', () => {
 
 describe('fingerprintOf', () => {
   async function fingerprint(settings: Record<string, string>, agent: string, address: string) {
-    const policy = sessionPolicy(parseConfig(settings))
+    const policy = sessionPolicy(parseConfig(settings).sessions.policy)
     const app = new Hono<AppEnv>().get('/', (c) => {
       c.set('address', address)
       return c.json(fingerprintOf(c, policy))
@@ -91,6 +91,7 @@ describe('sessionPolicy', () => {
     ['600', 60_000],
     ['300', 30_000],
   ])('with an idle limit of %s seconds, notes activity every %s ms', (SESSION_IDLE_TIMEOUT, ms) => {
-    expect(sessionPolicy(parseConfig({ SESSION_IDLE_TIMEOUT })).touch.everyMs).toBe(ms)
+    const { policy } = parseConfig({ SESSION_IDLE_TIMEOUT }).sessions
+    expect(sessionPolicy(policy).touch.everyMs).toBe(ms)
   })
 })
