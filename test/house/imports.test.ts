@@ -1,6 +1,6 @@
 /**
- * Imports never go in a circle. Biome sees neither those that a type closes nor those of rooms, so both are looked for
- * here, in every import and export of src/, types included.
+ * Imports only go down the floors and never in a circle. Biome sees neither circles that a type closes nor circles of
+ * rooms, so both are looked for here, in every import and export of src/, types included.
  */
 import { readdirSync, readFileSync } from 'node:fs'
 import { posix } from 'node:path'
@@ -76,6 +76,56 @@ describe('files', () => {
 
   it('are in no circle', () => {
     expect(findCircle(files)).toBeUndefined()
+  })
+})
+
+const ground = ['database', 'telemetry', 'protocol']
+
+/** What each floor may import besides itself. */
+const floors: Readonly<Record<string, readonly string[]>> = {
+  main: ['boot', 'config'],
+  boot: ['app', 'config', 'web', 'domain', ...ground],
+  app: ['config', 'endpoints', 'web', 'domain', ...ground],
+  endpoints: ['web', 'domain', ...ground],
+  web: ['domain', ...ground],
+  domain: ground,
+  config: ['database', 'protocol'],
+  database: ['telemetry', 'protocol'],
+  telemetry: ['protocol'],
+  protocol: [],
+}
+
+/** The programs stand on top, and beside app.ts what it is composed of. */
+const floorOf = (file: string): string => {
+  if (file.includes('/')) return file.split('/', 1).join()
+  return ['main.ts', 'admin.ts'].includes(file) ? 'main' : 'app'
+}
+
+describe('floors', () => {
+  it('are those that there are', () => {
+    expect([...new Set([...files.keys()].map(floorOf))].sort()).toEqual(Object.keys(floors).sort())
+  })
+
+  it('import only what lies below them', () => {
+    const upwards = [...files].flatMap(([file, names]) =>
+      [...names]
+        .filter(
+          (name) => ![floorOf(file), ...(floors[floorOf(file)] ?? [])].includes(floorOf(name)),
+        )
+        .map((name) => `${file} -> ${name}`),
+    )
+    expect(upwards).toEqual([])
+  })
+
+  it('are entered by nobody from the room beside: endpoints never import each other', () => {
+    const roomOf = (file: string) => file.split('/')[1]
+    const across = [...files].flatMap(([file, names]) =>
+      [...names]
+        .filter((name) => floorOf(file) === 'endpoints' && floorOf(name) === 'endpoints')
+        .filter((name) => roomOf(file) !== roomOf(name))
+        .map((name) => `${file} -> ${name}`),
+    )
+    expect(across).toEqual([])
   })
 })
 

@@ -3,7 +3,7 @@ import type { Client } from '#/domain/clients/clients.ts'
 import type { AppContext } from '#/web/request/context.ts'
 import { exemptFromCeiling } from './ceiling.ts'
 import { countFailure, enforceCeiling, isFault } from './limit-failures.ts'
-import { enforceLimit, type Limiter } from './rate-limit.ts'
+import { enforceLimit, type Limiter, type Limiters } from './rate-limit.ts'
 
 export interface ClientLimits {
   readonly db: Database
@@ -14,6 +14,17 @@ export interface ClientLimits {
   /** For authenticated clients: by client. */
   readonly clientLimiter: Limiter | undefined
 }
+
+export const clientLimits = (
+  { db, limiters }: { readonly db: Database; readonly limiters: Limiters },
+  name: 'token' | 'par' | 'revoke' | 'introspect',
+): ClientLimits => ({
+  db,
+  addressLimiter: limiters[name],
+  // Nobody introspects without a secret.
+  ceiling: name === 'introspect' ? undefined : limiters[`${name}-ceiling`],
+  clientLimiter: limiters[`${name}-client`],
+})
 
 interface Identified {
   readonly client: Client | undefined

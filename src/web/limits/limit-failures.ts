@@ -7,7 +7,7 @@ import type { Database } from '#/database/client.ts'
 import { OAuthError } from '#/protocol/errors.ts'
 import { PageError } from '#/web/pages/page-error.ts'
 import type { AppContext } from '#/web/request/context.ts'
-import { byNetworks, enforceLimits, type Limiter } from './rate-limit.ts'
+import { byNetworks, enforceLimits, type Limiter, type Limiters } from './rate-limit.ts'
 
 export interface FailureLimits {
   readonly db: Database
@@ -16,6 +16,11 @@ export interface FailureLimits {
   /** For those that fail. */
   readonly failures: Limiter | undefined
 }
+
+export const failureLimits = (
+  { db, limiters }: { readonly db: Database; readonly limiters: Limiters },
+  name: 'authorize' | 'device-code' | 'upstream-login' | 'upstream-callback',
+): FailureLimits => ({ db, failures: limiters[name], ceiling: limiters[`${name}-ceiling`] })
 
 /** Counts a request of an address against the ceiling, and against the limit of failures when `handle` throws one. */
 export async function limitFailures<T>(
