@@ -66,10 +66,10 @@ export type Config = ReturnType<typeof readAreas>
 /** Parses and freezes the configuration, or throws a `ConfigError` that lists everything wrong with it. */
 export function parseConfig(environment: Environment): Config {
   const { values, problems } = parseValues(environment)
-  const isWritten: IsWritten = (name) => !!environment[name]
+  const isWritten: IsWritten = (name) => textOf(environment, name) !== undefined
   const all = [
     ...Object.entries(renamed).flatMap(([name, advice]) =>
-      environment[name] ? [`${name}: is no longer known; ${advice}.`] : [],
+      isWritten(name) ? [`${name}: is no longer known; ${advice}.`] : [],
     ),
     ...problems,
     ...Object.values(areas).flatMap((area) => area.problems(values, isWritten)),
@@ -78,12 +78,14 @@ export function parseConfig(environment: Environment): Config {
   return freeze(readAreas(values as Values))
 }
 
+/** An empty value means "not set", as in a .env file whose lines were left blank. */
+const textOf = (environment: Environment, name: string) => environment[name]?.trim() || undefined
+
 function parseValues(environment: Environment) {
   const values: Record<string, unknown> = {}
   const problems: string[] = []
   for (const [name, setting] of Object.entries<Setting>(settings)) {
-    // An empty value means "not set", as in a .env file whose lines were left blank.
-    const text = environment[name]?.trim() || setting.default
+    const text = textOf(environment, name) ?? setting.default
     const parsed = text === undefined ? undefined : setting.schema.safeParse(text)
     if (parsed?.success) values[name] = parsed.data
     else if (parsed)

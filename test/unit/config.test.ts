@@ -380,6 +380,7 @@ describe('what belongs together', () => {
       expect.stringMatching(/^SESSION_SECRET: is required with DATABASE_URL/),
     ])
     expect(problemsOf({ DATABASE_URL, SESSION_SECRET: secret })).toEqual([])
+    expect(problemsOf({ DATABASE_URL, SESSION_SECRET: '  ' })).toHaveLength(1)
     // A wrong one is one problem, not two.
     expect(problemsOf({ DATABASE_URL, SESSION_SECRET: 'short' })).toHaveLength(1)
   })
@@ -411,6 +412,8 @@ describe('what belongs together', () => {
     const found = problemsOf(environment)
     expect(found.map((text) => text.split(':')[0])).toEqual(needed ? ['METRICS_TOKEN'] : [])
     expect(problemsOf({ ...environment, METRICS_TOKEN: 'x'.repeat(16) })).toEqual([])
+    // A line that was left open opens nothing.
+    expect(problemsOf({ ...environment, METRICS_TOKEN: '  ' })).toEqual(found)
   })
 
   it('keeps metrics off the public port', () => {
