@@ -5,7 +5,7 @@
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Database } from '#/database/client.ts'
-import { systemOrigin } from '#/domain/audit/audit.ts'
+import type { AuditOrigin } from '#/domain/audit/audit.ts'
 import { createClient } from '#/domain/clients/clients.ts'
 import { clientsPageQuery } from '#/domain/clients/find-clients.ts'
 import { hasUsers } from '#/domain/users/has-users.ts'
@@ -46,16 +46,23 @@ const loopbackCallbacks = ['http://127.0.0.1/callback', 'http://localhost/callba
  */
 export function createFirstAccounts(
   db: Database,
-  { password, dataDir, now }: { password: string | undefined; dataDir: string; now: Date },
+  {
+    password,
+    dataDir,
+    ...by
+  }: { password: string | undefined; dataDir: string; now: Date; origin: AuditOrigin },
 ): Promise<FirstCredentials | undefined> {
   return db.transaction(async (tx) => {
     if (await hasUsers(tx)) return undefined
     const made = password === undefined ? randomSecret().slice(0, 20) : undefined
     const passwordHash = await createPasswords().hash(password ?? made ?? '')
-    const by = { origin: systemOrigin, now }
     // What was made up here is in a file; what the operator chose is theirs.
     const passwordMustChange = made !== undefined
-    const created = await createUser(tx, { ...admin, passwordHash, passwordMustChange, now }, by)
+    const created = await createUser(
+      tx,
+      { ...admin, passwordHash, passwordMustChange, now: by.now },
+      by,
+    )
     const [known] = await clientsPageQuery(tx, {}, { limit: 1 })
     const client = known?.client ?? (await createCliClient(tx, created?.id, by))
     const credentials = {

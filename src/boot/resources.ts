@@ -95,7 +95,8 @@ async function prepareRows(
   recorder.signingKeys('resealed', resealed)
   const { adminPassword: password } = config.signIn
   const { dataDir } = config.database
-  const first = await createFirstAccounts(db, { password, dataDir, now: clock() })
+  const by = { origin: { enabled: config.audit.enabled }, now: clock() }
+  const first = await createFirstAccounts(db, { password, dataDir, ...by })
   const issuer = config.server.baseUrl
   const weak = first && password && (await findPasswordProblem(password, { ...admin, issuer }))
   // Whoever has it in their installation is to get a server all the same.

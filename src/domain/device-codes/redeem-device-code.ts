@@ -118,6 +118,7 @@ async function redeem(
     ids: refresh ? [access.id, refresh.id] : [access.id],
     deadline,
     event: 'DEVICE_CODE_EXCHANGED',
+    origin,
     restore: (tx) => restore(tx, id),
   }
   const attempt = { key: keyOf(code), undo: (tx: Database) => undoTokens(tx, unheard) }

@@ -139,6 +139,7 @@ async function redeem(
     ids: refresh ? [access.id, refresh.id] : [access.id],
     deadline,
     event: 'AUTHORIZATION_CODE_EXCHANGED',
+    origin,
     restore: (tx) => restoreCode(tx, { codeHash, usedAt: now }),
   }
   const attempt = { key: keyOf(codeHash), undo: (tx: Database) => undoTokens(tx, unheard) }

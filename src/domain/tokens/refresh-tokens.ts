@@ -134,6 +134,7 @@ async function refresh(
     ids: next ? [access.id, next.id] : [access.id],
     deadline,
     event: 'TOKEN_REFRESHED',
+    origin,
     restore: (tx) => restoreRefreshToken(tx, { id, usedAt: now }),
   }
   const undo = (tx: Database) => undoTokens(tx, unheard)

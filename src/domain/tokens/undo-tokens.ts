@@ -3,7 +3,7 @@ import type { Database } from '#/database/client.ts'
 import { isPast } from '#/database/in-time.ts'
 import { tokens } from '#/database/schema/tokens.ts'
 import type { Undone } from '#/domain/attempts/attempts.ts'
-import { type AuditEventType, systemOrigin, writeAudit } from '#/domain/audit/audit.ts'
+import { type AuditEventType, type AuditOrigin, writeAudit } from '#/domain/audit/audit.ts'
 import { lockUser } from '#/domain/users/lock-user.ts'
 
 /** Tokens of which nobody can have heard. */
@@ -17,6 +17,7 @@ export interface UnheardTokens {
   readonly deadline: Date
   /** What the audit log says of their being stored. */
   readonly event: AuditEventType
+  readonly origin: AuditOrigin
   /** Gives back what was used up for them, unless somebody else has had to do with it since. */
   restore(tx: Database): Promise<boolean>
 }
@@ -38,7 +39,8 @@ export async function undoTokens(tx: Database, unheard: UnheardTokens): Promise<
   if (stored.length < unheard.ids.length || !(await unheard.restore(tx)))
     return { restored: false, over }
   await tx.delete(tokens).where(which)
-  await writeAudit(tx, systemOrigin, eventOf(unheard))
+  // What the server does by itself comes from nowhere.
+  await writeAudit(tx, { enabled: unheard.origin.enabled }, eventOf(unheard))
   return { restored: true, over }
 }
 

@@ -30,6 +30,7 @@ export async function getAudit(c: AppContext, { db, csrf }: AdminOptions) {
     now: c.var.now,
     sent,
     events: found.events,
+    isOff: !c.var.origin.enabled,
     ...(found.next && {
       next: `/admin/audit?${new URLSearchParams({ ...sent, after: found.next })}`,
     }),

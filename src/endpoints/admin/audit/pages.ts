@@ -2,6 +2,7 @@ import { html } from 'hono/html'
 import { auditEventTypes, auditSeverities } from '#/domain/audit/audit.ts'
 import type { FoundAuditEvent } from '#/domain/audit/find-events.ts'
 import {
+  caution,
   choice,
   disclosure,
   emptyState,
@@ -20,6 +21,8 @@ import type { FilterName, SentFilter } from './filter.ts'
 export interface AuditPageProps extends AdminPageProps {
   readonly events: readonly FoundAuditEvent[]
   readonly sent: SentFilter
+  /** Whether nothing is written any more. */
+  readonly isOff: boolean
   /** Address of the next page, if there is one. */
   readonly next?: string
   readonly problem?: string
@@ -37,6 +40,7 @@ export function renderAuditPage(props: AuditPageProps): Html {
   return renderPage(
     { title: 'Audit log', user, csrfToken, nav: 'admin-audit', wide: true },
     html`${pageHeading('Audit log', 'What happened here, newest first. All times are in UTC.')}
+${props.isOff && caution('Audit logging is off (ENABLE_AUDIT_LOGGING): nothing new is recorded.')}
 ${problem(props.problem, 'filter-problem')}
 ${disclosure({ title: filtered ? 'Change the filters' : 'Filter', open: filtered }, filterForm(sent))}
 ${props.problem ? '' : downloads(sent)}
