@@ -12,6 +12,7 @@ import type { KeySet } from '#/domain/keys/keys.ts'
 import type { FetchDocument } from '#/domain/outbound/fetch-document.ts'
 import { createPasswords } from '#/domain/users/passwords.ts'
 import { createDpopNonces } from '#/protocol/dpop-nonces.ts'
+import { offeredOf } from '#/protocol/offered.ts'
 import { reserveUsernames } from '#/protocol/reserved-usernames.ts'
 import type { Log } from '#/telemetry/log.ts'
 import type { Recorder } from '#/telemetry/recorder.ts'
@@ -56,6 +57,7 @@ export function createServices(parts: AppParts) {
     ...{ db, issuer, secrets, recorder, clients, keys, entityCounts, fetchDocument },
     ...createSessionServices(parts, issuer),
     ...createClientProofs(parts, issuer),
+    offered: offeredOf(config.tokens),
     limiters: limitersOf(parts),
     passwords: createPasswords(),
     isReserved: reserveUsernames(config.signIn.reservedUsernames),

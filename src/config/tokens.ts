@@ -80,7 +80,7 @@ const settings = {
   ENABLE_REFRESH_TOKENS: setting(
     flag,
     'true',
-    'Issue refresh tokens: with `openid` for `offline_access`, without it to every client that may refresh.',
+    'Issue refresh tokens: with `openid` for `offline_access`, without it to every client that may refresh. `false`: there are none. Those issued before are refused (`unsupported_grant_type`) as long as it is off, and neither discovery nor forms offer them; `offline_access` is ignored.',
   ),
   ENABLE_TOKEN_ROTATION: setting(
     flag,

@@ -66,7 +66,12 @@ export const postOutdatedApp = async (c: AppContext, options: AppsOptions) =>
   newAppPage(c, options, outdatedForm(await readFields(c)))
 
 async function newAppPage(c: AppContext, options: AppsOptions, refused?: RefusedForm) {
-  const page = await renderNewAppPage({ ...frame(c, options), ...(refused && { refused }) })
+  const { offered } = options
+  const page = await renderNewAppPage({
+    ...frame(c, options),
+    offered,
+    ...(refused && { refused }),
+  })
   return c.html(page, refused ? (refused.status ?? 400) : 200)
 }
 
@@ -128,7 +133,9 @@ async function editPage(
   { client, seen, form }: { client: Client; seen: string; form: RefusedForm },
 ) {
   const { clientId, name, status } = client
-  const page = await renderAppEditPage({ ...frame(c, options), clientId, name, status, seen, form })
+  const { offered } = options
+  const shown = { clientId, name, status, seen, offered, form }
+  const page = await renderAppEditPage({ ...frame(c, options), ...shown })
   return c.html(page, form.problem === '' ? 200 : (form.status ?? 400))
 }
 

@@ -1,4 +1,5 @@
 import { html } from 'hono/html'
+import type { Offered } from '#/protocol/offered.ts'
 import { standardScopes } from '#/protocol/scopes.ts'
 import { type ChoiceProps, postForm, problem } from '#/web/pages/components.ts'
 import type { Html } from '#/web/pages/html.ts'
@@ -7,12 +8,13 @@ import { describeScopes } from '#/web/pages/scope-descriptions.ts'
 
 interface AppFormProps {
   readonly csrfToken: string
+  readonly offered: Offered
   readonly refused?: RefusedForm | undefined
   /** The app that is changed, and its version; without it the form makes a new one. */
   readonly edited?: { readonly clientId: string; readonly seen: string }
 }
 
-export function appForm({ csrfToken, refused, edited }: AppFormProps): Html {
+export function appForm({ csrfToken, offered, refused, edited }: AppFormProps): Html {
   const { text, area, choices: boxes } = filledIn(refused)
   const action = edited ? `/apps/${edited.clientId}` : '/apps'
   return html`<section class="card padded">${postForm(
@@ -39,7 +41,7 @@ ${area({
   optional: true,
   hint: 'Where people are sent back to; one per line: https, http on the loopback interface (any port), or a private scheme such as com.example.app:/callback. Devices need none.',
 })}
-${boxes('What it may ask for', scopes)}
+${boxes('What it may ask for', scopes, offered.scopes)}
 <div class="form-end"><button class="button button-primary">${edited ? 'Save changes' : 'Register app'}</button></div>`,
   )}</section>`
 }

@@ -1,4 +1,5 @@
 import { html } from 'hono/html'
+import type { Offered } from '#/protocol/offered.ts'
 import type { ClientStatus } from '#/protocol/vocabulary.ts'
 import {
   actionMenu,
@@ -81,11 +82,13 @@ ${fact('Registered', renderTime(createdAt, now))}
   )
 }
 
-export const renderNewAppPage = (props: AppsFrame & { refused?: RefusedForm }): Html =>
+export const renderNewAppPage = (
+  props: AppsFrame & { offered: Offered; refused?: RefusedForm },
+): Html =>
   renderPage(
     { title: 'Register an app', user: props.user, csrfToken: props.csrfToken, nav: 'apps' },
     html`${pageHeading('Register an app', 'An administrator has to approve it before anybody can use it.')}
-${appForm({ csrfToken: props.csrfToken, refused: props.refused })}
+${appForm(props)}
 ${back('/apps', 'Back to my apps')}`,
   )
 
@@ -159,11 +162,12 @@ interface AppEditPageProps extends AppsFrame {
   readonly status: ClientStatus
   /** The version that is edited. */
   readonly seen: string
+  readonly offered: Offered
   readonly form: RefusedForm
 }
 
 export function renderAppEditPage(props: AppEditPageProps): Html {
-  const { user, csrfToken, clientId, name, status, seen, form } = props
+  const { user, csrfToken, offered, clientId, name, status, seen, form } = props
   const lead =
     status === 'active'
       ? 'Change more than the description, and it has to be approved again: until then nobody can use it, and its tokens end.'
@@ -171,7 +175,7 @@ export function renderAppEditPage(props: AppEditPageProps): Html {
   return renderPage(
     { title: `Edit ${name}`, user, csrfToken, nav: 'apps' },
     html`${pageHeading(`Edit ${name}`, lead)}
-${appForm({ csrfToken, refused: form, edited: { clientId, seen } })}
+${appForm({ csrfToken, offered, refused: form, edited: { clientId, seen } })}
 ${back(`/apps/${clientId}`, 'Back to the app')}`,
   )
 }

@@ -5,6 +5,7 @@ import type { AppContent } from '#/domain/clients/own-apps.ts'
 import { createMetadataParser, type MetadataRules } from '#/protocol/client-metadata.ts'
 import { type GrantType, grantTypes } from '#/protocol/grant-types.ts'
 import { isPlainText } from '#/protocol/names.ts'
+import type { Offered } from '#/protocol/offered.ts'
 import { isStandardScope, scopeWords } from '#/protocol/scopes.ts'
 import { FormError } from '#/web/pages/form-error.ts'
 import { wordsOf } from '#/web/request/forms.ts'
@@ -43,9 +44,9 @@ const kinds: ReadonlyMap<string, Kind> = new Map<string, Kind>([
 export type ParseApp = (fields: URLSearchParams, current?: Client) => AppContent
 
 export function createAppParser(
-  rules: Pick<MetadataRules, 'loopbackHttp' | 'privateUseSchemes'>,
+  rules: Pick<MetadataRules, 'loopbackHttp' | 'privateUseSchemes'> & { readonly offered: Offered },
 ): ParseApp {
-  const { loopbackHttp, privateUseSchemes } = rules
+  const { loopbackHttp, privateUseSchemes, offered } = rules
   const parse = createMetadataParser({
     grantTypes,
     scopes: undefined,
@@ -55,7 +56,7 @@ export function createAppParser(
   return (fields, current) => {
     const description = descriptionIn(fields)
     const metadata = parse({
-      ...(current ? kept(current) : newOf(fields)),
+      ...(current ? kept(current) : newOf(fields, offered)),
       ...metadataIn(fields, current),
     })
     return { metadata, description }
@@ -65,12 +66,13 @@ export function createAppParser(
 /** What the form has no field for stays: operators may have set it. */
 const kept = (current: Client) => metadataOf(current)
 
-function newOf(fields: URLSearchParams) {
+function newOf(fields: URLSearchParams, offered: Offered) {
   const kind = kinds.get(fields.get('kind') ?? '')
   if (!kind) throw new FormError('kind', 'Choose what kind of app it is.')
   const algorithm = 'ES256'
   return {
     ...kind,
+    grant_types: kind.grant_types.filter((name) => offered.grantTypes.includes(name)),
     id_token_signed_response_alg: algorithm,
     introspection_signed_response_alg: algorithm,
   }

@@ -60,7 +60,7 @@ async function create(c: AppContext, options: DeviceOptions) {
   )
 }
 
-async function readRequest(c: AppContext, { authentication }: DeviceOptions) {
+async function readRequest(c: AppContext, { authentication, offered }: DeviceOptions) {
   const fields = await readFields(c)
   const form = uniqueParameters(fields, ['resource'])
   const client = await authenticateClient(c, authentication, form)
@@ -68,7 +68,7 @@ async function readRequest(c: AppContext, { authentication }: DeviceOptions) {
     throw new OAuthError('unauthorized_client', 'this client may not use the device grant')
   return {
     client,
-    scope: resolveScope(form.get('scope'), client),
+    scope: resolveScope(form.get('scope'), client, offered),
     resources: readResources(fields, client),
   }
 }

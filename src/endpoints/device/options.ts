@@ -1,4 +1,5 @@
 import type { TokenPolicy } from '#/domain/tokens/lifetimes.ts'
+import type { Offered } from '#/protocol/offered.ts'
 import type { ClientAuthentication } from '#/web/clients/client-authentication.ts'
 import type { Csrf } from '#/web/guards/csrf.ts'
 import type { FailureLimits } from '#/web/limits/limit-failures.ts'
@@ -8,6 +9,7 @@ import type { SessionAccess } from '#/web/sessions/current-user.ts'
 /** The limits are of requests for codes. */
 export interface DeviceOptions extends FailureLimits {
   readonly issuer: string
+  readonly offered: Offered
   readonly authentication: ClientAuthentication
   readonly sessions: SessionAccess
   readonly csrf: Csrf

@@ -1,12 +1,11 @@
 import { acrValues } from '#/protocol/authentication.ts'
 import { userClaims } from '#/protocol/claims.ts'
 import { dpopSigningAlgorithms } from '#/protocol/dpop.ts'
-import { grantTypes } from '#/protocol/grant-types.ts'
+import type { Offered } from '#/protocol/offered.ts'
 import { codeChallengeMethods } from '#/protocol/pkce.ts'
 import { prompts } from '#/protocol/prompts.ts'
 import { proofSigningAlgorithms } from '#/protocol/proofs.ts'
 import { responseModes } from '#/protocol/response-modes.ts'
-import { standardScopes } from '#/protocol/scopes.ts'
 import {
   clientAuthenticationMethods,
   signingAlgorithms,
@@ -17,6 +16,7 @@ export interface MetadataOptions {
   readonly issuer: string
   /** Whether clients may register themselves. */
   readonly registration: boolean
+  readonly offered: Offered
   /** Whether requests have to be pushed. */
   readonly pushRequired: boolean
 }
@@ -25,7 +25,12 @@ export interface MetadataOptions {
 const provenMethods = clientAuthenticationMethods.filter((method) => method !== 'none')
 
 /** RFC 8414 §2. Lists what works, nothing else. */
-export const oauthMetadata = ({ issuer, registration, pushRequired }: MetadataOptions) => ({
+export const oauthMetadata = ({
+  issuer,
+  registration,
+  offered,
+  pushRequired,
+}: MetadataOptions) => ({
   issuer,
   authorization_endpoint: `${issuer}/oauth/authorize`,
   token_endpoint: `${issuer}/oauth/token`,
@@ -35,10 +40,10 @@ export const oauthMetadata = ({ issuer, registration, pushRequired }: MetadataOp
   jwks_uri: `${issuer}/.well-known/jwks.json`,
   // Libraries that discover us by RFC 8414 sign people in, too, and take RS256 for the only one where this is missing.
   id_token_signing_alg_values_supported: signingAlgorithms,
-  scopes_supported: standardScopes,
+  scopes_supported: offered.scopes,
   response_types_supported: ['code'],
   response_modes_supported: responseModes,
-  grant_types_supported: grantTypes,
+  grant_types_supported: offered.grantTypes,
   token_endpoint_auth_methods_supported: clientAuthenticationMethods,
   token_endpoint_auth_signing_alg_values_supported: proofSigningAlgorithms,
   revocation_endpoint: `${issuer}/oauth/revoke`,

@@ -18,7 +18,8 @@ import { verifySector } from '#/domain/clients/sector-identifier.ts'
 import type { FetchDocument } from '#/domain/outbound/fetch-document.ts'
 import { type ClientMetadata, createMetadataParser } from '#/protocol/client-metadata.ts'
 import { OAuthError } from '#/protocol/errors.ts'
-import { standardScopes } from '#/protocol/scopes.ts'
+import type { Offered } from '#/protocol/offered.ts'
+import { scopeWords, standardScopes } from '#/protocol/scopes.ts'
 import { constantTimeEqual } from '#/protocol/secrets.ts'
 import { byNetworks, enforceLimits, type Limiter } from '#/web/limits/rate-limit.ts'
 import type { AppContext, AppEnv } from '#/web/request/context.ts'
@@ -28,6 +29,7 @@ import { readBearer, readObject, refuseBearer } from './request.ts'
 export interface RegisterOptions {
   readonly db: Database
   readonly issuer: string
+  readonly offered: Offered
   readonly clients: ReadCache<Client>
   readonly fetchDocument: FetchDocument
   readonly enabled: boolean
@@ -48,7 +50,11 @@ interface Context extends RegisterOptions {
 }
 
 export function registerRoutes(options: RegisterOptions): Hono<AppEnv> {
-  const context = { ...options, parse: createMetadataParser(rulesOf(options)) }
+  const parse = createMetadataParser(rulesOf(options))
+  const context = {
+    ...options,
+    parse: (input: object) => withinOffered(parse(input), options.offered),
+  }
   return new Hono<AppEnv>()
     .post('/oauth/register', (c) => counted(c, context, register))
     .get('/oauth/register/:clientId', (c) => counted(c, context, read))
@@ -68,6 +74,15 @@ const rulesOf = ({ loopbackHttp, privateUseSchemes }: RegisterOptions) => ({
     'urn:ietf:params:oauth:grant-type:device_code',
   ] as const,
 })
+
+/** RFC 7591 §2: what is asked for beyond what is offered is left out, and the answer says so. */
+function withinOffered(metadata: ClientMetadata, { grantTypes, scopes }: Offered): ClientMetadata {
+  const grant_types = metadata.grant_types.filter((name) => grantTypes.includes(name))
+  if (grant_types.length === 0)
+    throw new OAuthError('invalid_client_metadata', 'grant_types must name one that is offered')
+  const scope = scopeWords(metadata.scope).filter((word) => scopes.includes(word))
+  return { ...metadata, grant_types, scope: scope.join(' ') }
+}
 
 type Handler = (c: AppContext, context: Context) => Promise<Response>
 

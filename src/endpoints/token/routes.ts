@@ -8,6 +8,7 @@ import type { KeySet } from '#/domain/keys/keys.ts'
 import { type LifetimePolicy, lifetimesOf } from '#/domain/tokens/lifetimes.ts'
 import { OAuthError } from '#/protocol/errors.ts'
 import { deviceCodeGrantType } from '#/protocol/grant-types.ts'
+import type { Offered } from '#/protocol/offered.ts'
 import { parseResources } from '#/protocol/resources.ts'
 import {
   authenticateClient,
@@ -28,6 +29,7 @@ import { tokenExchange } from './grants/token-exchange.ts'
 
 export interface TokenOptions extends ClientLimits {
   readonly issuer: string
+  readonly offered: Offered
   readonly authentication: ClientAuthentication
   readonly dpop: DpopOptions
   readonly keys: () => Promise<KeySet>
@@ -65,7 +67,7 @@ async function answer(
   options: TokenOptions,
   { fields, form, client, proof }: Awaited<ReturnType<typeof identify>>,
 ) {
-  const grant = requireGrant(form, client)
+  const grant = requireGrant(form, client, options.offered)
   c.set('grantType', grant.grantType)
   const parsed = grant.parameters.safeParse(Object.fromEntries(form))
   if (!parsed.success) {
@@ -112,11 +114,15 @@ async function identify(c: AppContext, options: TokenOptions) {
 const isPoll = (form: ReadonlyMap<string, string>) =>
   form.get('grant_type') === deviceCodeGrantType && form.has('device_code')
 
-function requireGrant(form: ReadonlyMap<string, string>, client: Client): Grant {
+function requireGrant(
+  form: ReadonlyMap<string, string>,
+  client: Client,
+  { grantTypes }: Offered,
+): Grant {
   const grantType = form.get('grant_type')
   if (grantType === undefined) throw new OAuthError('invalid_request', 'grant_type is missing')
   const grant = grants.get(grantType)
-  if (!grant)
+  if (!grant || !grantTypes.includes(grant.grantType))
     throw new OAuthError('unsupported_grant_type', 'this server does not know the grant_type')
   if (!client.grantTypes.includes(grantType)) {
     throw new OAuthError('unauthorized_client', 'this client may not use the grant_type')

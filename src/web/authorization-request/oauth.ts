@@ -1,6 +1,7 @@
 /** What is asked for, and what the code will be bound to: scope, resources, PKCE, DPoP. */
 import type { Client } from '#/domain/clients/clients.ts'
 import { OAuthError } from '#/protocol/errors.ts'
+import type { Offered } from '#/protocol/offered.ts'
 import { isCodeChallenge } from '#/protocol/pkce.ts'
 import { parseResources } from '#/protocol/resources.ts'
 import { hasScope, isScopeWithin, isStandardScope, parseScope } from '#/protocol/scopes.ts'
@@ -10,11 +11,18 @@ import type { Recorder } from '#/telemetry/recorder.ts'
  * RFC 6749 §3.3: without a scope, the client gets what it is registered for. OIDC Core §3.1.2.1: words that nobody here
  * understands are ignored; plain OAuth requests are refused for them.
  */
-export function resolveScope(asked: string | undefined, client: Client): string {
+export function resolveScope(
+  asked: string | undefined,
+  client: Client,
+  { scopes }: Pick<Offered, 'scopes'>,
+): string {
   const words = parseScope(asked ?? client.scope)
   if (!words || (asked !== undefined && words.length === 0))
     throw new OAuthError('invalid_scope', 'the scope is malformed')
-  const kept = words.includes('openid') ? words.filter((word) => isMeant(word, client)) : words
+  const had = words.filter((word) => !isStandardScope(word) || scopes.includes(word))
+  const kept = words.includes('openid') ? had.filter((word) => isMeant(word, client)) : had
+  if (words.length > 0 && had.length === 0)
+    throw new OAuthError('invalid_scope', 'nothing of the scope is offered here')
   if (!isScopeWithin(kept, client.scope))
     throw new OAuthError('invalid_scope', 'the scope exceeds what this client is registered for')
   return kept.join(' ')

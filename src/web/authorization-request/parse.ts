@@ -7,6 +7,7 @@ import type { RequestedAuthorization } from '#/domain/authorization-requests/aut
 import type { Client } from '#/domain/clients/clients.ts'
 import type { KeySet } from '#/domain/keys/keys.ts'
 import { AuthorizationError, OAuthError } from '#/protocol/errors.ts'
+import type { Offered } from '#/protocol/offered.ts'
 import { responseModes, supportsResponseMode } from '#/protocol/response-modes.ts'
 import { hasScope } from '#/protocol/scopes.ts'
 import type { Recorder } from '#/telemetry/recorder.ts'
@@ -20,6 +21,7 @@ import { isVouchedFor, type Vouching } from './vouched.ts'
 export interface RequestRules extends ObjectRules, Vouching {
   readonly clients: ReadCache<Client>
   readonly keys: () => Promise<KeySet>
+  readonly offered: Offered
   /** Whether PKCE is asked of everybody. */
   readonly pkceRequired: boolean
   readonly recorder: Pick<Recorder, 'requestedWithoutPkce'>
@@ -95,7 +97,7 @@ async function readRest(parameters: URLSearchParams, client: Client, rules: Requ
       'unauthorized_client',
       'this client may not use the authorization code flow',
     )
-  const scope = resolveScope(values.get('scope'), client)
+  const scope = resolveScope(values.get('scope'), client, rules.offered)
   // FAPI 2.0 §5.3.2.2 asks PKCE of those that have to push.
   const required = rules.pkceRequired || client.requirePkce || mustPush(client, rules)
   const claims = hasScope(scope, 'openid') ? readClaims(values.get('claims'), client) : null

@@ -38,19 +38,21 @@ export function filledIn(refused: RefusedForm | undefined) {
     ...(refused && { value: refused.values.get(props.name) ?? '' }),
     ...(refused?.field === props.name && { invalidBecause: problemId }),
   })
+  const isTicked = ({ name, value }: ChoiceProps) =>
+    refused?.values.getAll(name).includes(value) === true
   return {
     open: refused !== undefined,
     text: (props: FieldProps) => textField(again(props)),
     area: (props: FieldProps & { readonly rows?: number }) =>
       textArea(again({ rows: 3, ...props })),
     select: (props: Parameters<typeof selectField>[0]) => selectField(again(props)),
-    choices: (legend: string, options: readonly ChoiceProps[]) =>
+    /** With `offered`: those, and what is ticked already. */
+    choices: (legend: string, options: readonly ChoiceProps[], offered?: readonly string[]) =>
       choices(
         legend,
-        options.map((option) => ({
-          ...option,
-          ...(refused && { checked: refused.values.getAll(option.name).includes(option.value) }),
-        })),
+        options
+          .filter((option) => !offered || offered.includes(option.value) || isTicked(option))
+          .map((option) => ({ ...option, ...(refused && { checked: isTicked(option) }) })),
       ),
   }
 }

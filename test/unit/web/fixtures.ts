@@ -38,6 +38,7 @@ import {
   renderTooLatePage,
 } from '#/endpoints/device/pages.ts'
 import { type LoginPageProps, renderLoginPage } from '#/endpoints/login/pages.ts'
+import { offeredOf } from '#/protocol/offered.ts'
 import { type ErrorPageProps, renderErrorPage } from '#/web/pages/error-page.ts'
 
 export const now = new Date('2026-03-04T05:06:07Z')
@@ -237,6 +238,7 @@ const listedClient = (text: string, status: 'active' | 'pending' | 'inactive') =
 
 export const clientsProps = (text: string): ClientsPageProps => ({
   requirePkce: true,
+  offered: offeredOf({ refreshTokens: true, rotation: true }),
   ...member(text),
   warning: text,
   pending: [listedClient(text, 'pending')],

@@ -64,7 +64,7 @@ export function noticesOf(c: AppContext): { notice?: string; warning?: string } 
 }
 
 async function clientsPage(c: AppContext, options: AdminOptions, refused?: RefusedForm) {
-  const { db, csrf, requirePkce } = options
+  const { db, csrf, offered, requirePkce } = options
   const question = readClientFilter(c)
   const { sent, after } = question
   // Those that wait come first, unless somebody looks for something else.
@@ -78,6 +78,7 @@ async function clientsPage(c: AppContext, options: AdminOptions, refused?: Refus
     pendingCount: isStart ? await countPendingClients(db) : 0,
     sent,
     requirePkce,
+    offered,
     ...(await findPage(db, question)),
     ...noticesOf(c),
     ...(refused && { refused }),
@@ -197,10 +198,10 @@ export async function requireClient(c: AppContext, { db }: AdminOptions): Promis
 
 async function editPage(
   c: AppContext,
-  { csrf }: AdminOptions,
-  { clientId, name, seen, form }: Omit<ClientEditPageProps, keyof AdminPageProps>,
+  { csrf, offered }: AdminOptions,
+  { clientId, name, seen, form }: Omit<ClientEditPageProps, keyof AdminPageProps | 'offered'>,
 ) {
-  const props = { clientId, name, seen, form, user: viewer(c), csrfToken: csrf.token(c) }
+  const props = { clientId, name, seen, form, offered, user: viewer(c), csrfToken: csrf.token(c) }
   return c.html(await renderClientEditPage(props), form.problem === '' ? 200 : (form.status ?? 400))
 }
 

@@ -28,7 +28,11 @@ export function createClientParser({ loopbackHttp }: { loopbackHttp: boolean }):
   })
   return (fields, current) => {
     const metadata = parse({ ...(current && metadataOf(current)), ...metadataIn(fields) })
-    const operator = operatorFields.safeParse(Object.fromEntries(fields))
+    const operator = operatorFields.safeParse({
+      // The form asks for it only where refresh tokens rotate at all.
+      ...(current && { refresh_token_mode: current.refreshTokenMode }),
+      ...Object.fromEntries(fields),
+    })
     if (!operator.success) {
       const [issue] = operator.error.issues
       throw new FormError(String(issue?.path[0]), issue?.message ?? 'Something is not valid.')

@@ -1,5 +1,6 @@
 /** The form that makes a client. Name and redirect URI are enough for most; the rest waits in folds. */
 import { html } from 'hono/html'
+import type { Offered } from '#/protocol/offered.ts'
 import { standardScopes } from '#/protocol/scopes.ts'
 import { signingAlgorithms, type tokenProfiles } from '#/protocol/vocabulary.ts'
 import { type ChoiceProps, disclosure, fold, postForm, problem } from '#/web/pages/components.ts'
@@ -10,6 +11,7 @@ import { describeScopes } from '#/web/pages/scope-descriptions.ts'
 export interface ClientFormProps {
   readonly csrfToken: string
   readonly open: boolean
+  readonly offered: Offered
   readonly refused?: RefusedForm | undefined
   /** Whether PKCE is asked of a new client, unless whoever makes it decides otherwise. */
   readonly requirePkce?: boolean
@@ -18,7 +20,7 @@ export interface ClientFormProps {
 }
 
 export function clientForm(props: ClientFormProps): Html {
-  const { csrfToken, open, refused, edited, requirePkce = false } = props
+  const { csrfToken, open, offered, refused, edited, requirePkce = false } = props
   const fields = filledIn(refused)
   return disclosure(
     { title: edited ? 'What it is' : 'Add a client', open: open || refused !== undefined },
@@ -30,10 +32,10 @@ export function clientForm(props: ClientFormProps): Html {
       },
       html`${problem(refused?.problem, problemId)}
 ${edited && html`<input type="hidden" name="seen" value="${edited.seen}">`}
-${basics(fields)}
+${basics(fields, offered)}
 <div class="folds">
 ${proofs(fields, requirePkce)}
-${tokens(fields)}
+${tokens(fields, offered)}
 ${people(fields)}
 </div>
 <div class="form-end"><button class="button button-primary">${edited ? 'Save changes' : 'Add client'}</button></div>`,
@@ -43,7 +45,7 @@ ${people(fields)}
 
 type Fields = ReturnType<typeof filledIn>
 
-const basics = ({ text, area, choices: boxes }: Fields) => [
+const basics = ({ text, area, choices: boxes }: Fields, offered: Offered) => [
   html`<div class="columns">
 ${text({
   name: 'client_name',
@@ -60,8 +62,8 @@ ${text({ name: 'client_uri', label: 'Home page', type: 'url', optional: true })}
     optional: true,
     hint: 'Where people are sent back to; one per line: https, http on the loopback interface (any port), or a private scheme such as com.example.app:/callback.',
   }),
-  boxes('How it gets tokens', grants),
-  boxes('Scopes it may ask for', scopes),
+  boxes('How it gets tokens', grants, offered.grantTypes),
+  boxes('Scopes it may ask for', scopes, offered.scopes),
   text({
     name: 'other_scopes',
     label: 'Other scopes',
@@ -204,7 +206,21 @@ const profiles: Readonly<Record<(typeof tokenProfiles)[number], string>> = {
   long: 'For what people seldom look at.',
 }
 
-const tokens = ({ open, area, choices: boxes }: Fields) =>
+const refreshTokenModes: readonly ChoiceProps[] = [
+  {
+    value: 'rotating',
+    label: 'Rotate',
+    detail: 'Each use replaces the token; a stolen one is noticed.',
+    checked: true,
+  },
+  {
+    value: 'fixed',
+    label: 'Stay the same',
+    detail: 'Until they expire. For confidential clients only.',
+  },
+].map((mode) => ({ type: 'radio', name: 'refresh_token_mode', ...mode }))
+
+const tokens = ({ open, area, choices: boxes }: Fields, { rotation }: Offered) =>
   fold({ title: 'Tokens and resources', about: 'How long they live, and what for.', open }, [
     boxes(
       'Life of its tokens',
@@ -217,23 +233,7 @@ const tokens = ({ open, area, choices: boxes }: Fields) =>
         checked: value === 'standard',
       })),
     ),
-    boxes('Its refresh tokens', [
-      {
-        type: 'radio',
-        name: 'refresh_token_mode',
-        value: 'rotating',
-        label: 'Rotate',
-        detail: 'Each use replaces the token; a stolen one is noticed.',
-        checked: true,
-      },
-      {
-        type: 'radio',
-        name: 'refresh_token_mode',
-        value: 'fixed',
-        label: 'Stay the same',
-        detail: 'Until they expire. For confidential clients only.',
-      },
-    ]),
+    ...(rotation ? [boxes('Its refresh tokens', refreshTokenModes)] : []),
     html`<div class="columns">
 ${area({
   name: 'allowed_resources',

@@ -1,4 +1,5 @@
 import { html } from 'hono/html'
+import type { Offered } from '#/protocol/offered.ts'
 import type { ClientStatus, clientTypes } from '#/protocol/vocabulary.ts'
 import {
   actionMenu,
@@ -30,6 +31,7 @@ export interface ClientsPageProps extends AdminPageProps {
   readonly warning?: string
   /** Whether PKCE is asked of new clients unless the form says otherwise. */
   readonly requirePkce: boolean
+  readonly offered: Offered
   /** Those that wait for approval. */
   readonly pending: readonly ListedClient[]
   /** How many there are of them, shown or not. */
@@ -64,14 +66,15 @@ export interface ListedClient {
 
 /** The applications that people can sign in to. */
 export function renderClientsPage(props: ClientsPageProps): Html {
-  const { user, csrfToken, clients, pending, refused, now = new Date() } = props
+  const { user, csrfToken, offered, clients, pending, refused, now = new Date() } = props
   const isSearch = Object.keys(props.sent).length > 0
   const empty = isSearch ? nothingFound : noClients
   const list = html`<ul class="card-list">${clients.map((client) => (client.status === 'pending' ? pendingCard : clientCard)(client, csrfToken, now))}</ul>`
   const lead = 'The applications that people sign in to through this server.'
   const isFirst = clients.length === 0 && pending.length === 0 && !isSearch && !refused
   // What has to be corrected comes first.
-  const form = clientForm({ csrfToken, open: isFirst, refused, requirePkce: props.requirePkce })
+  const { requirePkce } = props
+  const form = clientForm({ csrfToken, open: isFirst, offered, refused, requirePkce })
   return renderPage(
     { title: 'Clients', user, csrfToken, nav: 'admin-clients', wide: true },
     html`${pageHeading('Clients', lead, searchForm(props.sent))}
@@ -233,6 +236,7 @@ function clientMenu({ clientId, name, hasSecret, status }: ListedClient, csrfTok
 export interface ClientEditPageProps extends AdminPageProps {
   readonly clientId: string
   readonly name: string
+  readonly offered: Offered
   /** The version that is edited. */
   readonly seen: string
   readonly form: RefusedForm
@@ -240,13 +244,13 @@ export interface ClientEditPageProps extends AdminPageProps {
 
 /** Everything about a client that an operator can change. */
 export function renderClientEditPage(props: ClientEditPageProps): Html {
-  const { user, csrfToken, clientId, name, seen, form } = props
+  const { user, csrfToken, offered, clientId, name, seen, form } = props
   const lead =
     'Tokens with scopes or for resources that it may not have any more end at once. So do its refresh tokens, if it may not refresh.'
   return renderPage(
     { title: `Edit ${name}`, user, csrfToken, nav: 'admin-clients', wide: true },
     html`${pageHeading(`Edit ${name}`, lead)}
-${clientForm({ csrfToken, open: true, refused: form, edited: { clientId, seen } })}
+${clientForm({ csrfToken, open: true, offered, refused: form, edited: { clientId, seen } })}
 <p><a class="button" href="/admin/clients">Back to clients</a></p>`,
   )
 }
