@@ -237,6 +237,25 @@ describe('POST /admin/clients/:id', () => {
     expect((await findClient(db, clientId))?.secretHash).toBeNull()
   })
 
+  it('turns a web client into a native one, which may have a loopback URI, and back', async () => {
+    const loopback = 'http://127.0.0.1/callback'
+    const { clientId } = (await addClient(app.database.db)).client
+    const typeOf = async () => (await findClient(app.database.db, clientId))?.applicationType
+    const page = await (await admin.get(`/admin/clients/${clientId}/edit`)).text()
+    expect(page).toMatch(/<option value="web" selected>/)
+    for (const more of [{}, { application_type: 'web' }]) {
+      const refused = (await edit(clientId, { ...more, redirect_uris: loopback })).answer
+      expect(refused.status).toBe(400)
+      expect(await refused.text()).toContain('must be https for web clients')
+    }
+    await edit(clientId, { redirect_uris: loopback, application_type: 'native' })
+    expect(await typeOf()).toBe('native')
+    await edit(clientId, { redirect_uris: loopback })
+    expect(await typeOf()).toBe('native')
+    await edit(clientId, { application_type: '' })
+    expect(await typeOf()).toBe('web')
+  })
+
   it('overwrites nothing that has changed since it was looked at', async () => {
     const { clientId } = (await addClient(app.database.db)).client
     const { fields } = await edit(clientId)
@@ -253,6 +272,7 @@ describe('POST /admin/clients/:id', () => {
     ['token_endpoint_auth_method', 'telepathy'],
     ['redirect_uris', 'http://app.example.test/'],
     ['grant_types', 'password'],
+    ['application_type', 'spa'],
     ['scope', ''],
     ['jwks', '{'],
     ['token_profile', 'forever'],

@@ -435,6 +435,7 @@ describe('clients page', () => {
       'client_uri',
       'token_endpoint_auth_method',
       'redirect_uris',
+      'application_type',
       'grant_types',
       'scope',
       'other_scopes',

@@ -76,6 +76,8 @@ function metadataIn(fields: URLSearchParams) {
     client_uri: text('client_uri'),
     token_endpoint_auth_method: text('token_endpoint_auth_method') ?? 'missing',
     redirect_uris: lines(fields.get('redirect_uris')),
+    // Without the field it stays what it is; empty, it follows from the URIs.
+    ...(fields.has('application_type') && { application_type: text('application_type') }),
     grant_types: grants,
     scope,
     jwks: keysIn(text('jwks')),

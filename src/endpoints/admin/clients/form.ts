@@ -2,7 +2,11 @@
 import { html } from 'hono/html'
 import type { Offered } from '#/protocol/offered.ts'
 import { standardScopes } from '#/protocol/scopes.ts'
-import { signingAlgorithms, type tokenProfiles } from '#/protocol/vocabulary.ts'
+import {
+  type applicationTypes,
+  signingAlgorithms,
+  type tokenProfiles,
+} from '#/protocol/vocabulary.ts'
 import { type ChoiceProps, disclosure, fold, postForm, problem } from '#/web/pages/components.ts'
 import type { Html } from '#/web/pages/html.ts'
 import { filledIn, problemId, type RefusedForm } from '#/web/pages/refused-form.ts'
@@ -45,7 +49,7 @@ ${people(fields)}
 
 type Fields = ReturnType<typeof filledIn>
 
-const basics = ({ text, area, choices: boxes }: Fields, offered: Offered) => [
+const basics = ({ text, area, select, choices: boxes }: Fields, offered: Offered) => [
   html`<div class="columns">
 ${text({
   name: 'client_name',
@@ -62,6 +66,11 @@ ${text({ name: 'client_uri', label: 'Home page', type: 'url', optional: true })}
     optional: true,
     hint: 'Where people are sent back to; one per line: https, http on the loopback interface (any port), or a private scheme such as com.example.app:/callback.',
   }),
+  select({
+    name: 'application_type',
+    label: 'Application type',
+    options: applicationTypeOptions,
+  }),
   boxes('How it gets tokens', grants, offered.grantTypes),
   boxes('Scopes it may ask for', scopes, offered.scopes),
   text({
@@ -72,6 +81,12 @@ ${text({ name: 'client_uri', label: 'Home page', type: 'url', optional: true })}
     hint: 'Words of your own APIs, separated by spaces, such as reports:read.',
   }),
 ]
+
+const applicationTypeOptions = [
+  { value: '', text: 'As its redirect URIs say' },
+  { value: 'web', text: 'Web: https redirect URIs only' },
+  { value: 'native', text: 'Native: also loopback and private schemes' },
+] as const satisfies readonly { value: (typeof applicationTypes)[number] | ''; text: string }[]
 
 const radio = { type: 'radio', name: 'token_endpoint_auth_method' } as const
 
