@@ -1,7 +1,7 @@
 /** Off means off, in discovery, forms and answers: a row for each setting that switches something off. */
 import { eq } from 'drizzle-orm'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { settings } from '#/config.ts'
+import { settings } from '#/config/config.ts'
 import { auditEvents } from '#/database/schema/audit-events.ts'
 import { clients } from '#/database/schema/clients.ts'
 import { tokens } from '#/database/schema/tokens.ts'

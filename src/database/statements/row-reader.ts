@@ -7,6 +7,16 @@ export interface Field {
   readonly field: unknown
 }
 
+/** Whether that is what it is. */
+export const isField = (given: unknown): given is Field =>
+  typeof given === 'object' &&
+  given !== null &&
+  'path' in given &&
+  Array.isArray(given.path) &&
+  [1, 2].includes(given.path.length) &&
+  'field' in given &&
+  (is(given.field, Column) || is(given.field, SQL) || is(given.field, SQL.Aliased))
+
 interface Cell {
   /** The part of the row that a join puts it into; undefined where there is none. */
   readonly part: string | undefined

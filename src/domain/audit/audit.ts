@@ -2,12 +2,11 @@
  * The audit log: what happened, written in the transaction of the change it describes, so that neither can
  * exist without the other. Details hold identifiers and words of ours; never a token, code, secret or password.
  */
-import { type SQLWrapper, sql } from 'drizzle-orm'
+import type { SQLWrapper } from 'drizzle-orm'
 import type { Database } from '#/database/client.ts'
 import { auditEvents } from '#/database/schema/audit-events.ts'
 import { slicesOf } from '#/database/slices-of.ts'
-import { insertForEach, valuesFor } from '#/database/statements/insert-for-each.ts'
-import { rowInserter } from '#/database/statements/insert-row.ts'
+import { insertForEach, onlyIf, rowInserter, valuesFor } from '#/database/statements/statements.ts'
 
 const severities = {
   AUTHENTICATION_SUCCESS: 'info',
@@ -131,9 +130,7 @@ const insertEvent = rowInserter(auditEvents)
 
 /** An event as part of another, prepared statement: written for each row of `source`. */
 export const auditCtes = (db: Database, source: SQLWrapper) =>
-  db
-    .$with('audited', {})
-    .as(insertForEach(sql`${source} where ${sql.placeholder('audit')}`, auditEvents, 'audited'))
+  db.$with('audited', {}).as(insertForEach(onlyIf(source, 'audit'), auditEvents, 'audited'))
 
 /** What that statement then writes, if anything. */
 export const auditParams = (origin: AuditOrigin, event: AuditEvent): Record<string, unknown> => ({

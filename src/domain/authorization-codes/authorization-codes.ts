@@ -9,8 +9,12 @@ import {
 } from '#/database/schema/authorization-codes.ts'
 import { clients } from '#/database/schema/clients.ts'
 import { type User, users } from '#/database/schema/users.ts'
-import { insertForEach, valuesFor } from '#/database/statements/insert-for-each.ts'
-import { type Placeholders, prepared } from '#/database/statements/prepared.ts'
+import {
+  insertForEach,
+  type Placeholders,
+  prepared,
+  valuesFor,
+} from '#/database/statements/statements.ts'
 import { type AuditOrigin, auditCtes, auditParams } from '#/domain/audit/audit.ts'
 import type { RequestedAuthorization } from '#/domain/authorization-requests/authorization-requests.ts'
 import {

@@ -8,14 +8,14 @@ import { clients } from '#/database/schema/clients.ts'
 import { logoutDeliveries } from '#/database/schema/logout-deliveries.ts'
 import { sessionClients } from '#/database/schema/session-clients.ts'
 import { slicesOf } from '#/database/slices-of.ts'
-import { insertForEach, valuesFor } from '#/database/statements/insert-for-each.ts'
+import { insertForEach, onlyIf, valuesFor } from '#/database/statements/statements.ts'
 
 /** The channel that wakes the delivery of every replica. */
 export const logoutChannel = 'authgate_logout'
 
 /** Remembers that a client is being recipients about a session, as part of a prepared statement, for each row of `source`. */
 export const sessionClientCte = (db: Database, source: SQLWrapper) => {
-  const wanted = sql`${source} where ${sql.placeholder('remember')}`
+  const wanted = onlyIf(source, 'remember')
   return db
     .$with('remembered', {})
     .as(sql`${insertForEach(wanted, sessionClients, 'remembered')} on conflict do nothing`)

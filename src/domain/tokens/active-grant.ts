@@ -3,7 +3,7 @@ import type { Database } from '#/database/client.ts'
 import { clients } from '#/database/schema/clients.ts'
 import { consents } from '#/database/schema/consents.ts'
 import { users } from '#/database/schema/users.ts'
-import { type Placeholders, prepared } from '#/database/statements/prepared.ts'
+import { type Placeholders, prepared } from '#/database/statements/statements.ts'
 
 /** Who is to have tokens, and from whom. */
 export interface GrantKey {

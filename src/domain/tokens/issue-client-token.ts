@@ -1,8 +1,12 @@
 import { sql } from 'drizzle-orm'
 import type { Database } from '#/database/client.ts'
 import { type Token, tokens } from '#/database/schema/tokens.ts'
-import { insertForEach, valuesFor } from '#/database/statements/insert-for-each.ts'
-import { type Placeholders, prepared } from '#/database/statements/prepared.ts'
+import {
+  insertForEach,
+  type Placeholders,
+  prepared,
+  valuesFor,
+} from '#/database/statements/statements.ts'
 import { type AuditOrigin, auditCtes, auditParams } from '#/domain/audit/audit.ts'
 import { span } from '#/telemetry/tracing.ts'
 import { lockedActiveClient } from './active-grant.ts'

@@ -4,7 +4,7 @@ import { statementDeadline } from '#/database/deadline.ts'
 import { TooLateError } from '#/database/in-time.ts'
 import { isRecovering } from '#/database/recovery.ts'
 import type { User } from '#/database/schema/users.ts'
-import { type Placeholders, prepared } from '#/database/statements/prepared.ts'
+import { type Placeholders, prepared } from '#/database/statements/statements.ts'
 import { attempting, settleAttempts } from '#/domain/attempts/attempts.ts'
 import { type AuditOrigin, auditCtes, auditParams } from '#/domain/audit/audit.ts'
 import {

@@ -20,9 +20,14 @@ import type { Database } from '#/database/client.ts'
 import { type Client, clients } from '#/database/schema/clients.ts'
 import { type Token, tokens } from '#/database/schema/tokens.ts'
 import { type User, users } from '#/database/schema/users.ts'
-import { insertForEach, valuesFor } from '#/database/statements/insert-for-each.ts'
-import { rowInserter } from '#/database/statements/insert-row.ts'
-import { type Placeholders, prepared } from '#/database/statements/prepared.ts'
+import {
+  insertForEach,
+  onlyIf,
+  type Placeholders,
+  prepared,
+  rowInserter,
+  valuesFor,
+} from '#/database/statements/statements.ts'
 import { sha256 } from '#/protocol/secrets.ts'
 import { span } from '#/telemetry/tracing.ts'
 
@@ -81,7 +86,7 @@ const insertToken = rowInserter(tokens)
 export const tokenCtes = (db: Database, source: SQLWrapper) => [
   db.$with('access', {}).as(insertForEach(source, tokens, 'access')),
   db.$with('refresh', {}).as(
-    insertForEach(sql`${source} where ${sql.placeholder('offline')}`, tokens, 'refresh', {
+    insertForEach(onlyIf(source, 'offline'), tokens, 'refresh', {
       createdAt: sql`clock_timestamp()`,
     }),
   ),
