@@ -55,26 +55,48 @@ const silent: Readonly<Record<string, Refusal>> = {
   ask_consent: { code: 'consent_required', description: 'the user has to be asked' },
 }
 
-/** Signing in makes a new session: whoever has one that is younger than the request has done what they were asked to. */
-function stepBeforeCode(situation: Situation) {
-  const { request, askedAt, session, subject, approved } = situation
-  if (!session) return 'sign_in'
-  if (situation.mustChangePassword) return 'change_password'
-  const { prompt = [], chosenSession } = request.interaction
-  const isFresh = askedAt !== undefined && session.createdAt >= askedAt
-  const unmet = unmetBy(session, subject, request) ?? staleBy(session, situation, isFresh)
-  if (unmet) return isFresh ? unmet : 'sign_in_again'
-  if (!isFresh && prompt.includes('select_account') && chosenSession !== session.id)
-    return 'choose_account'
-  return prompt.includes('consent') || !approved ? 'ask_consent' : 'issue_code'
+interface Entered extends Situation {
+  readonly session: Session
+  /** Signing in makes a new session: whoever has one that is younger than the request has done what they were asked to. */
+  readonly isFresh: boolean
 }
 
+/** What may have to happen first, in this order. */
+function stepBeforeCode(situation: Situation): NextStep {
+  const { session, askedAt } = situation
+  if (!session) return 'sign_in' // OIDC Core §3.1.2.3
+  const isFresh = askedAt !== undefined && session.createdAt >= askedAt
+  const entered = { ...situation, session, isFresh }
+  return (
+    changePassword(entered) ?? // ours
+    signInAgain(entered) ?? // OIDC Core §3.1.2.1: id_token_hint, acr, max_age and prompt=login
+    chooseAccount(entered) ?? // OIDC Core §3.1.2.1: prompt=select_account
+    askConsent(entered) ?? // OIDC Core §3.1.2.4
+    'issue_code' // OIDC Core §3.1.2.5
+  )
+}
+
+const changePassword = ({ mustChangePassword }: Entered) =>
+  mustChangePassword ? 'change_password' : undefined
+
+function signInAgain(entered: Entered): NextStep | undefined {
+  const unmet = unmetBy(entered) ?? staleBy(entered)
+  return unmet && !entered.isFresh ? 'sign_in_again' : unmet
+}
+
+const chooseAccount = ({ request: { interaction }, session, isFresh }: Entered) =>
+  !isFresh &&
+  interaction.prompt?.includes('select_account') &&
+  interaction.chosenSession !== session.id
+    ? 'choose_account'
+    : undefined
+
+const askConsent = ({ request: { interaction }, approved }: Entered) =>
+  interaction.prompt?.includes('consent') || !approved ? 'ask_consent' : undefined
+
 /** Why this sign-in will not do; another one may. */
-function unmetBy(
-  session: Session,
-  subject: string | undefined,
-  { interaction, claims }: Situation['request'],
-): Refusal | undefined {
+function unmetBy({ session, subject, request }: Entered): Refusal | undefined {
+  const { interaction, claims } = request
   if (interaction.subject !== undefined && interaction.subject !== subject)
     return { code: 'login_required', description: 'another user is signed in' }
   const acr = requiredAcr(claims)
@@ -90,11 +112,7 @@ function unmetBy(
  * OIDC Core §3.1.2.1: an error, rather than a time that may not be true. A new session proves nothing by itself: its user
  * may have come from a provider that asked them nothing.
  */
-function staleBy(
-  session: Session,
-  { askedAt, maxAge, now }: Situation,
-  isFresh: boolean,
-): Refusal | undefined {
+function staleBy({ session, askedAt, maxAge, isFresh, now }: Entered): Refusal | undefined {
   const { authTime } = authenticationOf(session)
   if (maxAge === undefined || (authTime && askedAt && authTime >= askedAt)) return undefined
   // Who was asked to sign in did so with what was good enough when they were asked.

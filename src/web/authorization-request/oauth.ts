@@ -33,20 +33,36 @@ const isMeant = (word: string, { scope }: Client) =>
   hasScope(scope, word) || (word !== 'offline_access' && isStandardScope(word))
 
 interface Bound {
-  readonly client: Client
   readonly scope: string
-  /** Whatever the type of the client and the scope. */
-  readonly required: boolean
+  readonly rules: PkceRules
+}
+
+export interface PkceRules extends PushRules {
+  /** Whether PKCE is asked of everybody. */
+  readonly pkceRequired: boolean
   readonly recorder: Pick<Recorder, 'requestedWithoutPkce'>
 }
 
+interface PushRules {
+  /** Whether everybody has to push (RFC 9126 §5). */
+  readonly pushRequired: boolean
+}
+
+/** RFC 9126 §5 and §6. */
+export const mustPush = (client: Client, { pushRequired }: PushRules): boolean =>
+  pushRequired || client.requirePushedAuthorizationRequests
+
 /** RFC 7636 §4.4.1: its errors are `invalid_request`. */
-export function readChallenge(values: ReadonlyMap<string, string>, bound: Bound): string | null {
+export function readChallenge(
+  values: ReadonlyMap<string, string>,
+  client: Client,
+  bound: Bound,
+): string | null {
   const challenge = values.get('code_challenge')
   if (challenge === undefined) {
-    const isRefused = values.has('code_challenge_method') || needsChallenge(bound)
+    const isRefused = values.has('code_challenge_method') || needsChallenge(client, bound)
     if (!isRefused) return null
-    bound.recorder.requestedWithoutPkce('refused')
+    bound.rules.recorder.requestedWithoutPkce('refused')
     throw new OAuthError('invalid_request', 'code_challenge is missing')
   }
   if (values.get('code_challenge_method') !== 'S256')
@@ -56,9 +72,13 @@ export function readChallenge(values: ReadonlyMap<string, string>, bound: Bound)
   return challenge
 }
 
-/** RFC 9700 §2.1.1: confidential clients may rely on the nonce of OpenID Connect instead. */
-const needsChallenge = ({ client, scope, required }: Bound) =>
-  required || client.type === 'public' || !hasScope(scope, 'openid')
+/** RFC 9700 §2.1.1: confidential clients may rely on the nonce of OpenID Connect; not those that push (FAPI 2.0 §5.3.2.2). */
+const needsChallenge = (client: Client, { scope, rules }: Bound) =>
+  rules.pkceRequired ||
+  client.requirePkce ||
+  mustPush(client, rules) ||
+  client.type === 'public' ||
+  !hasScope(scope, 'openid')
 
 /** RFC 8707 §2: each must be one that an operator allows this client. */
 export function readResources(parameters: URLSearchParams, client: Client): string[] {

@@ -7,10 +7,15 @@ import { acrValues } from '#/protocol/authentication.ts'
 import { type ClaimsRequest, parseClaimsRequest, requiredAcr } from '#/protocol/claims.ts'
 import { OAuthError } from '#/protocol/errors.ts'
 import { parsePrompt } from '#/protocol/prompts.ts'
+import { hasScope } from '#/protocol/scopes.ts'
 
 /** Throws when the client insists on a way of signing in that is not offered (OIDC Core Error Code `unmet_authentication_requirements` §2). */
-export function readClaims(text: string | undefined, client: Client): ClaimsRequest | null {
-  if (text === undefined) return null
+export function readClaims(
+  text: string | undefined,
+  client: Client,
+  scope: string,
+): ClaimsRequest | null {
+  if (text === undefined || !hasScope(scope, 'openid')) return null
   const claims = parseClaimsRequest(text, client.scope)
   const acr = requiredAcr(claims)
   if (acr && !acrValues.some((value) => acr.includes(value)))
@@ -21,10 +26,16 @@ export function readClaims(text: string | undefined, client: Client): ClaimsRequ
   return claims
 }
 
+/** By which our own ID tokens are known. */
+export interface HintRules {
+  readonly issuer: string
+  readonly keys: () => Promise<KeySet>
+}
+
 interface Context {
   readonly client: Client
   readonly claims: ClaimsRequest | null
-  readonly rules: { readonly issuer: string; readonly keys: () => Promise<KeySet> }
+  readonly rules: HintRules
 }
 
 export async function readInteraction(
