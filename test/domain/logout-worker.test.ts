@@ -27,7 +27,7 @@ it('stops only when every delivery has ended, although one of them failed', asyn
   const answer = Promise.withResolvers<void>()
   let slowDeliveries = 0
   const worker = startLogoutWorker(db, {
-    issuer: app.config.BASE_URL,
+    issuer: app.config.server.baseUrl,
     keys: app.keys,
     clock: app.now,
     log: createLog({ level: 'silent' }),

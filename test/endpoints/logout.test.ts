@@ -4,6 +4,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { deliverDueLogouts } from '#/domain/logout-deliveries/deliver.ts'
 import { startTestApp, type TestApp } from '../support/app.ts'
 import { type Browser, csrfTokenOf, hiddenField, openBrowser } from '../support/browser.ts'
+import { ageDeliveries } from '../support/database-time.ts'
 import { obtainTokens } from '../support/flow.ts'
 import { addAdmin, addClient, addUser } from '../support/people.ts'
 import { observe, observeUnchanged, stateOf } from './refusals.ts'
@@ -310,7 +311,7 @@ describe('back-channel logout', () => {
       await deliver(fail)
       await deliver(fail)
       for (const seconds of [10, 30, 120, 600, 3600]) {
-        app.advance((seconds + 1) * 1000)
+        await ageDeliveries(app.database.db, (seconds + 1) * 1000)
         await deliver(fail)
       }
     })
@@ -321,7 +322,7 @@ describe('back-channel logout', () => {
     })
     expect(failed).toHaveLength(6)
     expect(new Set(failed.map(({ token }) => decodeJwt(token).jti)).size).toBe(1)
-    app.advance(7_200_000)
+    await ageDeliveries(app.database.db, 7_200_000)
     expect(await deliver(fail)).toEqual([])
   })
 

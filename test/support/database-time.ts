@@ -2,6 +2,7 @@
 import { and, eq, isNotNull, sql } from 'drizzle-orm'
 import type { Database } from '#/database/client.ts'
 import { deviceCodes } from '#/database/schema/device-codes.ts'
+import { logoutDeliveries } from '#/database/schema/logout-deliveries.ts'
 import { tokens } from '#/database/schema/tokens.ts'
 import { sha256 } from '#/protocol/secrets.ts'
 
@@ -29,3 +30,9 @@ export const agePoll = async (db: Database, deviceCode: string, ms: number): Pro
     .where(
       and(eq(deviceCodes.deviceCodeHash, sha256(deviceCode)), isNotNull(deviceCodes.lastPolledAt)),
     ))
+
+/** As if so much of the wait for the next attempt at each logout token were over. */
+export const ageDeliveries = async (db: Database, ms: number): Promise<void> =>
+  void (await db.update(logoutDeliveries).set({
+    nextAttemptAt: sql`${logoutDeliveries.nextAttemptAt} - ${ms / 1000} * interval '1 second'`,
+  }))

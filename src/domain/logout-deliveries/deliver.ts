@@ -2,7 +2,7 @@
  * Delivers logout tokens (OIDC Back-Channel Logout §2.5). A claim moves the next attempt ahead, so that replicas share the
  * work and what a crashed one had claimed is tried again; the token keeps its `jti`, so a client can tell a repetition.
  */
-import { eq, lte, sql } from 'drizzle-orm'
+import { eq, sql } from 'drizzle-orm'
 import { inBatch } from '#/database/batch.ts'
 import type { Database } from '#/database/client.ts'
 import { type Client, clients } from '#/database/schema/clients.ts'
@@ -36,7 +36,7 @@ type Delivery = typeof logoutDeliveries.$inferSelect
 /** Sends what is due; answers how many were tried, so that the caller can go on while there are more. */
 export function deliverDueLogouts(db: Database, options: DeliveryOptions): Promise<number> {
   return span('logout_deliveries.deliver', async () => {
-    const claimed = await claimDue(db, options.clock())
+    const claimed = await claimDue(db)
     // All have ended before anything is told: whoever stops the worker may close the database then.
     const ends = await Promise.allSettled(claimed.map((delivery) => deliver(db, delivery, options)))
     const failed = ends.find((end) => end.status === 'rejected')
@@ -45,11 +45,11 @@ export function deliverDueLogouts(db: Database, options: DeliveryOptions): Promi
   })
 }
 
-/** One atomic claim: of two replicas, one gets each row. */
-function claimDue(db: Database, now: Date): Promise<Delivery[]> {
+/** One atomic claim: of two replicas, one gets each row. What is due is told by the database's clock, whoever asks. */
+function claimDue(db: Database): Promise<Delivery[]> {
   const due = inBatch(db, logoutDeliveries, {
     key: logoutDeliveries.id,
-    where: lte(logoutDeliveries.nextAttemptAt, now),
+    where: sql`${logoutDeliveries.nextAttemptAt} <= clock_timestamp()`,
     order: logoutDeliveries.nextAttemptAt,
     limit: batchSize,
   })
@@ -58,7 +58,7 @@ function claimDue(db: Database, now: Date): Promise<Delivery[]> {
     .update(logoutDeliveries)
     .set({
       attempts: sql`${logoutDeliveries.attempts} + 1`,
-      nextAttemptAt: sql`${now.toISOString()}::timestamptz + ${delay} * interval '1 second'`,
+      nextAttemptAt: sql`clock_timestamp() + ${delay} * interval '1 second'`,
     })
     .where(due)
     .returning()
@@ -76,7 +76,9 @@ async function deliver(db: Database, delivery: Delivery, options: DeliveryOption
     .returning({ createdAt: logoutDeliveries.createdAt })
   if (!done) return
   recorder.logoutDelivery(delivered ? 'delivered' : 'given_up')
-  if (delivered) recorder.logoutDelivered((clock().getTime() - done.createdAt.getTime()) / 1000)
+  // Another replica, whose clock may be ahead, has dated it.
+  const ms = Math.max(0, clock().getTime() - done.createdAt.getTime())
+  if (delivered) recorder.logoutDelivered(ms / 1000)
 }
 
 /** §2.7: any success will do, since some frameworks make a 204 of the 200. Whatever else happens is a failed attempt. */

@@ -70,7 +70,9 @@ export async function queueLogoutTokens(
     for (const rows of slicesOf(logoutTokens))
       await tx
         .insert(logoutDeliveries)
-        .values(rows.map((row) => ({ ...row, createdAt: now, nextAttemptAt: now })))
+        .values(
+          rows.map((row) => ({ ...row, createdAt: now, nextAttemptAt: sql`clock_timestamp()` })),
+        )
   }
   if (announced) await notify(tx, logoutChannel, '')
 }

@@ -54,7 +54,9 @@ async function approve(c: AppContext, id: string, { db }: DeviceOptions) {
     origin,
   )
   if (!answered) return undefined
-  recorder.deviceCodeAuthorized((now.getTime() - answered.code.createdAt.getTime()) / 1000)
+  // Another replica, whose clock may be ahead, has dated it.
+  const ms = Math.max(0, now.getTime() - answered.code.createdAt.getTime())
+  recorder.deviceCodeAuthorized(ms / 1000)
   if (answered.consented) recorder.consentGranted('device_code')
   return answered
 }

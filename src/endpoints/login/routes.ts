@@ -24,7 +24,7 @@ import { readForm } from '#/web/request/forms.ts'
 import { noteFailedSignIn } from '#/web/request/note-refusal.ts'
 import type { SessionAccess } from '#/web/sessions/current-user.ts'
 import type { KnownBrowsers } from '#/web/sessions/known-browsers.ts'
-import { type SignInOptions, signIn } from '#/web/sessions/sign-in.ts'
+import { type SignInOptions, signIn, signInMoment } from '#/web/sessions/sign-in.ts'
 import { type Checked, checkCredentials } from './check.ts'
 import { enforceLoginLimits, type LoginAttempt, type LoginLimits } from './limits.ts'
 import { type LoginPageProps, renderLoginPage } from './pages.ts'
@@ -162,6 +162,7 @@ async function enter(
     identity,
     remember: form.get('remember_me') === '1',
     submission: form.get('submission'),
+    now: await signInMoment(c, options.db, safePath(form.get('redirect'), '/')),
   })
   if (!signedIn) return { ok: false, reason: 'account_inactive', user, method }
   attempt.refund()

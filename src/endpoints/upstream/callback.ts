@@ -12,7 +12,7 @@ import { afterForm } from '#/web/pages/leave.ts'
 import { PageError } from '#/web/pages/page-error.ts'
 import type { AppContext } from '#/web/request/context.ts'
 import { noteFailedSignIn, noteRefusal } from '#/web/request/note-refusal.ts'
-import { signIn } from '#/web/sessions/sign-in.ts'
+import { signIn, signInMoment } from '#/web/sessions/sign-in.ts'
 import type { UpstreamOptions } from './options.ts'
 import { renderRefusedPage, securityPath } from './pages.ts'
 import { leftAt, type PendingSignIn } from './pending.ts'
@@ -113,13 +113,15 @@ async function enter(c: AppContext, visit: Visit, profile: Profile) {
   const { result, user } = await resolveUpstreamUser(db, arrival)
   if (!isWelcome(result)) return refuse(c, visit, { result, user })
   const remember = visit.pending?.remember === true
-  const authTime = authTimeOf(profile, visit.pending, now)
-  const way = { source, identity: profile, remember, authTime }
+  const redirect = safePath(visit.pending?.redirect, '/')
+  const at = await signInMoment(c, db, redirect)
+  const authTime = authTimeOf(profile, visit.pending, at)
+  const way = { source, identity: profile, remember, authTime, now: at }
   if (!user || !(await signIn(c, options, { user, ...way })))
     return refuse(c, visit, { result: 'account_inactive', user })
   record(c, visit, result)
   // The provider's own form may have come before.
-  return c.redirect(afterForm(c, safePath(visit.pending?.redirect, '/')), 303)
+  return c.redirect(afterForm(c, redirect), 303)
 }
 
 /** As the provider says; who was asked anew was asked while they were away, whatever its clock says. */

@@ -2,6 +2,7 @@
 import type { Database } from '#/database/client.ts'
 import { nameBrowser } from '#/domain/sessions/browser.ts'
 import { type NewSession, startSession } from '#/domain/sessions/start-session.ts'
+import { findWaitingRequest } from '#/web/authorization-request/waiting-request.ts'
 import type { AppContext } from '#/web/request/context.ts'
 import { recordEndedSessions } from './record-ended.ts'
 import type { SessionCookies } from './session-cookies.ts'
@@ -15,8 +16,20 @@ export interface SignInOptions {
 
 interface SigningIn extends Pick<NewSession, 'user' | 'source' | 'identity' | 'authTime'> {
   readonly remember: boolean
+  /** From `signInMoment`. */
+  readonly now: Date
   /** What names the form: sent twice, it starts one session. */
   readonly submission?: string | undefined
+}
+
+/**
+ * When somebody signs in who is to go on at `redirect`. A request that waits there came before, whatever the clock of the
+ * replica that has dated it: or its user would be asked to sign in again, and again.
+ */
+export async function signInMoment(c: AppContext, db: Database, redirect: string): Promise<Date> {
+  const { now } = c.var
+  const waiting = await findWaitingRequest(db, redirect, now)
+  return waiting && waiting.createdAt > now ? waiting.createdAt : now
 }
 
 /**
@@ -66,7 +79,6 @@ async function start(
       idleMs: policy.idleMs,
       most: policy.most,
       replaces: c.var.signedIn?.session.id ?? (await cookies.open(c)),
-      now: c.var.now,
     },
     c.var.origin,
   )
