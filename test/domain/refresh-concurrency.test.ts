@@ -10,6 +10,7 @@ import { disableUser } from '#/domain/users/end-access.ts'
 import { openTestDatabase, type TestDatabase } from '../support/database.ts'
 import { ageFamily } from '../support/database-time.ts'
 import { addFamily, lifetimes } from '../support/grants.ts'
+import { judged } from '../support/judged.ts'
 import { addAdmin, addClient, addUser } from '../support/people.ts'
 import { rounds } from '../support/rounds.ts'
 
@@ -29,20 +30,23 @@ const latecomers = 10
 const start = () => addFamily(database.db, family.user, family.clientId)
 
 const refresh = (token: string, now: Date, clientId = family.clientId) =>
-  refreshTokens(
-    database.db,
-    {
-      token,
-      clientId,
-      scope: undefined,
-      resources: undefined,
-      dpopJkt: null,
-      rotate: true,
-      lifetimes,
-      secrets: ['s'.repeat(32)],
-      now,
-    },
-    systemOrigin,
+  judged(database.db, { clientId }, (clientVersion) =>
+    refreshTokens(
+      database.db,
+      {
+        token,
+        clientId,
+        scope: undefined,
+        resources: undefined,
+        dpopJkt: null,
+        rotate: true,
+        lifetimes,
+        secrets: ['s'.repeat(32)],
+        now,
+        clientVersion,
+      },
+      systemOrigin,
+    ),
   )
 
 const allAtOnce = (n: number, token: string, now: Date) =>

@@ -17,6 +17,7 @@ import { randomSecret } from '#/protocol/secrets.ts'
 import type { StoredTokenType, TokenRevocationReason } from '#/protocol/vocabulary.ts'
 import { openTestDatabase, type TestDatabase } from '../support/database.ts'
 import { ageFamily } from '../support/database-time.ts'
+import { judged } from '../support/judged.ts'
 import { addAdmin, addClient, addUser } from '../support/people.ts'
 
 let database: TestDatabase
@@ -214,10 +215,12 @@ function countIssued(counts: Map<string, number>, { rotated }: { readonly rotate
 const asked = { all: undefined, narrow: ['openid'], wider: ['openid', 'admin'] }
 
 async function attempt(
-  presented: Parameters<typeof refreshTokens>[1],
+  presented: Omit<Parameters<typeof refreshTokens>[1], 'clientVersion'>,
 ): Promise<Refreshed | { readonly result: 'scope' }> {
   try {
-    return await refreshTokens(database.db, presented, systemOrigin)
+    return await judged(database.db, presented, (clientVersion) =>
+      refreshTokens(database.db, { ...presented, clientVersion }, systemOrigin),
+    )
   } catch (error) {
     if (error instanceof OAuthError && error.code === 'invalid_scope') return { result: 'scope' }
     throw error

@@ -27,6 +27,7 @@ import {
   redeem,
   redirectUri,
 } from '../support/grants.ts'
+import { judged } from '../support/judged.ts'
 import { addAdmin, addClient, addUser } from '../support/people.ts'
 import { rounds } from '../support/rounds.ts'
 
@@ -45,21 +46,24 @@ const setUp = async () => {
 const secrets = ['s'.repeat(32)]
 
 const refresh = (token: string, clientId: string, more: Partial<PresentedRefreshToken> = {}) =>
-  refreshTokens(
-    database.db,
-    {
-      token,
-      clientId,
-      scope: undefined,
-      resources: undefined,
-      dpopJkt: null,
-      rotate: true,
-      lifetimes,
-      secrets,
-      now: new Date(),
-      ...more,
-    },
-    systemOrigin,
+  judged(database.db, { clientId, ...more }, (clientVersion) =>
+    refreshTokens(
+      database.db,
+      {
+        token,
+        clientId,
+        scope: undefined,
+        resources: undefined,
+        dpopJkt: null,
+        rotate: true,
+        lifetimes,
+        secrets,
+        now: new Date(),
+        ...more,
+        clientVersion,
+      },
+      systemOrigin,
+    ),
   )
 
 const codesOf = (clientId: string) =>

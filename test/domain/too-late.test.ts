@@ -21,6 +21,7 @@ import { disableUser } from '#/domain/users/end-access.ts'
 import { onPostgres, openTestDatabase, type TestDatabase } from '../support/database.ts'
 import { addApproved, addDeviceClient, askForCodes, poll } from '../support/devices.ts'
 import { addCode, addFamily, lifetimes, redeem, redirectUri } from '../support/grants.ts'
+import { judged } from '../support/judged.ts'
 import { addAdmin, addClient, addUser } from '../support/people.ts'
 
 let database: TestDatabase
@@ -51,21 +52,24 @@ async function setUp() {
 }
 
 const refresh = (token: string, clientId: string, more: { rotate?: boolean } = {}) =>
-  refreshTokens(
-    database.db,
-    {
-      token,
-      clientId,
-      scope: undefined,
-      resources: undefined,
-      dpopJkt: null,
-      rotate: true,
-      lifetimes,
-      secrets: ['s'.repeat(32)],
-      now: new Date(),
-      ...more,
-    },
-    systemOrigin,
+  judged(database.db, { clientId }, (clientVersion) =>
+    refreshTokens(
+      database.db,
+      {
+        token,
+        clientId,
+        scope: undefined,
+        resources: undefined,
+        dpopJkt: null,
+        rotate: true,
+        lifetimes,
+        secrets: ['s'.repeat(32)],
+        now: new Date(),
+        ...more,
+        clientVersion,
+      },
+      systemOrigin,
+    ),
   )
 
 const alarms = (familyId: string) =>

@@ -14,6 +14,7 @@ import { consumeProof, withProofs } from '#/domain/proofs/used-proofs.ts'
 import { refreshTokens } from '#/domain/tokens/refresh-tokens.ts'
 import { addApproved, addDeviceClient, poll } from '../support/devices.ts'
 import { addCode, addFamily, lifetimes, redeem } from '../support/grants.ts'
+import { judged } from '../support/judged.ts'
 import { addClient, addUser } from '../support/people.ts'
 import { freePort } from '../support/ports.ts'
 import { type Postgres, startPostgres } from '../support/services.ts'
@@ -110,20 +111,23 @@ async function setUp() {
 type Party = Awaited<ReturnType<typeof setUp>>
 
 const refresh = (db: Database, { family: { refreshToken: token }, clientId }: Party) =>
-  refreshTokens(
-    db,
-    {
-      token,
-      clientId,
-      scope: undefined,
-      resources: undefined,
-      dpopJkt: null,
-      rotate: true,
-      lifetimes,
-      secrets: ['s'.repeat(32)],
-      now: new Date(),
-    },
-    systemOrigin,
+  judged(db, { clientId }, (clientVersion) =>
+    refreshTokens(
+      db,
+      {
+        token,
+        clientId,
+        scope: undefined,
+        resources: undefined,
+        dpopJkt: null,
+        rotate: true,
+        lifetimes,
+        secrets: ['s'.repeat(32)],
+        now: new Date(),
+        clientVersion,
+      },
+      systemOrigin,
+    ),
   )
 
 /** Each way to tokens: how it is gone, and what the first to arrive is answered. */

@@ -7,6 +7,7 @@ import { type NewSession, startSession } from '#/domain/sessions/start-session.t
 import { redeemCode } from '#/domain/tokens/redeem-code.ts'
 import type { User } from '#/domain/users/users.ts'
 import { sha256 } from '#/protocol/secrets.ts'
+import { judged } from './judged.ts'
 
 const verifier = 'v'.repeat(43)
 const challenge = sha256(verifier)
@@ -103,23 +104,26 @@ export const redeem = (
   clientId: string,
   more: Partial<Parameters<typeof redeemCode>[1]> = {},
 ) =>
-  redeemCode(
-    db,
-    {
-      code,
-      clientId,
-      redirectUri,
-      codeVerifier: verifier,
-      dpopJkt: null,
-      bindRefresh: false,
-      resources: undefined,
-      lifetimes,
-      refreshTokens: true,
-      endsWithSession: false,
-      now: new Date(),
-      ...more,
-    },
-    systemOrigin,
+  judged(db, { clientId, ...more }, (clientVersion) =>
+    redeemCode(
+      db,
+      {
+        code,
+        clientId,
+        redirectUri,
+        codeVerifier: verifier,
+        dpopJkt: null,
+        bindRefresh: false,
+        resources: undefined,
+        lifetimes,
+        refreshTokens: true,
+        endsWithSession: false,
+        now: new Date(),
+        ...more,
+        clientVersion,
+      },
+      systemOrigin,
+    ),
   )
 
 /** A refresh token of a fresh family. */

@@ -7,14 +7,18 @@ import { skeletonOf } from '#/protocol/names.ts'
 import { constantTimeEqual, randomSecret, sha256 } from '#/protocol/secrets.ts'
 import type { ClientDecision, ClientStatus } from '#/protocol/vocabulary.ts'
 import { span } from '#/telemetry/tracing.ts'
+import { type VersionedClient, versionedColumns } from './client-version.ts'
 import { countsOf, type EndedOfClient, endAccessOfClient, nothingEnded } from './end-access.ts'
 import { invalidateClient } from './invalidate.ts'
 import { lockNames } from './names.ts'
 
 export type { Client } from '#/database/schema/clients.ts'
 
-export async function findClient(db: Database, clientId: string): Promise<Client | undefined> {
-  return (await db.select().from(clients).where(eq(clients.clientId, clientId)))[0]
+export async function findClient(
+  db: Database,
+  clientId: string,
+): Promise<VersionedClient | undefined> {
+  return (await db.select(versionedColumns).from(clients).where(eq(clients.clientId, clientId)))[0]
 }
 
 /** What a client is made of; everything that has a default may be left out. */
@@ -163,8 +167,11 @@ export const lockClient = async (
 ): Promise<Client | undefined> => (await tx.select().from(clients).where(which).for('update'))[0]
 
 /** Changes with everything that a client is; says nothing about it. The skeleton of its name may be filled in by anybody. */
-export const versionOf = ({ nameSkeleton: _, ...client }: Client): string =>
-  sha256(JSON.stringify(client))
+export const versionOf = ({
+  nameSkeleton: _,
+  version: _row,
+  ...client
+}: Client & Partial<Pick<VersionedClient, 'version'>>): string => sha256(JSON.stringify(client))
 
 const whatChanges = ({ clientId, status, from }: StatusChange) =>
   and(

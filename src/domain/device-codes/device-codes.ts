@@ -9,8 +9,12 @@ import type { Database } from '#/database/client.ts'
 import { inTime } from '#/database/in-time.ts'
 import { type Client, clients } from '#/database/schema/clients.ts'
 import { type DeviceCode, deviceCodes } from '#/database/schema/device-codes.ts'
-import { type AuditOrigin, writeAudit } from '#/domain/audit/audit.ts'
+import { insertForEach, valuesFor } from '#/database/statements/insert-for-each.ts'
+import { type Placeholders, prepared } from '#/database/statements/prepared.ts'
+import { type AuditOrigin, auditCtes, auditParams } from '#/domain/audit/audit.ts'
+import { type JudgedClient, StaleClientError } from '#/domain/clients/client-version.ts'
 import { reserveRow } from '#/domain/row-limits/row-limits.ts'
+import { lockedActiveClient } from '#/domain/tokens/active-grant.ts'
 import { deviceCodeGrantType } from '#/protocol/grant-types.ts'
 import { deriveKey, hmac, newestOf, randomSecret, sha256 } from '#/protocol/secrets.ts'
 import { span } from '#/telemetry/tracing.ts'
@@ -21,8 +25,7 @@ const slowDownSeconds = 5
 const toleranceSeconds = 1
 const mostCollisions = 10
 
-export interface NewDeviceCode {
-  readonly clientId: string
+export interface NewDeviceCode extends JudgedClient {
   readonly scope: string
   readonly resources: readonly string[]
   /** Where the request came from, for its user to compare. */
@@ -41,54 +44,77 @@ export interface IssuedDeviceCode {
   readonly userCode: string
 }
 
-/** Issues both codes; they are stored as digests only. A user code that is taken is drawn again. */
+/**
+ * Issues both codes; they are stored as digests only. A user code that is taken is drawn again. Throws a
+ * `StaleClientError` unless the client still is what the request was judged by.
+ */
 export function issueDeviceCode(
   db: Database,
   request: NewDeviceCode,
   origin: AuditOrigin,
 ): Promise<IssuedDeviceCode> {
-  const insert = () =>
-    db.transaction(async (tx) => {
-      const { row, ...issued } = await insertUnused(tx, request)
-      await writeAudit(tx, origin, {
-        type: 'DEVICE_CODE_GENERATED',
-        at: request.now,
-        clientId: row.clientId,
-        resource: { type: 'device_code', id: row.id },
-        details: { scope: row.scope },
-      })
-      return issued
-    })
-  return span('device_codes.issue', () => reserveRow(db, 'device_codes', insert))
+  return span('device_codes.issue', () =>
+    reserveRow(db, 'device_codes', () => insertUnused(db, request, origin)),
+  )
 }
 
-async function insertUnused(tx: Database, request: NewDeviceCode) {
-  const { clientId, scope, resources, ip, requester, intervalSeconds, now } = request
+async function insertUnused(db: Database, request: NewDeviceCode, origin: AuditOrigin) {
+  const { clientId, clientVersion } = request
   const deviceCode = randomSecret()
   for (let n = 0; n < mostCollisions; n += 1) {
     const userCode = request.newUserCode()
-    const [row] = await tx
-      .insert(deviceCodes)
-      .values({
-        id: crypto.randomUUID(),
-        deviceCodeHash: sha256(deviceCode),
-        userCodeHash: newestOf(userCodeHashes(userCode, request.secrets)),
-        clientId,
-        scope,
-        resources: [...resources],
-        ip,
-        requester,
-        familyId: crypto.randomUUID(),
-        intervalSeconds,
-        createdAt: now,
-        expiresAt: new Date(now.getTime() + request.lifetimeMs),
-      })
-      .onConflictDoNothing()
-      .returning()
-    if (row) return { row, deviceCode, userCode }
+    const row = rowOf(request, { deviceCode, userCode })
+    const event = {
+      type: 'DEVICE_CODE_GENERATED',
+      at: request.now,
+      clientId,
+      resource: { type: 'device_code', id: row.id },
+      details: { scope: row.scope },
+    } as const
+    const values = { ...valuesFor('code', row), ...auditParams(origin, event) }
+    const [stored] = await store(db, { clientId, clientVersion, ...values })
+    if (!stored) throw new StaleClientError()
+    if (stored.id !== null) return { deviceCode, userCode }
   }
   throw new Error('no user code is free')
 }
+
+const rowOf = (request: NewDeviceCode, codes: IssuedDeviceCode): DeviceCode => ({
+  id: crypto.randomUUID(),
+  deviceCodeHash: sha256(codes.deviceCode),
+  userCodeHash: newestOf(userCodeHashes(codes.userCode, request.secrets)),
+  clientId: request.clientId,
+  scope: request.scope,
+  resources: [...request.resources],
+  status: 'pending',
+  ip: request.ip,
+  requester: request.requester,
+  userId: null,
+  authTime: null,
+  details: {},
+  familyId: crypto.randomUUID(),
+  intervalSeconds: request.intervalSeconds,
+  lastPolledAt: null,
+  lastPolledTooEarly: false,
+  createdAt: request.now,
+  decidedAt: null,
+  expiresAt: new Date(request.now.getTime() + request.lifetimeMs),
+})
+
+/** One statement, which answers a row if the client is the one that was judged, and in it an id unless a code was taken. */
+const store = prepared((db, { clientId, clientVersion }: Placeholders<JudgedClient>) => {
+  const holder = db.$with('holder').as(lockedActiveClient(db, { clientId, clientVersion }))
+  const stored = db
+    .$with('stored', { id: deviceCodes.id })
+    .as(
+      sql`${insertForEach(holder, deviceCodes, 'code')} on conflict do nothing returning ${deviceCodes.id}`,
+    )
+  return db
+    .with(holder, stored, auditCtes(db, stored))
+    .select({ id: stored.id })
+    .from(holder)
+    .leftJoin(stored, sql`true`)
+})
 
 /** Digests of a user code: keyed, since a short code could be guessed from a plain one. */
 const userCodeHashes = (userCode: string, secrets: readonly string[]): string[] =>

@@ -8,7 +8,12 @@ import { type User, users } from '#/database/schema/users.ts'
 import { type Placeholders, prepared } from '#/database/statements/prepared.ts'
 import { attempting, settleAttempts } from '#/domain/attempts/attempts.ts'
 import { type AuditOrigin, auditCtes, auditParams } from '#/domain/audit/audit.ts'
-import { type GrantKey, lockActiveGrant, lockedActiveGrant } from '#/domain/tokens/active-grant.ts'
+import { type JudgedClient, requireCurrentClient } from '#/domain/clients/client-version.ts'
+import {
+  type AskedGrant,
+  lockActiveGrant,
+  lockedActiveGrant,
+} from '#/domain/tokens/active-grant.ts'
 import { mayRefresh, narrowResources } from '#/domain/tokens/narrow.ts'
 import { type Token, type TokenLifetimes, tokenCtes, tokenParams } from '#/domain/tokens/tokens.ts'
 import { type UnheardTokens, undoTokens } from '#/domain/tokens/undo-tokens.ts'
@@ -17,7 +22,7 @@ import type { DevicePollResult } from '#/protocol/vocabulary.ts'
 import { span } from '#/telemetry/tracing.ts'
 import { ofDevice, type PresentedDeviceCode, pollPendingDeviceCode } from './device-codes.ts'
 
-export interface DevicePoll extends PresentedDeviceCode {
+export interface DevicePoll extends PresentedDeviceCode, JudgedClient {
   /** Key of the DPoP proof that came along. */
   readonly dpopJkt: string | null
   /** Whether a refresh token is bound to that key, too: those of public clients are (RFC 9449 §5). */
@@ -38,7 +43,7 @@ export type DeviceRedemption =
     }
   | { readonly result: Exclude<DevicePollResult, 'success'> }
 
-/** Throws `invalid_target`, which leaves the code unused. */
+/** Throws `invalid_target`, or a `StaleClientError`, which leaves the code unused. */
 export function redeemDeviceCode(
   db: Database,
   poll: DevicePoll,
@@ -51,6 +56,7 @@ export function redeemDeviceCode(
     const isApproved = statusOf(code, poll) === 'approved'
     const redeemed = isApproved && code && user && (await redeem(db, { code, user, poll, origin }))
     if (redeemed) return redeemed
+    await requireCurrentClient(db, poll)
     if (code && (await settleAttempts(db, keyOf(code)))) return redeemDeviceCode(db, poll, origin)
     const result = await checkPoll(db, poll)
     if (result !== 'usable') return { result }
@@ -121,8 +127,9 @@ async function redeem(
     restore: (tx) => restore(tx, id),
   }
   const attempt = { key: keyOf(code), undo: (tx: Database) => undoTokens(tx, unheard) }
+  const who = { userId: user.id, clientId, clientVersion: poll.clientVersion }
   const used = await attempting(db, attempt, () =>
-    exchange(db, { id, clientId, userId: user.id, now, deadline, ...values, ...audited }),
+    exchange(db, { id, ...who, now, deadline, ...values, ...audited }),
   )
   return used.length > 0 ? { result: 'success', access, user, refreshToken } : undefined
 }
@@ -130,12 +137,13 @@ async function redeem(
 /** Under which attempts at a code are kept in mind. */
 const keyOf = ({ id }: DeviceCode) => `device code ${id}`
 
-type Exchange = GrantKey & { readonly id: string; readonly now: Date; readonly deadline: Date }
+type Exchange = AskedGrant & { readonly id: string; readonly now: Date; readonly deadline: Date }
 
 /** One statement, like that of an authorization code. */
 const exchange = prepared((db, slots: Placeholders<Exchange>) => {
-  const { userId, clientId, id, now, deadline } = slots
-  const holder = db.$with('holder').as(lockedActiveGrant(db, { userId, clientId }))
+  const { userId, clientId, clientVersion, id, now, deadline } = slots
+  const grant = lockedActiveGrant(db, { userId, clientId, clientVersion })
+  const holder = db.$with('holder').as(grant)
   const used = db.$with('used').as(consume(db, holder, { id, now, deadline }))
   return db
     .with(holder, used, ...tokenCtes(db, used), auditCtes(db, used))

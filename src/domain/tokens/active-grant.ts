@@ -4,12 +4,27 @@ import { clients } from '#/database/schema/clients.ts'
 import { consents } from '#/database/schema/consents.ts'
 import { users } from '#/database/schema/users.ts'
 import { type Placeholders, prepared } from '#/database/statements/prepared.ts'
+import { isClientVersion, type JudgedClient } from '#/domain/clients/client-version.ts'
 
 /** Who is to have tokens, and from whom. */
 export interface GrantKey {
   readonly userId: string
   readonly clientId: string
 }
+
+/** The same, where the client is who asks. */
+export type AskedGrant = GrantKey & JudgedClient
+
+/** An active client; with a version, only as it was when the request was judged. */
+type ClientSlots = Readonly<Record<'clientId', Placeholder>> &
+  Partial<Readonly<Record<'clientVersion', Placeholder>>>
+
+const isActiveClient = ({ clientId, clientVersion }: ClientSlots) =>
+  and(
+    eq(clients.clientId, clientId),
+    eq(clients.status, 'active'),
+    clientVersion && isClientVersion(clientVersion),
+  )
 
 /**
  * The part of a statement that finds the user, provided that they and the client are active and the consent is in force.
@@ -18,12 +33,12 @@ export interface GrantKey {
  */
 export const lockedActiveGrant = (
   db: Database,
-  { userId, clientId }: Readonly<Record<keyof GrantKey, Placeholder>>,
+  { userId, ...client }: Readonly<Record<'userId', Placeholder>> & ClientSlots,
 ) =>
   db
     .select({ userId: users.id })
     .from(users)
-    .innerJoin(clients, and(eq(clients.clientId, clientId), eq(clients.status, 'active')))
+    .innerJoin(clients, isActiveClient(client))
     .innerJoin(
       consents,
       and(
@@ -36,15 +51,15 @@ export const lockedActiveGrant = (
     .for('key share', { of: [users, clients] })
 
 /** The same by a name. */
-export const activeGrantCte = (db: Database, holder: Placeholders<GrantKey>) =>
+export const activeGrantCte = (db: Database, holder: Placeholders<AskedGrant>) =>
   db.$with('consenting').as(lockedActiveGrant(db, holder))
 
 /** The part that finds a client which is active, and locks it: all it takes where no user is involved. */
-export const lockedActiveClient = (db: Database, clientId: Placeholder) =>
+export const lockedActiveClient = (db: Database, client: Placeholders<JudgedClient>) =>
   db
     .select({ clientId: clients.clientId })
     .from(clients)
-    .where(and(eq(clients.clientId, clientId), eq(clients.status, 'active')))
+    .where(isActiveClient(client))
     .for('key share')
 
 /** Who has tokens that end with a session. */
@@ -65,7 +80,9 @@ export const whileSignedIn = (
     .from(consenting)
     .where(sql`(not ${endsWithSession}::boolean or exists (select from ${session}))`)
 
-const selectActiveGrant = prepared(lockedActiveGrant)
+const selectActiveGrant = prepared((db, { userId, clientId }: Placeholders<GrantKey>) =>
+  lockedActiveGrant(db, { userId, clientId }),
+)
 
 /** The same inside a transaction, which holds the locks until it ends. */
 export const lockActiveGrant = async (

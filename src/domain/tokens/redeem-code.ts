@@ -14,6 +14,7 @@ import {
   findUnusedCode,
   restoreCode,
 } from '#/domain/authorization-codes/authorization-codes.ts'
+import { type JudgedClient, requireCurrentClient } from '#/domain/clients/client-version.ts'
 import { lockedOpenSession, lockOpenSession } from '#/domain/sessions/sessions.ts'
 import { OAuthError } from '#/protocol/errors.ts'
 import { matchesChallenge } from '#/protocol/pkce.ts'
@@ -30,9 +31,8 @@ import { endStolenFamily, type RevokedTokens, type Theft } from './revoke-tokens
 import { type Token, type TokenLifetimes, tokenCtes, tokenParams } from './tokens.ts'
 import { type UnheardTokens, undoTokens } from './undo-tokens.ts'
 
-export interface PresentedCode {
+export interface PresentedCode extends JudgedClient {
   readonly code: string
-  readonly clientId: string
   readonly redirectUri: string
   readonly codeVerifier: string | undefined
   /** Key of the DPoP proof that came along. */
@@ -62,7 +62,7 @@ export type Redemption =
 
 /**
  * A wrong redirect URI or verifier throws, which leaves the code unused. A code that was used before ends its family
- * (RFC 6749 §4.1.2, RFC 9700 §4.5).
+ * (RFC 6749 §4.1.2, RFC 9700 §4.5). Throws a `StaleClientError`, too.
  */
 export function redeemCode(
   db: Database,
@@ -73,6 +73,7 @@ export function redeemCode(
     const found = await findUnusedCode(db, presented)
     const redeemed = found && (await redeem(db, { ...found, presented, origin }))
     if (redeemed) return redeemed
+    await requireCurrentClient(db, presented)
     if (await settleAttempts(db, keyOf(sha256(presented.code))))
       return redeemCode(db, presented, origin)
     const judged = await db.transaction((tx) => judgeUnusable(tx, presented))
@@ -143,9 +144,10 @@ async function redeem(
   }
   const attempt = { key: keyOf(codeHash), undo: (tx: Database) => undoTokens(tx, unheard) }
   const { sessionId } = code
-  const which = { codeHash, clientId, userId, sessionId, endsWithSession, now, deadline }
+  const { clientVersion } = presented
+  const who = { userId, clientId, clientVersion, sessionId, endsWithSession }
   const used = await attempting(db, attempt, () =>
-    exchange(db, { ...which, ...values, ...audited }),
+    exchange(db, { ...who, codeHash, now, deadline, ...values, ...audited }),
   )
   return used.length > 0 ? { result: 'redeemed', code, access, user, refreshToken } : undefined
 }
@@ -159,17 +161,17 @@ const isRefreshable = ({ scope }: AuthorizationCode, { refreshTokens }: Presente
 const doesEndWithSession = (code: AuthorizationCode, presented: PresentedCode) =>
   presented.endsWithSession && !isRefreshable(code, presented)
 
-type Exchange = SessionBinding & {
-  readonly clientId: string
-  readonly codeHash: string
-  readonly now: Date
-  readonly deadline: Date
-}
+type Exchange = SessionBinding &
+  JudgedClient & {
+    readonly codeHash: string
+    readonly now: Date
+    readonly deadline: Date
+  }
 
 /** One statement: the code is used up, the tokens stored and the audit log told, or none of it. */
 const exchange = prepared((db, slots: Placeholders<Exchange>) => {
-  const { userId, clientId, codeHash, now, deadline } = slots
-  const consenting = activeGrantCte(db, { userId, clientId })
+  const { userId, clientId, clientVersion, codeHash, now, deadline } = slots
+  const consenting = activeGrantCte(db, { userId, clientId, clientVersion })
   const session = db.$with('session').as(lockedOpenSession(db, consenting, slots))
   const holder = db.$with('holder').as(whileSignedIn(db, { consenting, session }, slots))
   const used = db.$with('used').as(consumeCode(db, holder, { codeHash, clientId, now, deadline }))

@@ -7,7 +7,7 @@ import { type User, users } from '#/database/schema/users.ts'
 import { type Placeholders, prepared } from '#/database/statements/prepared.ts'
 import { auditCtes } from '#/domain/audit/audit.ts'
 import { sha256 } from '#/protocol/secrets.ts'
-import { type GrantKey, lockedActiveGrant } from './active-grant.ts'
+import { type AskedGrant, lockedActiveGrant } from './active-grant.ts'
 import { tokenCtes } from './tokens.ts'
 
 interface Found {
@@ -45,7 +45,7 @@ const select = prepared((db, { hash }: Placeholders<{ hash: string }>) =>
     .where(eq(tokens.secretHash, hash)),
 )
 
-type Use = GrantKey & { readonly id: string; readonly now: Date; readonly deadline: Date }
+type Use = AskedGrant & { readonly id: string; readonly now: Date; readonly deadline: Date }
 type Which = Pick<Placeholders<Use>, 'id' | 'now' | 'deadline'>
 
 const usable = ({ id, now, deadline }: Which) =>
@@ -53,8 +53,8 @@ const usable = ({ id, now, deadline }: Which) =>
 
 /** Revokes the token for its successor, and stores what follows from it, if this is the first to use it. */
 export const rotateRefreshToken = prepared(
-  (db, { userId, clientId, id, now, deadline }: Placeholders<Use>) => {
-    const holder = holderOf(db, { userId, clientId })
+  (db, { userId, clientId, clientVersion, id, now, deadline }: Placeholders<Use>) => {
+    const holder = holderOf(db, { userId, clientId, clientVersion })
     const used = db.$with('used').as(
       db
         .update(tokens)
@@ -72,8 +72,8 @@ export const rotateRefreshToken = prepared(
 
 /** Stores what follows from a token that stays what it is, provided that nobody ends its family meanwhile. */
 export const reuseRefreshToken = prepared(
-  (db, { userId, clientId, id, now, deadline }: Placeholders<Use>) => {
-    const holder = holderOf(db, { userId, clientId })
+  (db, { userId, clientId, clientVersion, id, now, deadline }: Placeholders<Use>) => {
+    const holder = holderOf(db, { userId, clientId, clientVersion })
     const used = db.$with('used').as(lockedLiveToken(db, holder, { id, now, deadline }))
     return db
       .with(holder, used, ...tokenCtes(db, used), auditCtes(db, used))
@@ -82,7 +82,7 @@ export const reuseRefreshToken = prepared(
   },
 )
 
-const holderOf = (db: Database, holder: Placeholders<GrantKey>) =>
+const holderOf = (db: Database, holder: Placeholders<AskedGrant>) =>
   db.$with('holder').as(lockedActiveGrant(db, holder))
 
 /** The part of a statement that finds a usable token of its user, and holds it until the transaction ends. */

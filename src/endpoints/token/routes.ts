@@ -3,9 +3,11 @@
  * parameters and answers errors, so that no grant can forget any of it.
  */
 import { Hono } from 'hono'
+import type { VersionedClient } from '#/domain/clients/client-version.ts'
 import type { Client } from '#/domain/clients/clients.ts'
 import type { KeySet } from '#/domain/keys/keys.ts'
 import { type LifetimePolicy, lifetimesOf } from '#/domain/tokens/lifetimes.ts'
+import type { DpopProof } from '#/protocol/dpop.ts'
 import { OAuthError } from '#/protocol/errors.ts'
 import { deviceCodeGrantType } from '#/protocol/grant-types.ts'
 import { parseResources } from '#/protocol/resources.ts'
@@ -14,6 +16,7 @@ import {
   type ClientAuthentication,
 } from '#/web/clients/client-authentication.ts'
 import { consumeDpopProof, type DpopOptions, readDpopProof } from '#/web/clients/dpop.ts'
+import { judgeAgain } from '#/web/clients/judge-again.ts'
 import { type ClientLimits, limitClients } from '#/web/limits/limit-clients.ts'
 import type { Limiter } from '#/web/limits/rate-limit.ts'
 import type { AppContext, AppEnv } from '#/web/request/context.ts'
@@ -62,8 +65,33 @@ const postToken = (c: AppContext, options: TokenOptions) =>
 async function answer(
   c: AppContext,
   options: TokenOptions,
-  { fields, form, client, proof }: Awaited<ReturnType<typeof identify>>,
+  request: Awaited<ReturnType<typeof identify>>,
 ) {
+  const { proof } = request
+  let proven: Promise<void> | undefined
+  const consumeProof = async () => {
+    if (proof) proven ??= consumeDpopProof(c, options.db, { proof, status: 400 })
+    await proven
+  }
+  const response = await judgeAgain(options.authentication, request.client, (client) =>
+    issue(c, options, { ...request, client, consumeProof }),
+  )
+  // RFC 6749 §5.1.
+  c.header('pragma', 'no-cache')
+  return c.json(response)
+}
+
+type Judged = Awaited<ReturnType<typeof identify>> & {
+  readonly client: VersionedClient
+  readonly consumeProof: () => Promise<void>
+}
+
+async function issue(
+  c: AppContext,
+  options: TokenOptions,
+  { fields, form, client, proof, consumeProof }: Judged,
+) {
+  requireProof(client, proof)
   const grant = requireGrant(form, client)
   c.set('grantType', grant.grantType)
   const parsed = grant.parameters.safeParse(Object.fromEntries(form))
@@ -88,11 +116,8 @@ async function answer(
     dpopJkt: proof?.jkt ?? null,
     extraClaims: readExtraClaims(form.get('extra_claims'), client, options.extraClaims),
   }
-  if (proof) await consumeDpopProof(c, options.db, { proof, status: 400 })
-  const response = await grant.issue(context, parsed.data)
-  // RFC 6749 §5.1.
-  c.header('pragma', 'no-cache')
-  return c.json(response)
+  await consumeProof()
+  return grant.issue(context, parsed.data)
 }
 
 async function identify(c: AppContext, options: TokenOptions) {
@@ -101,11 +126,15 @@ async function identify(c: AppContext, options: TokenOptions) {
   // Before the client: one that has to try again with our nonce may send the same assertion.
   const proof = await readDpopProof(c, options.dpop, { status: 400 })
   const client = await authenticateClient(c, options.authentication, form)
-  // RFC 9449 §5.2.
-  if (client.dpopBoundAccessTokens && !proof)
-    throw new OAuthError('invalid_request', 'this client has to send a DPoP proof')
+  requireProof(client, proof)
   const addressLimiter = isPoll(form) ? options.pollLimiter : undefined
   return { fields, form, client, proof, addressLimiter }
+}
+
+/** RFC 9449 §5.2. */
+function requireProof(client: Client, proof: DpopProof | undefined) {
+  if (client.dpopBoundAccessTokens && !proof)
+    throw new OAuthError('invalid_request', 'this client has to send a DPoP proof')
 }
 
 const isPoll = (form: ReadonlyMap<string, string>) =>

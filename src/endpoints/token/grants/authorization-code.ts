@@ -21,6 +21,7 @@ export const authorizationCode = defineGrant({
       {
         code: parameters.code,
         clientId: client.clientId,
+        clientVersion: client.version,
         redirectUri: parameters.redirect_uri,
         codeVerifier: parameters.code_verifier,
         lifetimes: context.lifetimes,

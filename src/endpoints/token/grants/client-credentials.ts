@@ -19,6 +19,7 @@ export const clientCredentials = defineGrant({
       throw new OAuthError('unauthorized_client', 'public clients cannot act for themselves')
     const issue = {
       clientId: client.clientId,
+      clientVersion: client.version,
       scope: machineScope(client.scope, scope),
       // RFC 8707 §2.2: without a wish, the token is for this server alone.
       resources: narrowResources(client.allowedResources, context.resources ?? []),

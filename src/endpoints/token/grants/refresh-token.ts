@@ -1,5 +1,6 @@
 /** RFC 6749 §6 with rotation (RFC 9700 §4.14.2). */
 import { z } from 'zod'
+import { StaleClientError } from '#/domain/clients/client-version.ts'
 import { type Refreshed, refreshTokens } from '#/domain/tokens/refresh-tokens.ts'
 import { OAuthError } from '#/protocol/errors.ts'
 import { parseScope } from '#/protocol/scopes.ts'
@@ -51,10 +52,12 @@ async function refresh(
     // RFC 9700 §2.2.2: a public client cannot prove that it is the one the token was issued to, so its tokens rotate.
     const rotate =
       client.type === 'public' || (context.rotation && client.refreshTokenMode === 'rotating')
-    const { clientId } = client
-    const presented = { token, clientId, scope: asked, resources, dpopJkt, rotate }
+    const { clientId, version: clientVersion } = client
+    const presented = { token, clientId, clientVersion, scope: asked, resources, dpopJkt, rotate }
     return await refreshTokens(db, { ...presented, lifetimes, secrets, now }, origin)
   } catch (error) {
+    // It will be judged again.
+    if (error instanceof StaleClientError) throw error
     const code = error instanceof OAuthError ? error.code : undefined
     recorder.tokenRefreshed(refusals[code ?? 'server_error'] ?? 'error')
     throw error
