@@ -3,7 +3,8 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Config } from '#/config.ts'
 import { type Database, openDatabase } from '#/database/client.ts'
-import { changePassword, enableUser } from '#/domain/users/end-access.ts'
+import { changePassword } from '#/domain/access-revocation/end-users.ts'
+import { enableUser } from '#/domain/users/enable-user.ts'
 import { createPasswords } from '#/domain/users/passwords.ts'
 import { findUserByUsername, normalizeUsername, type User } from '#/domain/users/users.ts'
 import { randomSecret } from '#/protocol/secrets.ts'
@@ -71,7 +72,7 @@ async function resetPassword(db: Database, user: User, enabled: boolean): Promis
   const passwordHash = await createPasswords().hash(password)
   const by = { origin: { enabled }, now: new Date() }
   const ended = await changePassword(db, { id: user.id, passwordHash, mustChange: true }, by)
-  if (ended === 'no_change') throw new AdminCommandError(elsewhere)
+  if (ended.result === 'no_change') throw new AdminCommandError(elsewhere)
   const { sessions, tokens } = ended
   const disabled = ended.user.isActive
     ? ''
@@ -85,7 +86,7 @@ ${disabled}`
 async function enable(db: Database, user: User, enabled: boolean): Promise<string> {
   const by = { origin: { enabled }, now: new Date() }
   const changed = await enableUser(db, user.id, by)
-  return changed === 'no_change'
-    ? `${user.username} is enabled already.\n`
-    : `${user.username} may sign in again.\n`
+  return changed
+    ? `${user.username} may sign in again.\n`
+    : `${user.username} is enabled already.\n`
 }

@@ -1,12 +1,13 @@
 import { and, eq, isNull } from 'drizzle-orm'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { tokens } from '#/database/schema/tokens.ts'
+import { setClientStatus } from '#/domain/access-revocation/edit-clients.ts'
+import { disableUser } from '#/domain/access-revocation/end-users.ts'
+import { revokeConsent } from '#/domain/access-revocation/revoke-consent.ts'
 import { systemOrigin } from '#/domain/audit/audit.ts'
-import { setClientStatus } from '#/domain/clients/clients.ts'
-import { listConsents, revokeConsent } from '#/domain/consents/consents.ts'
+import { listConsents } from '#/domain/consents/consents.ts'
 import { refreshTokens } from '#/domain/tokens/refresh-tokens.ts'
 import { graceMs } from '#/domain/tokens/use-refresh-token.ts'
-import { disableUser } from '#/domain/users/end-access.ts'
 import { openTestDatabase, type TestDatabase } from '../support/database.ts'
 import { ageFamily } from '../support/database-time.ts'
 import { addFamily, lifetimes } from '../support/grants.ts'
@@ -154,7 +155,7 @@ it('counts each row once when a user, a client, a consent and a family end at th
       revokeConsent(db, { id: consent?.id ?? '', user, now }, systemOrigin),
       refresh(used, now, clientId),
     ])
-    if (typeof disabled === 'string') throw new Error(disabled)
+    if (disabled.result !== 'success') throw new Error(disabled.result)
     const stolen = endedBy([late])
     const ended = [disabled.tokens, deactivated?.ended.tokens, withdrawn?.tokens, stolen]
     const sum = (type: 'access' | 'refresh') =>

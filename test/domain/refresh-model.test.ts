@@ -3,14 +3,16 @@ import { inArray } from 'drizzle-orm'
 import fc from 'fast-check'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { tokens } from '#/database/schema/tokens.ts'
+import { setClientStatus } from '#/domain/access-revocation/edit-clients.ts'
+import { disableUser } from '#/domain/access-revocation/end-users.ts'
+import { revokeConsent } from '#/domain/access-revocation/revoke-consent.ts'
 import { systemOrigin } from '#/domain/audit/audit.ts'
-import { setClientStatus } from '#/domain/clients/clients.ts'
-import { grantConsent, listConsents, revokeConsent } from '#/domain/consents/consents.ts'
+import { grantConsent, listConsents } from '#/domain/consents/consents.ts'
 import { type Refreshed, refreshTokens } from '#/domain/tokens/refresh-tokens.ts'
 import { type RevokedTokens, revokeFamily } from '#/domain/tokens/revoke-tokens.ts'
 import { insertTokens } from '#/domain/tokens/tokens.ts'
 import { graceMs } from '#/domain/tokens/use-refresh-token.ts'
-import { disableUser, enableUser } from '#/domain/users/end-access.ts'
+import { enableUser } from '#/domain/users/enable-user.ts'
 import type { User } from '#/domain/users/users.ts'
 import { OAuthError } from '#/protocol/errors.ts'
 import { randomSecret } from '#/protocol/secrets.ts'
@@ -296,7 +298,7 @@ async function play(world: World, step: Action): Promise<void> {
     }
     case 'disable': {
       const actual = await disableUser(db, world.user.id, by)
-      if (typeof actual === 'string') return expect(world.active).toBe(false)
+      if (actual.result !== 'success') return expect(world.active).toBe(false)
       world.active = false
       return ended(world, actual.tokens, endAll(ownedBy(world), world.now, 'account_inactive'))
     }

@@ -3,15 +3,13 @@ import { eq } from 'drizzle-orm'
 import { decodeJwt } from 'jose'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { clients } from '#/database/schema/clients.ts'
-import { systemOrigin } from '#/domain/audit/audit.ts'
-import { editClient } from '#/domain/clients/change-client.ts'
 import {
-  findClient,
-  type NewClient,
+  editClient,
   regenerateClientSecret,
   setClientStatus,
-  versionOf,
-} from '#/domain/clients/clients.ts'
+} from '#/domain/access-revocation/edit-clients.ts'
+import { systemOrigin } from '#/domain/audit/audit.ts'
+import { findClient, type NewClient, versionOf } from '#/domain/clients/clients.ts'
 import { deviceCodeGrantType, tokenExchangeGrantType } from '#/protocol/grant-types.ts'
 import { startTestApp, type TestApp } from '../support/app.ts'
 import { openBrowser } from '../support/browser.ts'

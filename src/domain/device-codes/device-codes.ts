@@ -3,7 +3,7 @@
  * guarded UPDATE of the status (pending, approved or denied, redeemed; or expired), so it happens once, whoever else
  * tries at the same moment.
  */
-import { and, eq, gt, inArray, lt, lte, notInArray, type SQL, sql } from 'drizzle-orm'
+import { and, eq, inArray, lt, type SQL, sql } from 'drizzle-orm'
 import { boundBatch, deleteBatch, inBatch } from '#/database/batch.ts'
 import type { Database } from '#/database/client.ts'
 import { inTime } from '#/database/in-time.ts'
@@ -12,12 +12,20 @@ import { type DeviceCode, deviceCodes } from '#/database/schema/device-codes.ts'
 import { insertForEach, valuesFor } from '#/database/statements/insert-for-each.ts'
 import { type Placeholders, prepared } from '#/database/statements/prepared.ts'
 import { type AuditOrigin, auditCtes, auditParams } from '#/domain/audit/audit.ts'
+import { whereActiveClient } from '#/domain/clients/client-state.ts'
 import { type JudgedClient, StaleClientError } from '#/domain/clients/client-version.ts'
 import { reserveRow } from '#/domain/row-limits/row-limits.ts'
 import { lockedActiveClient } from '#/domain/tokens/active-grant.ts'
 import { deviceCodeGrantType } from '#/protocol/grant-types.ts'
 import { deriveKey, hmac, newestOf, randomSecret, sha256 } from '#/protocol/secrets.ts'
 import { span } from '#/telemetry/tracing.ts'
+import {
+  whereApprovedDeviceCode,
+  whereEndedDeviceCode,
+  whereOpenDeviceCode,
+  whereOverdueDeviceCode,
+  wherePendingDeviceCode,
+} from './device-code-state.ts'
 
 /** RFC 8628 §3.5: what an early poll adds to the interval. */
 const slowDownSeconds = 5
@@ -148,24 +156,10 @@ export async function waitingDevices(
   const rows = await db
     .select({ code: deviceCodes, client: clients })
     .from(deviceCodes)
-    .innerJoin(
-      clients,
-      and(eq(clients.clientId, deviceCodes.clientId), eq(clients.status, 'active')),
-    )
-    .where(and(which, isPending(now)))
+    .innerJoin(clients, and(eq(clients.clientId, deviceCodes.clientId), whereActiveClient))
+    .where(and(which, wherePendingDeviceCode(now)))
   return rows.filter(({ client }) => client.grantTypes.includes(deviceCodeGrantType))
 }
-
-/** A code that its user may still answer. */
-export const isPending = (now: Date): SQL | undefined =>
-  and(eq(deviceCodes.status, 'pending'), gt(deviceCodes.expiresAt, now))
-
-/** A code that may still lead to tokens: neither answered with a no, nor used, nor expired. */
-export const isOpen = (now: Date): SQL =>
-  sql`${hasOpenStatus} and ${gt(deviceCodes.expiresAt, now)}`
-
-/** Written out, as the partial index has it. */
-const hasOpenStatus = sql`${deviceCodes.status} in ('pending', 'approved')`
 
 export interface PresentedDeviceCode {
   readonly deviceCode: string
@@ -193,7 +187,7 @@ export async function pollPendingDeviceCode(
       intervalSeconds: sql`${intervalSeconds} + case when ${tooEarly} then ${slowDownSeconds}::int else 0 end`,
       lastPolledAt: sql`clock_timestamp()`,
     })
-    .where(and(ofDevice(presented), isPending(presented.now), inTime()))
+    .where(and(ofDevice(presented), wherePendingDeviceCode(presented.now), inTime()))
     .returning({ tooEarly: deviceCodes.lastPolledTooEarly })
   if (!polled) return undefined
   return polled.tooEarly ? 'slow_down' : 'pending'
@@ -212,9 +206,8 @@ export async function discardApprovedDeviceCodes(
       and(
         eq(deviceCodes.userId, userId),
         clientId === undefined ? undefined : eq(deviceCodes.clientId, clientId),
-        eq(deviceCodes.status, 'approved'),
         // Those that have expired had ended by themselves.
-        gt(deviceCodes.expiresAt, now),
+        whereApprovedDeviceCode(now),
       ),
     )
     .returning({ id: deviceCodes.id })
@@ -230,7 +223,7 @@ export async function denyDeviceCodesOfClient(
   const denied = await tx
     .update(deviceCodes)
     .set({ status: 'denied', decidedAt: now })
-    .where(and(eq(deviceCodes.clientId, clientId), isOpen(now)))
+    .where(and(eq(deviceCodes.clientId, clientId), whereOpenDeviceCode(now)))
     .returning({ id: deviceCodes.id })
   return denied.length
 }
@@ -241,7 +234,7 @@ export function expireDeviceCodes(db: Database, now: Date, limit: number): Promi
     await boundBatch(tx)
     const overdue = inBatch(tx, deviceCodes, {
       key: deviceCodes.id,
-      where: and(hasOpenStatus, lte(deviceCodes.expiresAt, now)),
+      where: whereOverdueDeviceCode(now),
       order: deviceCodes.expiresAt,
       limit,
     })
@@ -258,10 +251,7 @@ export function expireDeviceCodes(db: Database, now: Date, limit: number): Promi
 export const deleteOldDeviceCodes = (db: Database, before: Date, limit: number): Promise<number> =>
   deleteBatch(db, deviceCodes, {
     key: deviceCodes.id,
-    where: and(
-      lt(deviceCodes.expiresAt, before),
-      notInArray(deviceCodes.status, ['pending', 'approved']),
-    ),
+    where: and(lt(deviceCodes.expiresAt, before), whereEndedDeviceCode),
     order: deviceCodes.expiresAt,
     limit,
   })

@@ -1,5 +1,5 @@
 /** A device asks for its tokens (RFC 8628 §3.4): it is told to wait, or the code is used up and its tokens are stored, at once. */
-import { and, eq, gt, type WithSubquery } from 'drizzle-orm'
+import { and, eq, type WithSubquery } from 'drizzle-orm'
 import type { Database } from '#/database/client.ts'
 import { statementDeadline } from '#/database/deadline.ts'
 import { inTime, TooLateError } from '#/database/in-time.ts'
@@ -20,6 +20,7 @@ import { type UnheardTokens, undoTokens } from '#/domain/tokens/undo-tokens.ts'
 import { randomSecret } from '#/protocol/secrets.ts'
 import type { DevicePollResult } from '#/protocol/vocabulary.ts'
 import { span } from '#/telemetry/tracing.ts'
+import { deviceCodeStatusOf, whereApprovedDeviceCode } from './device-code-state.ts'
 import { ofDevice, type PresentedDeviceCode, pollPendingDeviceCode } from './device-codes.ts'
 
 export interface DevicePoll extends PresentedDeviceCode, JudgedClient {
@@ -160,14 +161,7 @@ const consume = (
     .update(deviceCodes)
     .set({ status: 'redeemed' })
     .from(holder)
-    .where(
-      and(
-        eq(deviceCodes.id, id),
-        eq(deviceCodes.status, 'approved'),
-        gt(deviceCodes.expiresAt, now),
-        inTime(deadline),
-      ),
-    )
+    .where(and(eq(deviceCodes.id, id), whereApprovedDeviceCode(now), inTime(deadline)))
     .returning({ id: deviceCodes.id })
 
 /** A redeemed code whose tokens are being taken back: nobody else can have redeemed it. */
@@ -192,8 +186,6 @@ async function checkPoll(db: Database, poll: DevicePoll) {
 
 /** What a code is to its sender, to whom one that is unknown, used, or of another client is one and the same. */
 function statusOf(code: DeviceCode | undefined, { now }: DevicePoll) {
-  if (!code || code.status === 'redeemed') return 'invalid'
-  if (code.status === 'denied') return 'denied'
-  if (code.status === 'expired' || code.expiresAt <= now) return 'expired'
-  return code.status
+  const status = code && deviceCodeStatusOf(code, now)
+  return status === undefined || status === 'redeemed' ? 'invalid' : status
 }

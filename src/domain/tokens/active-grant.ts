@@ -1,10 +1,13 @@
-import { and, eq, isNull, type Placeholder, sql, type WithSubquery } from 'drizzle-orm'
+import { and, eq, type Placeholder, sql, type WithSubquery } from 'drizzle-orm'
 import type { Database } from '#/database/client.ts'
 import { clients } from '#/database/schema/clients.ts'
 import { consents } from '#/database/schema/consents.ts'
 import { users } from '#/database/schema/users.ts'
 import { type Placeholders, prepared } from '#/database/statements/prepared.ts'
+import { whereActiveClient } from '#/domain/clients/client-state.ts'
 import { isClientVersion, type JudgedClient } from '#/domain/clients/client-version.ts'
+import { whereConsentInForce } from '#/domain/consents/consent-state.ts'
+import { whereActiveUser } from '#/domain/users/user-state.ts'
 
 /** Who is to have tokens, and from whom. */
 export interface GrantKey {
@@ -19,10 +22,10 @@ export type AskedGrant = GrantKey & JudgedClient
 type ClientSlots = Readonly<Record<'clientId', Placeholder>> &
   Partial<Readonly<Record<'clientVersion', Placeholder>>>
 
-const isActiveClient = ({ clientId, clientVersion }: ClientSlots) =>
+const isAsked = ({ clientId, clientVersion }: ClientSlots) =>
   and(
     eq(clients.clientId, clientId),
-    eq(clients.status, 'active'),
+    whereActiveClient,
     clientVersion && isClientVersion(clientVersion),
   )
 
@@ -38,16 +41,16 @@ export const lockedActiveGrant = (
   db
     .select({ userId: users.id })
     .from(users)
-    .innerJoin(clients, isActiveClient(client))
+    .innerJoin(clients, isAsked(client))
     .innerJoin(
       consents,
       and(
         eq(consents.userId, users.id),
         eq(consents.clientId, clients.clientId),
-        isNull(consents.revokedAt),
+        whereConsentInForce,
       ),
     )
-    .where(and(eq(users.id, userId), eq(users.isActive, true)))
+    .where(and(eq(users.id, userId), whereActiveUser))
     .for('key share', { of: [users, clients] })
 
 /** The same by a name. */
@@ -56,11 +59,7 @@ export const activeGrantCte = (db: Database, holder: Placeholders<AskedGrant>) =
 
 /** The part that finds a client which is active, and locks it: all it takes where no user is involved. */
 export const lockedActiveClient = (db: Database, client: Placeholders<JudgedClient>) =>
-  db
-    .select({ clientId: clients.clientId })
-    .from(clients)
-    .where(isActiveClient(client))
-    .for('key share')
+  db.select({ clientId: clients.clientId }).from(clients).where(isAsked(client)).for('key share')
 
 /** Who has tokens that end with a session. */
 export interface SessionBinding {

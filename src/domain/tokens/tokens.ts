@@ -5,11 +5,8 @@
 import {
   and,
   eq,
-  gt,
   isNotNull,
-  isNull,
   lt,
-  or,
   type Placeholder,
   type SQL,
   type SQLWrapper,
@@ -23,8 +20,10 @@ import { type User, users } from '#/database/schema/users.ts'
 import { insertForEach, valuesFor } from '#/database/statements/insert-for-each.ts'
 import { rowInserter } from '#/database/statements/insert-row.ts'
 import { type Placeholders, prepared } from '#/database/statements/prepared.ts'
+import { whereActiveClient } from '#/domain/clients/client-state.ts'
 import { sha256 } from '#/protocol/secrets.ts'
 import { span } from '#/telemetry/tracing.ts'
+import { whereLiveToken, whereNotRevoked, whereUserMayHaveIt } from './token-state.ts'
 
 export type { Token } from '#/database/schema/tokens.ts'
 
@@ -194,16 +193,9 @@ const selectLive = (db: Database, which: SQL | undefined, now: Placeholder) =>
   db
     .select({ token: tokens, client: clientColumns, user: users })
     .from(tokens)
-    .innerJoin(clients, and(eq(clients.clientId, tokens.clientId), eq(clients.status, 'active')))
+    .innerJoin(clients, and(eq(clients.clientId, tokens.clientId), whereActiveClient))
     .leftJoin(users, eq(users.id, tokens.userId))
-    .where(
-      and(
-        which,
-        isNull(tokens.revokedAt),
-        gt(tokens.expiresAt, now),
-        or(isNull(tokens.userId), eq(users.isActive, true)),
-      ),
-    )
+    .where(and(which, whereLiveToken(now), whereUserMayHaveIt))
 
 const selectLiveAccess = prepared((db, { id, now }: Placeholders<{ id: string; now: Date }>) =>
   selectLive(db, and(eq(tokens.id, id), eq(tokens.type, 'access')), now),
@@ -221,7 +213,7 @@ const selectLiveRefresh = prepared(
 export async function deleteDeadTokens(db: Database, before: Date, limit: number): Promise<number> {
   const expired = await deleteBatch(db, tokens, {
     key: tokens.id,
-    where: and(isNull(tokens.revokedAt), lt(tokens.expiresAt, before)),
+    where: and(whereNotRevoked, lt(tokens.expiresAt, before)),
     order: tokens.expiresAt,
     limit,
   })

@@ -1,5 +1,5 @@
 /** A refresh token is looked at first, since its client may ask for what it does not grant; then one statement uses it. */
-import { and, eq, gt, isNull, ne, or, sql } from 'drizzle-orm'
+import { and, eq, isNull, ne, or, sql } from 'drizzle-orm'
 import type { Database } from '#/database/client.ts'
 import { inTime } from '#/database/in-time.ts'
 import { type Token, tokens } from '#/database/schema/tokens.ts'
@@ -8,6 +8,7 @@ import { type Placeholders, prepared } from '#/database/statements/prepared.ts'
 import { auditCtes } from '#/domain/audit/audit.ts'
 import { sha256 } from '#/protocol/secrets.ts'
 import { type AskedGrant, lockedActiveGrant } from './active-grant.ts'
+import { isLiveToken, whereLiveToken } from './token-state.ts'
 import { tokenCtes } from './tokens.ts'
 
 interface Found {
@@ -32,9 +33,7 @@ export async function findUsableToken(
   { token, clientId, now }: Presented,
 ): Promise<Found | undefined> {
   const found = await findRefreshToken(db, token)
-  const isUsable =
-    found?.token.clientId === clientId && !found.token.revokedAt && found.token.expiresAt > now
-  return isUsable ? found : undefined
+  return found?.token.clientId === clientId && isLiveToken(found.token, now) ? found : undefined
 }
 
 const select = prepared((db, { hash }: Placeholders<{ hash: string }>) =>
@@ -49,7 +48,7 @@ type Use = AskedGrant & { readonly id: string; readonly now: Date; readonly dead
 type Which = Pick<Placeholders<Use>, 'id' | 'now' | 'deadline'>
 
 const usable = ({ id, now, deadline }: Which) =>
-  and(eq(tokens.id, id), isNull(tokens.revokedAt), gt(tokens.expiresAt, now), inTime(deadline))
+  and(eq(tokens.id, id), whereLiveToken(now), inTime(deadline))
 
 /** Revokes the token for its successor, and stores what follows from it, if this is the first to use it. */
 export const rotateRefreshToken = prepared(
@@ -120,8 +119,7 @@ const lock = prepared((db, { hash, clientId, now, always }: Placeholders<Success
       and(
         eq(tokens.secretHash, hash),
         eq(tokens.clientId, clientId),
-        isNull(tokens.revokedAt),
-        gt(tokens.expiresAt, now),
+        whereLiveToken(now),
         or(
           sql`${always}::boolean`,
           sql`${tokens.createdAt} > clock_timestamp() - make_interval(secs => ${sql.raw(String(graceMs / 1000))})`,

@@ -1,5 +1,7 @@
 /** /account/authorizations: the apps a user has let in, and showing them out. */
-import { listConsents, revokeConsent } from '#/domain/consents/consents.ts'
+
+import { revokeConsent } from '#/domain/access-revocation/revoke-consent.ts'
+import { listConsents } from '#/domain/consents/consents.ts'
 import { describeScopes } from '#/web/pages/scope-descriptions.ts'
 import type { AppContext } from '#/web/request/context.ts'
 import { signedInUser } from '#/web/sessions/current-user.ts'

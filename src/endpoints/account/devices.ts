@@ -1,6 +1,7 @@
 /** /account/devices: a user's live sessions, and ending them from afar. */
 
-import { endOwnSession, endSessionsOfUser, listLiveSessions } from '#/domain/sessions/sessions.ts'
+import { endOwnSession, endSessionsOfUser } from '#/domain/access-revocation/end-sessions.ts'
+import { listLiveSessions } from '#/domain/sessions/sessions.ts'
 import { noticeOf } from '#/web/pages/notices.ts'
 import type { AppContext } from '#/web/request/context.ts'
 import { signedInUser } from '#/web/sessions/current-user.ts'

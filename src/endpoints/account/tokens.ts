@@ -1,7 +1,8 @@
 /** /account/tokens: the apps that hold live tokens, and cutting one off. */
+
+import { endAllTokens } from '#/domain/access-revocation/end-users.ts'
 import { endTokenFamily } from '#/domain/tokens/end-family.ts'
 import { listTokenFamilies } from '#/domain/tokens/list-token-families.ts'
-import { endAllTokens } from '#/domain/users/end-access.ts'
 import { noticeOf } from '#/web/pages/notices.ts'
 import { describeScopes } from '#/web/pages/scope-descriptions.ts'
 import type { AppContext } from '#/web/request/context.ts'

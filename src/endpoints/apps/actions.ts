@@ -1,13 +1,12 @@
+import { regenerateAppSecret, updateApp } from '#/domain/access-revocation/edit-clients.ts'
+import { deleteApp } from '#/domain/access-revocation/end-clients.ts'
 import { type Client, type CreatedClient, hasSecret, versionOf } from '#/domain/clients/clients.ts'
 import {
-  deleteApp,
   findApp,
   listApps,
   maxPendingApps,
   type OwnApp,
-  regenerateAppSecret,
   registerApp,
-  updateApp,
 } from '#/domain/clients/own-apps.ts'
 import { verifySector } from '#/domain/clients/sector-identifier.ts'
 import { scopeWords } from '#/protocol/scopes.ts'
@@ -142,9 +141,9 @@ export async function postAppEdit(c: AppContext, options: AppsOptions, parse: Pa
     const content = parse(fields, current)
     await verifySector(options.fetchDocument, content.metadata)
     const updated = await updateApp(options.db, { app, seen, content }, actedBy(c))
-    if (updated === 'unknown') throw noSuchApp()
+    if (updated.result === 'unknown') throw noSuchApp()
     const path = `/apps/${app.clientId}`
-    if (updated === 'changed') return c.redirect(`${path}?notice=changed`, 303)
+    if (updated.result !== 'success') return c.redirect(`${path}?notice=changed`, 303)
     options.clients.invalidate(app.clientId)
     if (updated.returned) c.var.recorder.clientDecided('returned')
     recordEndedAccess(c.var.recorder, updated.ended, 'user')

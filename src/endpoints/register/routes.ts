@@ -5,14 +5,14 @@
 import { Hono } from 'hono'
 import type { Database } from '#/database/client.ts'
 import type { ReadCache } from '#/database/read-cache.ts'
+import { updateClient } from '#/domain/access-revocation/edit-clients.ts'
+import { deleteClient } from '#/domain/access-revocation/end-clients.ts'
 import { type Client, isClientSecret } from '#/domain/clients/clients.ts'
 import { metadataOf } from '#/domain/clients/metadata.ts'
 import {
-  deleteClient,
   findRegisteredClient,
   type RegistrationStatus,
   registerClient,
-  updateClient,
 } from '#/domain/clients/registrations.ts'
 import { verifySector } from '#/domain/clients/sector-identifier.ts'
 import type { FetchDocument } from '#/domain/outbound/fetch-document.ts'

@@ -6,6 +6,7 @@ import { decodeJwt } from 'jose'
 import type { Database } from '#/database/client.ts'
 import type { ReadCache } from '#/database/read-cache.ts'
 import type { ClientKeys } from '#/domain/clients/client-keys.ts'
+import { isActiveClient } from '#/domain/clients/client-state.ts'
 import type { VersionedClient } from '#/domain/clients/client-version.ts'
 import { type Client, isClientSecret } from '#/domain/clients/clients.ts'
 import { verifyClientAssertion } from '#/domain/proofs/client-assertion.ts'
@@ -71,7 +72,7 @@ async function verify(
   options: ClientAuthentication,
   shown: { client: Client; credentials: Credentials },
 ): Promise<Verification> {
-  if (shown.client.status !== 'active') return nobody
+  if (!isActiveClient(shown.client)) return nobody
   try {
     return { authenticated: await proves(c, options, shown) }
   } catch (cause) {

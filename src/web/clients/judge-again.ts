@@ -1,5 +1,6 @@
 /** Requests that were judged by a client which has changed since: once more, with the client as it is now. */
 import { isDeepStrictEqual } from 'node:util'
+import { isActiveClient } from '#/domain/clients/client-state.ts'
 import { StaleClientError, type VersionedClient } from '#/domain/clients/client-version.ts'
 import { OAuthError } from '#/protocol/errors.ts'
 import type { ClientAuthentication } from './client-authentication.ts'
@@ -20,7 +21,7 @@ export async function judgeAgain<R>(
     const { clientId } = known
     clients.invalidate(clientId)
     const current = await clients.get(clientId)
-    if (current?.status !== 'active' || !hasSameCredentials(known, current))
+    if (!current || !isActiveClient(current) || !hasSameCredentials(known, current))
       throw new OAuthError('invalid_client', 'client authentication failed', { cause: error })
     return judge(current)
   }

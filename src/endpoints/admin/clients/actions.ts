@@ -1,5 +1,12 @@
 /** /admin/clients: the applications that people can sign in to. */
-import { deleteClientBy, editClient, revokeAllOfClient } from '#/domain/clients/change-client.ts'
+
+import {
+  editClient,
+  regenerateClientSecret,
+  type StatusChange,
+  setClientStatus,
+} from '#/domain/access-revocation/edit-clients.ts'
+import { deleteClientBy, revokeAllOfClient } from '#/domain/access-revocation/end-clients.ts'
 import {
   type Client,
   type CreatedClient,
@@ -7,9 +14,6 @@ import {
   findClient,
   hasSecret,
   listPendingClients,
-  regenerateClientSecret,
-  type StatusChange,
-  setClientStatus,
   versionOf,
 } from '#/domain/clients/clients.ts'
 import { clientsPageQuery, countPendingClients } from '#/domain/clients/find-clients.ts'
@@ -158,7 +162,7 @@ export async function postClientEdit(c: AppContext, options: AdminOptions, parse
     await verifySector(options.fetchDocument, metadata)
     const change = { clientId, seen, next: { ...next, ...methodOf(metadata) } }
     const edited = await editClient(options.db, change, actedBy(c))
-    if (typeof edited === 'string') return c.redirect(`${path}?notice=changed`, 303)
+    if (edited.result !== 'success') return c.redirect(`${path}?notice=changed`, 303)
     options.clients.invalidate(clientId)
     c.var.recorder.clientDecided('updated')
     recordEndedAccess(c.var.recorder, edited.ended, 'admin')

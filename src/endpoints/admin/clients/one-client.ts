@@ -1,7 +1,8 @@
 /** One client: what it is and holds, and who has let it in. */
-import { countAccess } from '#/domain/clients/count-access.ts'
-import { revokeConsent } from '#/domain/consents/consents.ts'
+
+import { revokeConsent } from '#/domain/access-revocation/revoke-consent.ts'
 import { consentsOfClientQuery, findConsentUser } from '#/domain/consents/consents-of-client.ts'
+import { countAccess } from '#/domain/entity-counts/count-access.ts'
 import { PageError } from '#/web/pages/page-error.ts'
 import type { AppContext } from '#/web/request/context.ts'
 import { actedBy } from '#/web/sessions/current-user.ts'

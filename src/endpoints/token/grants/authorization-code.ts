@@ -1,6 +1,6 @@
 /** RFC 6749 §4.1.3 with PKCE (RFC 7636 §4.5). */
 import { z } from 'zod'
-import { redeemCode } from '#/domain/tokens/redeem-code.ts'
+import { redeemCode } from '#/domain/authorization-codes/redeem-code.ts'
 import { OAuthError } from '#/protocol/errors.ts'
 import { isCodeVerifier } from '#/protocol/pkce.ts'
 import { recordRevokedTokens } from '#/web/sessions/record-ended.ts'

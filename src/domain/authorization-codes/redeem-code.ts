@@ -7,29 +7,30 @@ import type { User } from '#/database/schema/users.ts'
 import { type Placeholders, prepared } from '#/database/statements/prepared.ts'
 import { attempting, settleAttempts } from '#/domain/attempts/attempts.ts'
 import { type AuditOrigin, auditCtes, auditParams } from '#/domain/audit/audit.ts'
+import { type JudgedClient, requireCurrentClient } from '#/domain/clients/client-version.ts'
+import { lockedOpenSession, lockOpenSession } from '#/domain/sessions/sessions.ts'
+import {
+  activeGrantCte,
+  lockActiveGrant,
+  type SessionBinding,
+  whileSignedIn,
+} from '#/domain/tokens/active-grant.ts'
+import { mayRefresh, narrowResources } from '#/domain/tokens/narrow.ts'
+import { endStolenFamily, type RevokedTokens, type Theft } from '#/domain/tokens/revoke-tokens.ts'
+import { type Token, type TokenLifetimes, tokenCtes, tokenParams } from '#/domain/tokens/tokens.ts'
+import { type UnheardTokens, undoTokens } from '#/domain/tokens/undo-tokens.ts'
+import { OAuthError } from '#/protocol/errors.ts'
+import { matchesChallenge } from '#/protocol/pkce.ts'
+import { randomSecret, sha256 } from '#/protocol/secrets.ts'
+import { span } from '#/telemetry/tracing.ts'
 import {
   type AuthorizationCode,
   consumeCode,
   findAuthorizationCode,
   findUnusedCode,
   restoreCode,
-} from '#/domain/authorization-codes/authorization-codes.ts'
-import { type JudgedClient, requireCurrentClient } from '#/domain/clients/client-version.ts'
-import { lockedOpenSession, lockOpenSession } from '#/domain/sessions/sessions.ts'
-import { OAuthError } from '#/protocol/errors.ts'
-import { matchesChallenge } from '#/protocol/pkce.ts'
-import { randomSecret, sha256 } from '#/protocol/secrets.ts'
-import { span } from '#/telemetry/tracing.ts'
-import {
-  activeGrantCte,
-  lockActiveGrant,
-  type SessionBinding,
-  whileSignedIn,
-} from './active-grant.ts'
-import { mayRefresh, narrowResources } from './narrow.ts'
-import { endStolenFamily, type RevokedTokens, type Theft } from './revoke-tokens.ts'
-import { type Token, type TokenLifetimes, tokenCtes, tokenParams } from './tokens.ts'
-import { type UnheardTokens, undoTokens } from './undo-tokens.ts'
+} from './authorization-codes.ts'
+import { isExpiredCode } from './code-state.ts'
 
 export interface PresentedCode extends JudgedClient {
   readonly code: string
@@ -183,7 +184,7 @@ const exchange = prepared((db, slots: Placeholders<Exchange>) => {
 
 function requireMatch(code: AuthorizationCode, presented: PresentedCode) {
   const { now, redirectUri, codeVerifier, dpopJkt } = presented
-  if (code.expiresAt <= now)
+  if (isExpiredCode(code, now))
     throw new OAuthError('invalid_grant', 'the authorization code has expired')
   if (code.redirectUri !== redirectUri) {
     throw new OAuthError('invalid_grant', 'redirect_uri differs from the authorization request')
