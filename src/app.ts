@@ -7,6 +7,7 @@ import { createClientKeys } from '#/domain/clients/client-keys.ts'
 import type { VersionedClient } from '#/domain/clients/client-version.ts'
 import type { EntityCounts } from '#/domain/entity-counts/caches.ts'
 import { createExternalApi } from '#/domain/external-api/external-api.ts'
+import { apiProofOf } from '#/domain/external-api/prove.ts'
 import type { KeySet } from '#/domain/keys/keys.ts'
 import type { FetchDocument } from '#/domain/outbound/fetch-document.ts'
 import { limitRows, type RowLimits } from '#/domain/row-limits/row-limits.ts'
@@ -227,10 +228,10 @@ function mountPages(app: Hono<AppEnv>, parts: AppParts, services: Services) {
 /** Who checks passwords besides us, if anybody. */
 function externalApiOf({ config, recorder }: AppParts) {
   if (config.AUTH_MODE !== 'http_api' || config.HTTP_API_URL === undefined) return undefined
-  const { HTTP_API_AUTH_MODE: mode, HTTP_API_AUTH_SECRET: secret = '' } = config
+  const { HTTP_API_AUTH_MODE: mode, HTTP_API_AUTH_SECRET: secret } = config
   return createExternalApi({
     url: config.HTTP_API_URL,
-    proof: { mode, header: config.HTTP_API_AUTH_HEADER, secret },
+    proof: apiProofOf({ mode, header: config.HTTP_API_AUTH_HEADER, secret }),
     timeoutMs: config.HTTP_API_TIMEOUT,
     retries: config.HTTP_API_MAX_RETRIES,
     retryDelayMs: config.HTTP_API_RETRY_DELAY,
