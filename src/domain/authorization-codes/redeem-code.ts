@@ -15,13 +15,14 @@ import {
   type SessionBinding,
   whileSignedIn,
 } from '#/domain/tokens/active-grant.ts'
+import { firstRefreshToken, type RefreshPolicy } from '#/domain/tokens/first-refresh-token.ts'
 import { mayRefresh, narrowResources } from '#/domain/tokens/narrow.ts'
 import { endStolenFamily, type RevokedTokens, type Theft } from '#/domain/tokens/revoke-tokens.ts'
 import { type Token, type TokenLifetimes, tokenCtes, tokenParams } from '#/domain/tokens/tokens.ts'
 import { type UnheardTokens, undoTokens } from '#/domain/tokens/undo-tokens.ts'
 import { OAuthError } from '#/protocol/errors.ts'
 import { matchesChallenge } from '#/protocol/pkce.ts'
-import { randomSecret, sha256 } from '#/protocol/secrets.ts'
+import { sha256 } from '#/protocol/secrets.ts'
 import { span } from '#/telemetry/tracing.ts'
 import {
   type AuthorizationCode,
@@ -32,19 +33,13 @@ import {
 } from './authorization-codes.ts'
 import { isExpiredCode } from './code-state.ts'
 
-export interface PresentedCode extends JudgedClient {
+export interface PresentedCode extends JudgedClient, RefreshPolicy {
   readonly code: string
   readonly redirectUri: string
   readonly codeVerifier: string | undefined
-  /** Key of the DPoP proof that came along. */
-  readonly dpopJkt: string | null
-  /** Whether a refresh token is bound to that key, too: those of public clients are (RFC 9449 §5). */
-  readonly bindRefresh: boolean
   /** What the access token is for; undefined for all that was granted (RFC 8707 §2.2). */
   readonly resources: readonly string[] | undefined
   readonly lifetimes: TokenLifetimes
-  /** Whether this client may have refresh tokens. */
-  readonly refreshTokens: boolean
   /** Whether access without a refresh token is over when the user signs out. */
   readonly endsWithSession: boolean
   readonly now: Date
@@ -107,21 +102,14 @@ async function redeem(
   const { dpopJkt, lifetimes, now } = presented
   const { codeHash, clientId, familyId, userId, scope } = code
   const endsWithSession = doesEndWithSession(code, presented)
-  const refreshToken = isRefreshable(code, presented) ? randomSecret() : undefined
+  const first = firstRefreshToken(scope, presented)
+  const refreshToken = first?.token
   const { access, refresh, values } = tokenParams({
     grant: { ...code, endsWithSession },
     scope,
     resources: narrowResources(code.resources, presented.resources),
     dpopJkt,
-    refresh:
-      refreshToken === undefined
-        ? undefined
-        : {
-            token: refreshToken,
-            scope,
-            familyExpiresAt: undefined,
-            dpopJkt: presented.bindRefresh ? dpopJkt : null,
-          },
+    refresh: first,
     lifetimes,
     now,
   })

@@ -4,6 +4,7 @@
  */
 import { eq, getTableColumns, type Placeholder, type SQL, sql } from 'drizzle-orm'
 import type { Database } from '#/database/client.ts'
+import { sqlStates } from '#/database/errors.ts'
 import { type Client, clients } from '#/database/schema/clients.ts'
 
 /** Postgres gives each update of a row another one: also what is changed by hand, or by replicas of a release before. */
@@ -30,7 +31,7 @@ export const isClientVersion = (version: Placeholder): SQL => sql`${rowVersion} 
 export class StaleClientError extends Error {
   override readonly name = 'StaleClientError'
   /** Serialization failure: to whoever meets it a second time, two transactions are in each other's way. */
-  readonly code = '40001'
+  readonly code = sqlStates.conflict
 
   constructor() {
     super('the client has changed since the request was judged')

@@ -14,25 +14,19 @@ import {
   lockActiveGrant,
   lockedActiveGrant,
 } from '#/domain/tokens/active-grant.ts'
-import { mayRefresh, narrowResources } from '#/domain/tokens/narrow.ts'
+import { firstRefreshToken, type RefreshPolicy } from '#/domain/tokens/first-refresh-token.ts'
+import { narrowResources } from '#/domain/tokens/narrow.ts'
 import { type Token, type TokenLifetimes, tokenCtes, tokenParams } from '#/domain/tokens/tokens.ts'
 import { type UnheardTokens, undoTokens } from '#/domain/tokens/undo-tokens.ts'
-import { randomSecret } from '#/protocol/secrets.ts'
 import type { DevicePollResult } from '#/protocol/vocabulary.ts'
 import { span } from '#/telemetry/tracing.ts'
 import { deviceCodeStatusOf, whereApprovedDeviceCode } from './device-code-state.ts'
 import { ofDevice, type PresentedDeviceCode, pollPendingDeviceCode } from './device-codes.ts'
 
-export interface DevicePoll extends PresentedDeviceCode, JudgedClient {
-  /** Key of the DPoP proof that came along. */
-  readonly dpopJkt: string | null
-  /** Whether a refresh token is bound to that key, too: those of public clients are (RFC 9449 §5). */
-  readonly bindRefresh: boolean
+export interface DevicePoll extends PresentedDeviceCode, JudgedClient, RefreshPolicy {
   /** What the access token is for; undefined for all that was granted (RFC 8707 §2.2). */
   readonly resources: readonly string[] | undefined
   readonly lifetimes: TokenLifetimes
-  /** Whether this client may have refresh tokens. */
-  readonly refreshTokens: boolean
 }
 
 export type DeviceRedemption =
@@ -90,22 +84,15 @@ async function redeem(
 ): Promise<DeviceRedemption | undefined> {
   const { dpopJkt, lifetimes, now } = poll
   const { id, clientId, familyId, scope } = code
-  const refreshToken = poll.refreshTokens && mayRefresh(scope) ? randomSecret() : undefined
+  const first = firstRefreshToken(scope, poll)
+  const refreshToken = first?.token
   const { access, refresh, values } = tokenParams({
     // The device is not the browser that approved: it stays signed in when that one signs out.
     grant: { ...code, sessionId: null },
     scope,
     resources: narrowResources(code.resources, poll.resources),
     dpopJkt,
-    refresh:
-      refreshToken === undefined
-        ? undefined
-        : {
-            token: refreshToken,
-            scope,
-            familyExpiresAt: undefined,
-            dpopJkt: poll.bindRefresh ? dpopJkt : null,
-          },
+    refresh: first,
     lifetimes,
     now,
   })

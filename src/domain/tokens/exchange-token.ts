@@ -28,7 +28,7 @@ import {
 } from './active-grant.ts'
 import { isPartyTo } from './introspect.ts'
 import { narrowResources, narrowScope } from './narrow.ts'
-import { audienceOf } from './sign-tokens.ts'
+import { audienceOf } from './token-claims.ts'
 import {
   findLiveAccessToken,
   type LiveToken,

@@ -41,7 +41,7 @@ export interface TokenLifetimes {
   readonly familyMs: number
 }
 
-interface NewRefreshToken {
+export interface NewRefreshToken {
   readonly token: string
   readonly scope: string
   /** Of the token it replaces; undefined for the first of its family. */

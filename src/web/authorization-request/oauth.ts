@@ -3,7 +3,13 @@ import type { Client } from '#/domain/clients/clients.ts'
 import { OAuthError } from '#/protocol/errors.ts'
 import { isCodeChallenge } from '#/protocol/pkce.ts'
 import { parseResources } from '#/protocol/resources.ts'
-import { hasScope, isScopeWithin, isStandardScope, parseScope } from '#/protocol/scopes.ts'
+import {
+  hasScope,
+  isScopeWithin,
+  isStandardScope,
+  requireScope,
+  scopeWords,
+} from '#/protocol/scopes.ts'
 import type { Recorder } from '#/telemetry/recorder.ts'
 
 /**
@@ -11,9 +17,7 @@ import type { Recorder } from '#/telemetry/recorder.ts'
  * understands are ignored; plain OAuth requests are refused for them.
  */
 export function resolveScope(asked: string | undefined, client: Client): string {
-  const words = parseScope(asked ?? client.scope)
-  if (!words || (asked !== undefined && words.length === 0))
-    throw new OAuthError('invalid_scope', 'the scope is malformed')
+  const words = asked === undefined ? scopeWords(client.scope) : requireScope(asked)
   const kept = words.includes('openid') ? words.filter((word) => isMeant(word, client)) : words
   if (!isScopeWithin(kept, client.scope))
     throw new OAuthError('invalid_scope', 'the scope exceeds what this client is registered for')

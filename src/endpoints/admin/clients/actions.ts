@@ -22,14 +22,15 @@ import { verifySector } from '#/domain/clients/sector-identifier.ts'
 import type { ClientMetadata } from '#/protocol/client-metadata.ts'
 import { scopeWords } from '#/protocol/scopes.ts'
 import { asFormError } from '#/web/pages/form-error.ts'
-import { noticeOf } from '#/web/pages/notices.ts'
+import { noticesOf } from '#/web/pages/notices.ts'
 import { PageError } from '#/web/pages/page-error.ts'
 import { outdatedForm, type RefusedForm } from '#/web/pages/refused-form.ts'
 import type { AppContext } from '#/web/request/context.ts'
 import { readFields } from '#/web/request/forms.ts'
+import { uuidParameter } from '#/web/request/ids.ts'
 import { actedBy, signedInUser } from '#/web/sessions/current-user.ts'
 import { recordEndedAccess } from '#/web/sessions/record-ended.ts'
-import { uuidParameter, viewer } from '#/web/sessions/viewer.ts'
+import { viewer } from '#/web/sessions/viewer.ts'
 import type { AdminOptions } from '../options.ts'
 import type { AdminPageProps } from '../page.ts'
 import { fieldsOf, type ParseClient } from './fields.ts'
@@ -62,10 +63,7 @@ const warnings: Readonly<Record<string, string>> = {
 export const getClients = (c: AppContext, options: AdminOptions) => clientsPage(c, options)
 
 /** What has just happened, or what did not. */
-export function noticesOf(c: AppContext): { notice?: string; warning?: string } {
-  const [notice, warning] = [noticeOf(c, notices), noticeOf(c, warnings)]
-  return { ...(notice && { notice }), ...(warning && { warning }) }
-}
+export const clientNotices = (c: AppContext) => noticesOf(c, { notices, warnings })
 
 async function clientsPage(c: AppContext, options: AdminOptions, refused?: RefusedForm) {
   const { db, csrf, requirePkce } = options
@@ -83,7 +81,7 @@ async function clientsPage(c: AppContext, options: AdminOptions, refused?: Refus
     sent,
     requirePkce,
     ...(await findPage(db, question)),
-    ...noticesOf(c),
+    ...clientNotices(c),
     ...(refused && { refused }),
   })
   return c.html(page, refused ? (refused.status ?? 400) : 200)

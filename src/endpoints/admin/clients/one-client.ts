@@ -5,12 +5,13 @@ import { consentsOfClientQuery, findConsentUser } from '#/domain/consents/consen
 import { countAccess } from '#/domain/entity-counts/count-access.ts'
 import { PageError } from '#/web/pages/page-error.ts'
 import type { AppContext } from '#/web/request/context.ts'
+import { uuidParameter } from '#/web/request/ids.ts'
 import { actedBy } from '#/web/sessions/current-user.ts'
 import { recordEndedAccess } from '#/web/sessions/record-ended.ts'
-import { uuidParameter, viewer } from '#/web/sessions/viewer.ts'
+import { viewer } from '#/web/sessions/viewer.ts'
 import { cursorByUuid } from '../cursor.ts'
 import type { AdminOptions } from '../options.ts'
-import { listed, noticesOf, requireClient } from './actions.ts'
+import { clientNotices, listed, requireClient } from './actions.ts'
 import { withNameNotes } from './name-notes.ts'
 import { renderClientPage, renderConsentsPage } from './one-client-pages.ts'
 
@@ -29,7 +30,7 @@ export async function getClient(c: AppContext, options: AdminOptions) {
   const [shown] = await withNameNotes(options.db, [listed(client)])
   const page = {
     ...frame(c, options),
-    ...noticesOf(c),
+    ...clientNotices(c),
     client: shown ?? listed(client),
     ownerId,
     held,

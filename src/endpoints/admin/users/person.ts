@@ -17,6 +17,7 @@ import { PageError } from '#/web/pages/page-error.ts'
 import { renderTime } from '#/web/pages/times.ts'
 import type { AppContext } from '#/web/request/context.ts'
 import { readForm } from '#/web/request/forms.ts'
+import { uuidParameter } from '#/web/request/ids.ts'
 import { actedBy, signedInUser } from '#/web/sessions/current-user.ts'
 import { endSessionsFromAfar } from '#/web/sessions/end-sessions.ts'
 import {
@@ -24,7 +25,7 @@ import {
   recordEndedSessions,
   recordRevokedTokens,
 } from '#/web/sessions/record-ended.ts'
-import { uuidParameter, viewer } from '#/web/sessions/viewer.ts'
+import { viewer } from '#/web/sessions/viewer.ts'
 import type { AdminOptions } from '../options.ts'
 import { fullNameField } from './full-name.ts'
 import { renderEditPage, renderPersonPage } from './person-pages.ts'

@@ -3,7 +3,7 @@ import { z } from 'zod'
 import { StaleClientError } from '#/domain/clients/client-version.ts'
 import { type Refreshed, refreshTokens } from '#/domain/tokens/refresh-tokens.ts'
 import { OAuthError } from '#/protocol/errors.ts'
-import { parseScope } from '#/protocol/scopes.ts'
+import { requireScope } from '#/protocol/scopes.ts'
 import type { RefreshResult } from '#/protocol/vocabulary.ts'
 import { recordRevokedTokens } from '#/web/sessions/record-ended.ts'
 import { defineGrant, type GrantContext } from '../grant.ts'
@@ -46,9 +46,7 @@ async function refresh(
 ): Promise<Refreshed> {
   const { db, client, recorder, origin, now, lifetimes, secrets, resources, dpopJkt } = context
   try {
-    const asked = scope === undefined ? undefined : parseScope(scope)
-    if (scope !== undefined && !asked?.length)
-      throw new OAuthError('invalid_scope', 'the scope is malformed')
+    const asked = scope === undefined ? undefined : requireScope(scope)
     // RFC 9700 §2.2.2: a public client cannot prove that it is the one the token was issued to, so its tokens rotate.
     const rotate =
       client.type === 'public' || (context.rotation && client.refreshTokenMode === 'rotating')
