@@ -3,9 +3,10 @@
  * this room lock the user or client first, and then end all of a row in the same transaction, so that neither a request
  * nor a gauge sees one without the other.
  *
- * Not in the tables: authorization requests that wait for their user belong to nobody yet, and are judged again by the
- * client's row when they are answered (`issueAuthorizationCode`). A stolen code or refresh token ends its family
- * (`tokens/revoke-tokens.ts`), a token that is revoked ends what was exchanged for it (there, too).
+ * What ends with a session is beside its end (`end-sessions.ts`). Not in the tables: authorization requests that wait for
+ * their user belong to nobody yet, and are judged again by the client's row when they are answered
+ * (`issueAuthorizationCode`). A stolen code or refresh token ends its family, a token that is revoked what was exchanged for
+ * it (`tokens/revoke-tokens.ts`). An identity that is unlinked ends the sessions that it has begun (`identities/`).
  */
 import type { Database } from '#/database/client.ts'
 import type { Client } from '#/database/schema/clients.ts'
