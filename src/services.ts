@@ -4,7 +4,7 @@ import type { Database } from '#/database/client.ts'
 import type { ReadCache } from '#/database/read-cache.ts'
 import type { RepeatedEvents } from '#/domain/audit/repeated-events.ts'
 import { createClientKeys } from '#/domain/clients/client-keys.ts'
-import type { Client } from '#/domain/clients/clients.ts'
+import type { VersionedClient } from '#/domain/clients/client-version.ts'
 import type { EntityCounts } from '#/domain/entity-counts/caches.ts'
 import { createExternalApi } from '#/domain/external-api/external-api.ts'
 import { createProviders } from '#/domain/identity-providers/providers.ts'
@@ -33,7 +33,7 @@ export interface AppParts {
   readonly recorder: Recorder
   readonly log: Log
   readonly repeatedEvents: RepeatedEvents
-  readonly clients: ReadCache<Client>
+  readonly clients: ReadCache<VersionedClient>
   readonly keys: () => Promise<KeySet>
   /** The counts that gauges show. */
   readonly entityCounts: EntityCounts

@@ -4,7 +4,8 @@ import { join } from 'node:path'
 import type { Config } from '#/config/config.ts'
 import type { Database } from '#/database/client.ts'
 import { openDatabase } from '#/database/open-database.ts'
-import { changePassword, enableUser } from '#/domain/users/end-access.ts'
+import { changePassword } from '#/domain/access-revocation/end-users.ts'
+import { enableUser } from '#/domain/users/enable-user.ts'
 import { createPasswords } from '#/domain/users/passwords.ts'
 import { findUserByUsername, normalizeUsername, type User } from '#/domain/users/users.ts'
 import { randomSecret } from '#/protocol/secrets.ts'
@@ -69,7 +70,7 @@ async function resetPassword(db: Database, user: User, enabled: boolean): Promis
   const passwordHash = await createPasswords().hash(password)
   const by = { origin: { enabled }, now: new Date() }
   const ended = await changePassword(db, { id: user.id, passwordHash, mustChange: true }, by)
-  if (ended === 'no_change') throw new AdminCommandError(elsewhere)
+  if (ended.result === 'no_change') throw new AdminCommandError(elsewhere)
   const { sessions, tokens } = ended
   const disabled = ended.user.isActive
     ? ''
@@ -83,7 +84,7 @@ ${disabled}`
 async function enable(db: Database, user: User, enabled: boolean): Promise<string> {
   const by = { origin: { enabled }, now: new Date() }
   const changed = await enableUser(db, user.id, by)
-  return changed === 'no_change'
-    ? `${user.username} is enabled already.\n`
-    : `${user.username} may sign in again.\n`
+  return changed
+    ? `${user.username} may sign in again.\n`
+    : `${user.username} is enabled already.\n`
 }

@@ -11,7 +11,7 @@ import { clientsPageQuery } from '#/domain/clients/find-clients.ts'
 import { hasUsers } from '#/domain/users/has-users.ts'
 import { createPasswords } from '#/domain/users/passwords.ts'
 import { createUser } from '#/domain/users/users.ts'
-import type { GrantType } from '#/protocol/grant-types.ts'
+import { deviceCodeGrantType, type GrantType } from '#/protocol/grant-types.ts'
 import { standardScopes } from '#/protocol/scopes.ts'
 import { randomSecret } from '#/protocol/secrets.ts'
 
@@ -31,11 +31,7 @@ export const admin = {
   role: 'admin',
 } as const
 
-const cliGrantTypes: GrantType[] = [
-  'authorization_code',
-  'refresh_token',
-  'urn:ietf:params:oauth:grant-type:device_code',
-]
+const cliGrantTypes: GrantType[] = ['authorization_code', 'refresh_token', deviceCodeGrantType]
 
 /** RFC 8252 §7.3: these match on any port. */
 const loopbackCallbacks = ['http://127.0.0.1/callback', 'http://localhost/callback']
@@ -54,8 +50,9 @@ export function createFirstAccounts(
 ): Promise<FirstCredentials | undefined> {
   return db.transaction(async (tx) => {
     if (await hasUsers(tx)) return undefined
-    const made = password === undefined ? randomSecret().slice(0, 20) : undefined
-    const passwordHash = await createPasswords().hash(password ?? made ?? '')
+    const chosen = password ?? randomSecret().slice(0, 20)
+    const made = password === undefined ? chosen : undefined
+    const passwordHash = await createPasswords().hash(chosen)
     // What was made up here is in a file; what the operator chose is theirs.
     const passwordMustChange = made !== undefined
     const created = await createUser(

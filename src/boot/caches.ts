@@ -1,14 +1,15 @@
+import { cacheChannel } from '#/database/cache-channel.ts'
 import { keepLast } from '#/database/keep-last.ts'
 import type { OpenDatabase } from '#/database/open-database.ts'
 import { createReadCache, type ReadCache } from '#/database/read-cache.ts'
-import { type Client, findClient } from '#/domain/clients/clients.ts'
-import { cacheChannel } from '#/domain/clients/invalidate.ts'
+import type { VersionedClient } from '#/domain/clients/client-version.ts'
+import { findClient } from '#/domain/clients/clients.ts'
 import { type KeySet, loadKeySet, type OpenedKeys } from '#/domain/keys/keys.ts'
 import type { SigningAlgorithm } from '#/protocol/vocabulary.ts'
 import type { Recorder } from '#/telemetry/recorder.ts'
 
 export interface Caches {
-  readonly clients: ReadCache<Client>
+  readonly clients: ReadCache<VersionedClient>
   keys(): Promise<KeySet>
 }
 

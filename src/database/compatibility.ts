@@ -3,7 +3,7 @@
  * again, and after a rollback. The database itself remembers the oldest build that its schema still serves.
  */
 import { readFileSync } from 'node:fs'
-import { codeOf } from './errors.ts'
+import { isDenied } from './errors.ts'
 
 /**
  * The last migration that the oldest builds know which can work on our schema. Migrations add first and remove a release
@@ -59,7 +59,7 @@ export async function recordOldestCompatible(
     await run(`comment on table ${table} is '${prefix}${known.oldestCompatible}'`)
   } catch (error) {
     // Another role owns the table. Without the comment no older build is let in, which is safe.
-    if (codeOf(error) !== '42501') throw error
+    if (!isDenied(error)) throw error
   }
 }
 

@@ -2,7 +2,7 @@
  * Reads connection strings as libpq does (PostgreSQL manual, "Connection URIs"): Unix sockets, several hosts, TLS. What it
  * does not know is refused by name, since a typing error in `sslmode` must not leave a connection in the clear.
  */
-import { isIP } from 'node:net'
+import { isLoopbackHost } from '#/protocol/loopback.ts'
 
 export interface DatabaseHost {
   /** A name, an address, or the directory of a Unix socket. */
@@ -97,11 +97,8 @@ export function sslModeFor(
   place: DatabaseHost,
 ): SslMode {
   if (isSocket(place)) return 'disable'
-  return sslMode ?? (isThisMachine(place.host) ? 'disable' : 'prefer')
+  return sslMode ?? (isLoopbackHost(place.host) ? 'disable' : 'prefer')
 }
-
-const isThisMachine = (host: string) =>
-  host === 'localhost' || host === '::1' || (isIP(host) === 4 && host.startsWith('127.'))
 
 function parseParameters(query: string): ReadonlyMap<string, string> {
   const parameters = new Map<string, string>()

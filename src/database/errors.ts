@@ -68,3 +68,22 @@ export function errorTypeOf(error: unknown): 'timeout' | 'connection' | 'constra
   if (code.startsWith('23')) return 'constraint'
   return unreachable.test(code) || code.startsWith('57P') ? 'connection' : 'other'
 }
+
+/** Whether no waiting mends it, since the server (or the certificate it shows) lets nobody of ours in. */
+export function isRefusal(error: unknown): boolean {
+  const code = codeOf(error)
+  // Authentication (28), a database that is not there, one that may not be entered.
+  if (/^(28|3D000|42501|CONNECTION_TLS|SASL)/.test(code)) return true
+  // PgBouncer says nearly everything with one code, that it cannot reach its server among it.
+  const message = error instanceof Error ? error.message : ''
+  return (
+    code === '08P01' &&
+    /startup parameter|password authentication failed|no such (user|database)/.test(message)
+  )
+}
+
+/** Whether the role that we are may not do it (SQLSTATE 42501). */
+export const isDenied = (error: unknown): boolean => codeOf(error) === '42501'
+
+/** What errors of ours say, so that they are taken for the database's: it cannot be reached; transactions met. */
+export const sqlStates = { unreachable: '08006', conflict: '40001' } as const

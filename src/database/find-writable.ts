@@ -3,8 +3,7 @@
 import type { DriverOptions } from './connection.ts'
 import { openConnection, openingBoundMs, runWithin } from './connection.ts'
 import { type ConnectionTarget, type DatabaseHost, describeHost } from './connection-string.ts'
-import { connectionError } from './errors.ts'
-import { isRefusal } from './refusals.ts'
+import { connectionError, isRefusal } from './errors.ts'
 
 /** So many connections as a pool opens at once cost one look. */
 const validMs = 1000

@@ -6,6 +6,7 @@
 import { type Placeholder, type SQL, sql } from 'drizzle-orm'
 import type { Database } from './client.ts'
 import { statementDeadline } from './deadline.ts'
+import { sqlStates } from './errors.ts'
 
 /** The condition that somebody still waits for this statement. */
 export const inTime = (deadline: Placeholder | Date = statementDeadline()): SQL =>
@@ -22,7 +23,7 @@ export async function isPast(db: Database, deadline: Date): Promise<boolean> {
 /** A statement that changed nothing, since it ran after its deadline. Class 08: to whoever asked, the database was away. */
 export class TooLateError extends Error {
   override readonly name = 'TooLateError'
-  readonly code = '08006'
+  readonly code = sqlStates.unreachable
 
   constructor() {
     super('the database got to a statement after its deadline')

@@ -1,4 +1,5 @@
 /** One value that is always at hand once it was loaded: what is loaded anew takes its place as soon as it is there. */
+import { withinTimeOr } from '#/telemetry/within-time.ts'
 
 export interface KeepLastOptions<T> {
   /** Asked at each reading, so it should remember what it has loaded. */
@@ -32,21 +33,10 @@ export function keepLast<T>({ load, waitMs, alwaysAfresh }: KeepLastOptions<T>):
       const fallback = last
       const loaded = loading.catch(() => fallback.value)
       if (fallback.version === version && !alwaysAfresh) return fallback.value
-      return atMost(loaded, waitMs, fallback.value)
+      return withinTimeOr(loaded, waitMs, fallback.value)
     },
     outdate() {
       version += 1
     },
-  }
-}
-
-/** What the promise answers in time, or the other value. */
-async function atMost<T>(promise: Promise<T>, ms: number, otherwise: T): Promise<T> {
-  const { promise: late, resolve } = Promise.withResolvers<T>()
-  const timer = setTimeout(resolve, ms, otherwise)
-  try {
-    return await Promise.race([promise, late])
-  } finally {
-    clearTimeout(timer)
   }
 }

@@ -3,8 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { openConnection, openingBoundMs, runWithin } from './connection.ts'
 import { type ConnectionTarget, describeHosts } from './connection-string.ts'
 import { driverOptions } from './driver-options.ts'
-import { codeOf } from './errors.ts'
-import { isRefusal } from './refusals.ts'
+import { codeOf, isRefusal } from './errors.ts'
 
 export interface DatabaseTraits {
   /** Whether a pooler answers in place of the server, so that nothing may be left behind in a session. */

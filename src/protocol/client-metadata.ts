@@ -5,7 +5,7 @@
 import { z } from 'zod'
 import { publicKeySet } from './client-jwks.ts'
 import { OAuthError } from './errors.ts'
-import { type GrantType, tokenExchangeGrantType } from './grant-types.ts'
+import { deviceCodeGrantType, type GrantType, tokenExchangeGrantType } from './grant-types.ts'
 import { isPlainText, nameProblem, normalizeName } from './names.ts'
 import {
   isLoopback,
@@ -149,8 +149,7 @@ const grantFields = ({ grantTypes, scopes, ...rules }: MetadataRules) => ({
 })
 
 /** The reference product takes the device grant by this name too. */
-const longName = (name: unknown) =>
-  name === 'device_code' ? 'urn:ietf:params:oauth:grant-type:device_code' : name
+const longName = (name: unknown) => (name === 'device_code' ? deviceCodeGrantType : name)
 
 const keyFields = (rules: MetadataRules) => ({
   token_endpoint_auth_method: choice(clientAuthenticationMethods).default('client_secret_basic'),
@@ -191,8 +190,6 @@ type Fields = z.output<
       ReturnType<typeof loginFields>
   >
 >
-
-const deviceGrant = 'urn:ietf:params:oauth:grant-type:device_code'
 
 const has = ({ grant_types }: Fields, ...names: GrantType[]) =>
   grant_types.some((name) => names.includes(name))
@@ -298,6 +295,6 @@ export const isNamedByAddress = (metadata: ClientMetadata): boolean =>
   )
 
 function defaultScope(given: Fields): string {
-  if (!has(given, 'authorization_code', deviceGrant)) return ''
+  if (!has(given, 'authorization_code', deviceCodeGrantType)) return ''
   return `openid profile email${has(given, 'refresh_token') ? ' offline_access' : ''}`
 }

@@ -1,6 +1,6 @@
 /** Redirect URIs: which may be registered, and which of the registered ones a request means (RFC 9700 §2.1, RFC 8252). */
 
-const loopbackHosts = new Set(['127.0.0.1', '[::1]', 'localhost'])
+import { loopbackUrlHosts } from './loopback.ts'
 
 /** The private-use schemes without a dot that a client may register: those named, or any. */
 export type PrivateUseSchemes = readonly string[] | 'any'
@@ -36,7 +36,7 @@ export const isPrivateUseScheme = (scheme: string): boolean =>
 
 /** Whether it is plain http on this machine. */
 export const isLoopback = ({ protocol, hostname }: URL): boolean =>
-  protocol === 'http:' && loopbackHosts.has(hostname)
+  protocol === 'http:' && loopbackUrlHosts.includes(hostname)
 
 /** Whether it is written as RFC 3986 wants it, with a plain host name and without credentials: what browsers would mend is refused. */
 export function isUri(value: string): boolean {
@@ -94,9 +94,10 @@ export function destinationOf(uri: string): string {
 
 /** The same URI without its port, or undefined when it is not an http URI of the loopback interface. */
 function withoutLoopbackPort(value: string): string | undefined {
-  const match = /^(http:\/\/(?:127\.0\.0\.1|\[::1\]|localhost))(?::\d{1,5})?(\/[^#]*)?$/.exec(value)
+  const match = /^http:\/\/(\[[^\]]*\]|[^/:?#]*)(?::\d{1,5})?(\/[^#]*)?$/.exec(value)
+  const [, host = '', rest = ''] = match ?? []
   // A port beyond 65535 is no address that anybody could be sent to.
-  return match && parse(value) ? `${match[1]}${match[2] ?? ''}` : undefined
+  return loopbackUrlHosts.includes(host) && parse(value) ? `http://${host}${rest}` : undefined
 }
 
 function parse(value: string): URL | undefined {

@@ -1,4 +1,5 @@
 /** Scopes, RFC 6749 §3.3: space-separated, case-sensitive, order without meaning. */
+import { OAuthError } from './errors.ts'
 
 /** OIDC Core §5.4 and §11. */
 export const standardScopes = ['openid', 'profile', 'email', 'offline_access'] as const
@@ -11,6 +12,13 @@ export const isStandardScope = (word: string): boolean =>
 export function parseScope(scope: string): string[] | undefined {
   const words = [...new Set(scope.split(' ').filter((word) => word !== ''))]
   return words.every((word) => /^[\x21\x23-\x5B\x5D-\x7E]+$/.test(word)) ? words : undefined
+}
+
+/** The words of a scope that somebody asks for; throws unless there is one at least, and all are well-formed. */
+export function requireScope(scope: string): string[] {
+  const words = parseScope(scope)
+  if (!words?.length) throw new OAuthError('invalid_scope', 'the scope is malformed')
+  return words
 }
 
 export const scopeWords = (scope: string): string[] =>

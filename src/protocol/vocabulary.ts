@@ -26,6 +26,14 @@ export type UserAuthSource = (typeof userAuthSources)[number]
 
 /** Providers that people can sign in through; `oidc` is any issuer that an operator names. */
 export const upstreamProviders = ['github', 'gitea', 'gitlab', 'microsoft', 'oidc'] as const
+/** What people know them by; an operator gives the last one a name of its own. */
+export const upstreamProviderNames: Readonly<Record<(typeof upstreamProviders)[number], string>> = {
+  github: 'GitHub',
+  gitea: 'Gitea',
+  gitlab: 'GitLab',
+  microsoft: 'Microsoft',
+  oidc: 'Single sign-on',
+}
 export type UpstreamProvider = (typeof upstreamProviders)[number]
 
 /** What a provider is asked for during a sign-in. */

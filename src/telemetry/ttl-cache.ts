@@ -2,7 +2,7 @@
  * One value that is costly to compute, for readers that must neither fail nor wait long: the COUNTs behind the gauges.
  * The value's age counts from the start of its load, since that is the moment it tells the truth about.
  */
-import { withinTime } from './within-time.ts'
+import { withinTime, withinTimeOr } from './within-time.ts'
 
 export interface TtlCacheOptions<T> {
   /** How old a value may be; 0 loads afresh for each reader and never answers with an older value. */
@@ -89,7 +89,7 @@ async function readCached<T>(state: State<T>, options: TtlCacheOptions<T>, now: 
     onLookup?.('miss')
     void startLoad(state, options, now)
   }
-  if (state.underway !== undefined) await atMost(state.underway, maxWaitMs)
+  if (state.underway !== undefined) await withinTimeOr(state.underway, maxWaitMs, undefined)
   return youngerThan(maxStaleMs)
 }
 
@@ -98,17 +98,17 @@ async function readAfresh<T>(state: State<T>, options: TtlCacheOptions<T>, now: 
   const { loadTimeoutMs, onLookup } = options
   if (state.next !== undefined) {
     onLookup?.('coalesced')
-    return atMost(state.next, loadTimeoutMs)
+    return withinTimeOr(state.next, loadTimeoutMs, undefined)
   }
   onLookup?.('miss')
   const start = async () => (now() < state.pausedUntil ? undefined : startLoad(state, options, now))
-  if (state.underway === undefined) return atMost(start(), loadTimeoutMs)
+  if (state.underway === undefined) return withinTimeOr(start(), loadTimeoutMs, undefined)
   const next = state.underway.then(() => {
     state.next = undefined
     return start()
   })
   state.next = next
-  return atMost(next, loadTimeoutMs)
+  return withinTimeOr(next, loadTimeoutMs, undefined)
 }
 
 function startLoad<T>(state: State<T>, options: TtlCacheOptions<T>, now: () => number) {
@@ -159,16 +159,5 @@ async function loadInTime<T>(load: (signal: AbortSignal) => Promise<T>, ms: numb
   } catch (error) {
     controller.abort(error)
     throw error
-  }
-}
-
-/** What the promise answers in time; undefined after that. */
-async function atMost<T>(promise: Promise<T>, ms: number): Promise<T | undefined> {
-  const { promise: timeout, resolve } = Promise.withResolvers<undefined>()
-  const timer = setTimeout(resolve, ms, undefined)
-  try {
-    return await Promise.race([promise, timeout])
-  } finally {
-    clearTimeout(timer)
   }
 }

@@ -3,13 +3,17 @@ import { sql } from 'drizzle-orm'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { logoutDeliveries } from '#/database/schema/logout-deliveries.ts'
 import { sessionClients } from '#/database/schema/session-clients.ts'
+import {
+  deleteApp,
+  deleteClientBy,
+  revokeAllOfClient,
+} from '#/domain/access-revocation/end-clients.ts'
+import { endSessionsOfUser } from '#/domain/access-revocation/end-sessions.ts'
+import { deleteUser, disableUser } from '#/domain/access-revocation/end-users.ts'
+import { endWithAudit } from '#/domain/access-revocation/end-with-audit.ts'
+import { revokeConsent } from '#/domain/access-revocation/revoke-consent.ts'
 import { systemOrigin } from '#/domain/audit/audit.ts'
-import { deleteClientBy, revokeAllOfClient } from '#/domain/clients/change-client.ts'
-import { deleteApp } from '#/domain/clients/own-apps.ts'
-import { listConsents, revokeConsent } from '#/domain/consents/consents.ts'
-import { endWithAudit } from '#/domain/sessions/end-with-audit.ts'
-import { endSessionsOfUser } from '#/domain/sessions/sessions.ts'
-import { deleteUser, disableUser } from '#/domain/users/end-access.ts'
+import { listConsents } from '#/domain/consents/consents.ts'
 import { rowsOf } from '../endpoints/refusals.ts'
 import { openTestDatabase, type TestDatabase } from '../support/database.ts'
 import { addFamily, addSession } from '../support/grants.ts'
@@ -46,7 +50,7 @@ it.each([
           ? end(db, clientId, byAdmin())
           : deleteApp(db, { clientId, ownerId: user.id }, byAdmin()),
       ])
-      if (typeof deleted === 'string') throw new Error(deleted)
+      if (deleted.result !== 'success') throw new Error(deleted.result)
       expect({
         access: deleted.tokens.access + (ended?.tokens.access ?? 0),
         refresh: deleted.tokens.refresh + (ended?.tokens.refresh ?? 0),
@@ -122,7 +126,7 @@ it('an admin is disabled many times at once, by some who still see an admin and 
     const early = Array.from({ length: 6 }, disable)
     await Promise.race(early)
     const answers = await Promise.all([...early, ...Array.from({ length: 6 }, disable)])
-    const ended = answers.filter((answer) => typeof answer !== 'string')
+    const ended = answers.filter((answer) => answer.result === 'success')
     expect(ended.map(({ sessions }) => sessions.length)).toEqual([1])
   }
 }, 120_000)

@@ -4,21 +4,26 @@ import fc from 'fast-check'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { sessions } from '#/database/schema/sessions.ts'
 import { users } from '#/database/schema/users.ts'
-import { systemOrigin } from '#/domain/audit/audit.ts'
-import { countSessions } from '#/domain/entity-counts/entity-counts.ts'
-import { listIdentities, removeIdentity } from '#/domain/identities/identities.ts'
 import {
   type EndedSession,
   endLapsedSessions,
   endOwnSession,
   endSession,
   endSessionsOfUser,
-  findSession,
-  sessionStatusOf,
-  touchSession,
-} from '#/domain/sessions/sessions.ts'
-import { startSession } from '#/domain/sessions/start-session.ts'
-import { changePassword, deleteUser, disableUser, enableUser } from '#/domain/users/end-access.ts'
+} from '#/domain/access-revocation/end-sessions.ts'
+import {
+  changePassword,
+  deleteUser,
+  disableUser,
+  type UserEnd,
+} from '#/domain/access-revocation/end-users.ts'
+import { systemOrigin } from '#/domain/audit/audit.ts'
+import { countSessions } from '#/domain/entity-counts/entity-counts.ts'
+import { listIdentities, removeIdentity } from '#/domain/identities/identities.ts'
+import { sessionStatusOf } from '#/domain/sessions/session-state.ts'
+import { findSession, touchSession } from '#/domain/sessions/sessions.ts'
+import { startSession } from '#/domain/sign-in/start-session.ts'
+import { enableUser } from '#/domain/users/enable-user.ts'
 import type { User } from '#/domain/users/users.ts'
 import type { LoginSource, SessionEndReason } from '#/protocol/vocabulary.ts'
 import { openTestDatabase, type TestDatabase } from '../support/database.ts'
@@ -189,8 +194,8 @@ async function changeUser(
   const by = { actor: admin, origin: systemOrigin, now: new Date(world.now) }
   const person = personOf(world, action.user)
   const { id } = person.user
-  const end = (done: { sessions: readonly EndedSession[] } | string, reason: SessionEndReason) => {
-    if (typeof done !== 'string') record(world, process, done.sessions)
+  const end = (done: UserEnd, reason: SessionEndReason) => {
+    if (done.result === 'success') record(world, process, done.sessions)
     modelEnd(world, (_, session) => session.person === person, reason)
   }
   switch (action.do) {
@@ -211,8 +216,8 @@ async function changeUser(
       const passwordHash = `hash ${crypto.randomUUID()}`
       const done = await changePassword(db, { id, passwordHash }, by)
       // An account from elsewhere has none, and keeps its sessions.
-      expect(done === 'no_change').toBe(person.user.authSource !== 'local')
-      if (done !== 'no_change') end(done, 'password_changed')
+      expect(done.result === 'no_change').toBe(person.user.authSource !== 'local')
+      if (done.result === 'success') end(done, 'password_changed')
     }
   }
 }

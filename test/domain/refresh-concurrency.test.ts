@@ -1,14 +1,14 @@
 import { and, eq, isNull } from 'drizzle-orm'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { tokens } from '#/database/schema/tokens.ts'
+import { setClientStatus } from '#/domain/access-revocation/edit-clients.ts'
+import { disableUser } from '#/domain/access-revocation/end-users.ts'
+import { revokeConsent } from '#/domain/access-revocation/revoke-consent.ts'
 import { systemOrigin } from '#/domain/audit/audit.ts'
-import { setClientStatus } from '#/domain/clients/clients.ts'
-import { listConsents, revokeConsent } from '#/domain/consents/consents.ts'
-import { refreshTokens } from '#/domain/tokens/refresh-tokens.ts'
-import { disableUser } from '#/domain/users/end-access.ts'
+import { listConsents } from '#/domain/consents/consents.ts'
 import { openTestDatabase, type TestDatabase } from '../support/database.ts'
 import { ageFamily } from '../support/database-time.ts'
-import { addFamily, graceMs, presentRefreshToken } from '../support/grants.ts'
+import { addFamily, graceMs, refreshFor } from '../support/grants.ts'
 import { addAdmin, addClient, addUser } from '../support/people.ts'
 import { rounds } from '../support/rounds.ts'
 
@@ -28,7 +28,7 @@ const latecomers = 10
 const start = () => addFamily(database.db, family.user, family.clientId)
 
 const refresh = (token: string, now: Date, clientId = family.clientId) =>
-  refreshTokens(database.db, presentRefreshToken(token, clientId, { now }), systemOrigin)
+  refreshFor(database.db, token, clientId, { now })
 
 const allAtOnce = (n: number, token: string, now: Date) =>
   Promise.all(Array.from({ length: n }, () => refresh(token, now)))
@@ -135,7 +135,7 @@ it('counts each row once when a user, a client, a consent and a family end at th
       revokeConsent(db, { id: consent?.id ?? '', user, now }, systemOrigin),
       refresh(used, now, clientId),
     ])
-    if (typeof disabled === 'string') throw new Error(disabled)
+    if (disabled.result !== 'success') throw new Error(disabled.result)
     const stolen = endedBy([late])
     const ended = [disabled.tokens, deactivated?.ended.tokens, withdrawn?.tokens, stolen]
     const sum = (type: 'access' | 'refresh') =>

@@ -3,20 +3,22 @@ import { inArray } from 'drizzle-orm'
 import fc from 'fast-check'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { tokens } from '#/database/schema/tokens.ts'
+import { setClientStatus } from '#/domain/access-revocation/edit-clients.ts'
+import { disableUser } from '#/domain/access-revocation/end-users.ts'
+import { revokeConsent } from '#/domain/access-revocation/revoke-consent.ts'
 import { systemOrigin } from '#/domain/audit/audit.ts'
-import { setClientStatus } from '#/domain/clients/clients.ts'
-import { grantConsent, listConsents, revokeConsent } from '#/domain/consents/consents.ts'
-import { type Refreshed, refreshTokens } from '#/domain/tokens/refresh-tokens.ts'
+import { grantConsent, listConsents } from '#/domain/consents/consents.ts'
+import type { PresentedRefreshToken, Refreshed } from '#/domain/tokens/refresh-tokens.ts'
 import { type RevokedTokens, revokeFamily } from '#/domain/tokens/revoke-tokens.ts'
 import { insertTokens } from '#/domain/tokens/tokens.ts'
-import { disableUser, enableUser } from '#/domain/users/end-access.ts'
+import { enableUser } from '#/domain/users/enable-user.ts'
 import type { User } from '#/domain/users/users.ts'
 import { OAuthError } from '#/protocol/errors.ts'
 import { randomSecret } from '#/protocol/secrets.ts'
 import type { StoredTokenType, TokenRevocationReason } from '#/protocol/vocabulary.ts'
 import { openTestDatabase, type TestDatabase } from '../support/database.ts'
 import { ageFamily } from '../support/database-time.ts'
-import { graceMs, presentRefreshToken } from '../support/grants.ts'
+import { graceMs, refreshFor } from '../support/grants.ts'
 import { addAdmin, addClient, addUser } from '../support/people.ts'
 
 let database: TestDatabase
@@ -181,7 +183,7 @@ async function refresh(world: World, step: Refresh) {
   const { index, now, rotate } = circumstances(world, family, step)
   const token = family.chain[index]?.text ?? ''
   await ageFamily(database.db, family.id, world.now - family.rotatedAt)
-  const presented = presentRefreshToken(token, world.clients[family.client]?.id ?? '', {
+  const actual = await attempt(token, world.clients[family.client]?.id ?? '', {
     scope: asked[step.scope as keyof typeof asked],
     rotate,
     authenticated: world.authenticates,
@@ -189,7 +191,6 @@ async function refresh(world: World, step: Refresh) {
     secrets: processes[step.process].secrets,
     now: new Date(now),
   })
-  const actual = await attempt(presented)
   const expected = expectRefresh(world, family, step)
   expect(actual.result).toBe(expected.result)
   const counts = step.crash ? world.lost : world.counted
@@ -217,10 +218,10 @@ function countIssued(counts: Map<string, number>, { rotated }: { readonly rotate
 const asked = { all: undefined, narrow: ['openid'], wider: ['openid', 'admin'] }
 
 async function attempt(
-  presented: Parameters<typeof refreshTokens>[1],
+  ...presented: [token: string, clientId: string, more: Partial<PresentedRefreshToken>]
 ): Promise<Refreshed | { readonly result: 'scope' }> {
   try {
-    return await refreshTokens(database.db, presented, systemOrigin)
+    return await refreshFor(database.db, ...presented)
   } catch (error) {
     if (error instanceof OAuthError && error.code === 'invalid_scope') return { result: 'scope' }
     throw error
@@ -296,7 +297,7 @@ async function play(world: World, step: Action): Promise<void> {
     }
     case 'disable': {
       const actual = await disableUser(db, world.user.id, by)
-      if (typeof actual === 'string') return expect(world.active).toBe(false)
+      if (actual.result !== 'success') return expect(world.active).toBe(false)
       world.active = false
       return ended(world, actual.tokens, endAll(ownedBy(world), world.now, 'account_inactive'))
     }

@@ -5,6 +5,7 @@ import { auditEvents } from '#/database/schema/audit-events.ts'
 import { clients } from '#/database/schema/clients.ts'
 import { consents } from '#/database/schema/consents.ts'
 import { tokens } from '#/database/schema/tokens.ts'
+import { revokeConsent } from '#/domain/access-revocation/revoke-consent.ts'
 import { systemOrigin } from '#/domain/audit/audit.ts'
 import {
   deleteForgottenRegistrations,
@@ -15,7 +16,6 @@ import {
   findConsentedScope,
   grantConsent,
   listConsents,
-  revokeConsent,
 } from '#/domain/consents/consents.ts'
 import { openTestDatabase, type TestDatabase } from '../support/database.ts'
 import { askForCodes } from '../support/devices.ts'

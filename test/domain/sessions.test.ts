@@ -2,21 +2,23 @@ import { eq } from 'drizzle-orm'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { sessions } from '#/database/schema/sessions.ts'
 import { users } from '#/database/schema/users.ts'
-import { systemOrigin } from '#/domain/audit/audit.ts'
-import { countSessions } from '#/domain/entity-counts/entity-counts.ts'
 import {
-  deleteEndedSessions,
   endLapsedSessions,
   endOwnSession,
   endSession,
   endSessionsOfUser,
+} from '#/domain/access-revocation/end-sessions.ts'
+import { disableUser } from '#/domain/access-revocation/end-users.ts'
+import { systemOrigin } from '#/domain/audit/audit.ts'
+import { countSessions } from '#/domain/entity-counts/entity-counts.ts'
+import { sessionStatusOf } from '#/domain/sessions/session-state.ts'
+import {
+  deleteEndedSessions,
   findSession,
   listLiveSessions,
-  sessionStatusOf,
   touchSession,
 } from '#/domain/sessions/sessions.ts'
-import { startSession } from '#/domain/sessions/start-session.ts'
-import { disableUser } from '#/domain/users/end-access.ts'
+import { startSession } from '#/domain/sign-in/start-session.ts'
 import type { User } from '#/domain/users/users.ts'
 import { openTestDatabase, type TestDatabase } from '../support/database.ts'
 import { addAdmin, addUser } from '../support/people.ts'

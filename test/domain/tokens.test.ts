@@ -5,14 +5,15 @@ import { auditEvents } from '#/database/schema/audit-events.ts'
 import { authorizationCodes } from '#/database/schema/authorization-codes.ts'
 import { type Client, clients } from '#/database/schema/clients.ts'
 import { tokens } from '#/database/schema/tokens.ts'
+import { setClientStatus } from '#/domain/access-revocation/edit-clients.ts'
+import { deleteClientBy } from '#/domain/access-revocation/end-clients.ts'
+import { changePassword, disableUser } from '#/domain/access-revocation/end-users.ts'
+import { revokeConsent } from '#/domain/access-revocation/revoke-consent.ts'
 import { systemOrigin } from '#/domain/audit/audit.ts'
-import { deleteClientBy } from '#/domain/clients/change-client.ts'
-import { setClientStatus } from '#/domain/clients/clients.ts'
-import { listConsents, revokeConsent } from '#/domain/consents/consents.ts'
+import { listConsents } from '#/domain/consents/consents.ts'
 import { countTokens } from '#/domain/entity-counts/entity-counts.ts'
-import { type PresentedRefreshToken, refreshTokens } from '#/domain/tokens/refresh-tokens.ts'
+import type { PresentedRefreshToken } from '#/domain/tokens/refresh-tokens.ts'
 import { deleteDeadTokens, findLiveAccessToken } from '#/domain/tokens/tokens.ts'
-import { changePassword, disableUser } from '#/domain/users/end-access.ts'
 import type { User } from '#/domain/users/users.ts'
 import { sha256 } from '#/protocol/secrets.ts'
 import { openTestDatabase, type TestDatabase } from '../support/database.ts'
@@ -23,9 +24,9 @@ import {
   addSession,
   graceMs,
   issueCode,
-  presentRefreshToken,
   redeem,
   redirectUri,
+  refreshFor,
 } from '../support/grants.ts'
 import { addAdmin, addClient, addUser } from '../support/people.ts'
 import { rounds } from '../support/rounds.ts'
@@ -45,7 +46,7 @@ const setUp = async () => {
 const secrets = ['s'.repeat(32)]
 
 const refresh = (token: string, clientId: string, more: Partial<PresentedRefreshToken> = {}) =>
-  refreshTokens(database.db, presentRefreshToken(token, clientId, more), systemOrigin)
+  refreshFor(database.db, token, clientId, more)
 
 const codesOf = (clientId: string) =>
   database.db.select().from(authorizationCodes).where(eq(authorizationCodes.clientId, clientId))

@@ -6,6 +6,8 @@ import { isOutage } from '#/database/errors.ts'
 import { auditEvents } from '#/database/schema/audit-events.ts'
 import { deviceCodes } from '#/database/schema/device-codes.ts'
 import { tokens } from '#/database/schema/tokens.ts'
+import { disableUser } from '#/domain/access-revocation/end-users.ts'
+import { revokeConsent } from '#/domain/access-revocation/revoke-consent.ts'
 import { systemOrigin } from '#/domain/audit/audit.ts'
 import {
   consumeAuthorizationRequest,
@@ -13,14 +15,12 @@ import {
   storeAuthorizationRequest,
   visitPushedRequest,
 } from '#/domain/authorization-requests/authorization-requests.ts'
-import { listConsents, revokeConsent } from '#/domain/consents/consents.ts'
+import { listConsents } from '#/domain/consents/consents.ts'
 import { consumeProof } from '#/domain/proofs/used-proofs.ts'
-import { refreshTokens } from '#/domain/tokens/refresh-tokens.ts'
 import { revokeTokensOfUser } from '#/domain/tokens/revoke-tokens.ts'
-import { disableUser } from '#/domain/users/end-access.ts'
 import { onPostgres, openTestDatabase, type TestDatabase } from '../support/database.ts'
 import { addApproved, addDeviceClient, askForCodes, poll } from '../support/devices.ts'
-import { addCode, addFamily, presentRefreshToken, redeem, redirectUri } from '../support/grants.ts'
+import { addCode, addFamily, redeem, redirectUri, refreshFor } from '../support/grants.ts'
 import { addAdmin, addClient, addUser } from '../support/people.ts'
 
 let database: TestDatabase
@@ -51,7 +51,7 @@ async function setUp() {
 }
 
 const refresh = (token: string, clientId: string, more: { rotate?: boolean } = {}) =>
-  refreshTokens(database.db, presentRefreshToken(token, clientId, more), systemOrigin)
+  refreshFor(database.db, token, clientId, more)
 
 const alarms = (familyId: string) =>
   database.db.$count(

@@ -180,6 +180,7 @@ describe('POST /admin/clients/:id', () => {
       name: 'Renamed',
       nameSkeleton: 'renarned',
       updatedAt: after?.updatedAt,
+      version: after?.version,
     })
   })
 

@@ -3,12 +3,14 @@ import { decodeJwt, decodeProtectedHeader } from 'jose'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { clients } from '#/database/schema/clients.ts'
 import { tokens } from '#/database/schema/tokens.ts'
+import { setClientStatus } from '#/domain/access-revocation/edit-clients.ts'
 import { systemOrigin } from '#/domain/audit/audit.ts'
-import { type NewClient, setClientStatus } from '#/domain/clients/clients.ts'
+import type { NewClient } from '#/domain/clients/clients.ts'
 import { issueClientToken } from '#/domain/tokens/issue-client-token.ts'
 import { startTestApp, type TestApp } from '../support/app.ts'
 import { postToken } from '../support/flow.ts'
 import { lifetimes } from '../support/grants.ts'
+import { judged } from '../support/judged.ts'
 import { addClient } from '../support/people.ts'
 import { countAudit, observe, observeUnchanged } from './refusals.ts'
 
@@ -177,10 +179,20 @@ describe('the client credentials grant (RFC 6749 §4.4)', () => {
 
 describe('a client that is deactivated', () => {
   const issue = (clientId: string, enabled = true) =>
-    issueClientToken(
-      app.database.db,
-      { clientId, scope: 'read', resources: [], dpopJkt: null, lifetimes, now: new Date() },
-      { ...systemOrigin, enabled },
+    judged(app.database.db, { clientId }, (clientVersion) =>
+      issueClientToken(
+        app.database.db,
+        {
+          clientId,
+          clientVersion,
+          scope: 'read',
+          resources: [],
+          dpopJkt: null,
+          lifetimes,
+          now: new Date(),
+        },
+        { ...systemOrigin, enabled },
+      ),
     )
   const rowsOf = (clientId: string) =>
     app.database.db.select().from(tokens).where(eq(tokens.clientId, clientId))

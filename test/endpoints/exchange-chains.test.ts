@@ -4,9 +4,10 @@ import fc from 'fast-check'
 import { decodeJwt } from 'jose'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { tokens } from '#/database/schema/tokens.ts'
+import { editClient, setClientStatus } from '#/domain/access-revocation/edit-clients.ts'
+import { revokeAllOfClient } from '#/domain/access-revocation/end-clients.ts'
 import { systemOrigin } from '#/domain/audit/audit.ts'
-import { editClient, revokeAllOfClient } from '#/domain/clients/change-client.ts'
-import { findClient, setClientStatus, versionOf } from '#/domain/clients/clients.ts'
+import { findClient, versionOf } from '#/domain/clients/clients.ts'
 import { startTestApp, type TestApp } from '../support/app.ts'
 import { openBrowser } from '../support/browser.ts'
 import { obtainCode, postToken, redeemCode } from '../support/flow.ts'
@@ -136,7 +137,7 @@ async function step(world: World, action: Action): Promise<number> {
   const next = { tokenEndpointAuthMethod: current.tokenEndpointAuthMethod, scope: 'read' }
   const edit = { clientId, seen: versionOf(current), next, reason: 'admin_request' } as const
   const edited = await editClient(db, edit, by)
-  return typeof edited === 'string' ? -1 : edited.ended.tokens.access
+  return edited.result === 'success' ? edited.ended.tokens.access : -1
 }
 
 async function counted(end: () => Promise<unknown>): Promise<number> {

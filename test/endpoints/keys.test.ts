@@ -10,9 +10,9 @@ import {
   SignJWT,
 } from 'jose'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { cacheChannel } from '#/database/cache-channel.ts'
 import { notify } from '#/database/client.ts'
 import { signingKeys } from '#/database/schema/signing-keys.ts'
-import { cacheChannel } from '#/domain/clients/invalidate.ts'
 import { loadKeySet } from '#/domain/keys/keys.ts'
 import { prepareKeys } from '#/domain/keys/prepare-keys.ts'
 import { type SigningAlgorithm, signingAlgorithms } from '#/protocol/vocabulary.ts'

@@ -1,7 +1,7 @@
 /** Access without a refresh token lasts as long as the session it came from. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { changePassword } from '#/domain/access-revocation/end-users.ts'
 import { systemOrigin } from '#/domain/audit/audit.ts'
-import { changePassword } from '#/domain/users/end-access.ts'
 import type { User } from '#/domain/users/users.ts'
 import { startTestApp, type TestApp } from '../support/app.ts'
 import { type Browser, openBrowser } from '../support/browser.ts'
@@ -122,7 +122,7 @@ describe('when a session ends, what clients hold without a refresh token ends', 
     const by = { origin: systemOrigin, now: app.now() }
     const change = { id: user.id, passwordHash: 'x' }
     const ended = await changePassword(app.database.db, change, by)
-    if (typeof ended === 'string') throw new Error(ended)
+    if (ended.result !== 'success') throw new Error(ended.result)
     const reason = 'password_changed'
     expect(ended.sessions.map(({ tokens }) => tokens)).toEqual([{ reason, access: 1, refresh: 0 }])
     expect(ended.tokens).toEqual({ reason, access: 0, refresh: 0 })

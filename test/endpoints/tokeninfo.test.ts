@@ -1,7 +1,7 @@
 import { decodeJwt } from 'jose'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { disableUser } from '#/domain/access-revocation/end-users.ts'
 import { systemOrigin } from '#/domain/audit/audit.ts'
-import { disableUser } from '#/domain/users/end-access.ts'
 import { startTestApp, type TestApp } from '../support/app.ts'
 import { openBrowser } from '../support/browser.ts'
 import { obtainTokens, postToken } from '../support/flow.ts'

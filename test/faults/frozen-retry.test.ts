@@ -10,11 +10,9 @@ import { type OpenDatabase, openDatabase } from '#/database/open-database.ts'
 import { auditEvents } from '#/database/schema/audit-events.ts'
 import { tokens } from '#/database/schema/tokens.ts'
 import { users } from '#/database/schema/users.ts'
-import { systemOrigin } from '#/domain/audit/audit.ts'
 import { consumeProof, withProofs } from '#/domain/proofs/used-proofs.ts'
-import { refreshTokens } from '#/domain/tokens/refresh-tokens.ts'
 import { addApproved, addDeviceClient, poll } from '../support/devices.ts'
-import { addCode, addFamily, presentRefreshToken, redeem } from '../support/grants.ts'
+import { addCode, addFamily, redeem, refreshFor } from '../support/grants.ts'
 import { addClient, addUser } from '../support/people.ts'
 import { freePort } from '../support/ports.ts'
 import { type Postgres, startPostgres } from '../support/services.ts'
@@ -111,7 +109,7 @@ async function setUp() {
 type Party = Awaited<ReturnType<typeof setUp>>
 
 const refresh = (db: Database, { family: { refreshToken: token }, clientId }: Party) =>
-  refreshTokens(db, presentRefreshToken(token, clientId), systemOrigin)
+  refreshFor(db, token, clientId)
 
 /** Each way to tokens: how it is gone, and what the first to arrive is answered. */
 const ways = {

@@ -47,6 +47,8 @@ export interface TestAppOptions {
   readonly log?: Log
   /** Shares the database of another app: a second replica. */
   readonly replicaOf?: TestApp
+  /** Whether it hears nothing of what other replicas change. */
+  readonly deaf?: boolean
   /** Instead of a new one; closed with the app. */
   readonly database?: TestDatabase
 }
@@ -64,6 +66,7 @@ const defaults = {
 export async function startTestApp({
   settings = {},
   replicaOf,
+  deaf = false,
   database: given,
   log: givenLog,
 }: TestAppOptions = {}): Promise<TestApp> {
@@ -90,7 +93,7 @@ export async function startTestApp({
   })
   observeEntityCounts(metrics.meter, entityCounts)
   await prepareKeys(database.db, secrets, clock())
-  const caches = await createCaches(database, {
+  const caches = await createCaches(deaf ? { ...database, listen: async () => {} } : database, {
     recorder,
     secrets,
     ttlMs: config.clients.cacheTtlMs,

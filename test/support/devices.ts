@@ -12,6 +12,7 @@ import type { User } from '#/domain/users/users.ts'
 import { deviceCodeGrantType } from '#/protocol/grant-types.ts'
 import { randomUserCode } from '#/protocol/user-code.ts'
 import { addSession, lifetimes } from './grants.ts'
+import { judged } from './judged.ts'
 import { addClient } from './people.ts'
 
 export const deviceSecrets = ['d'.repeat(32)]
@@ -25,22 +26,25 @@ export const addDeviceClient = (db: Database, more: Parameters<typeof addClient>
   })
 
 export const askForCodes = (db: Database, clientId: string, more: Partial<NewDeviceCode> = {}) =>
-  issueDeviceCode(
-    db,
-    {
-      clientId,
-      scope: 'openid offline_access',
-      resources: [],
-      ip: '192.0.2.7',
-      requester: 'curl',
-      intervalSeconds: 5,
-      lifetimeMs: deviceLifetimeMs,
-      secrets: deviceSecrets,
-      newUserCode: randomUserCode,
-      now: new Date(),
-      ...more,
-    },
-    systemOrigin,
+  judged(db, { clientId, ...more }, (clientVersion) =>
+    issueDeviceCode(
+      db,
+      {
+        clientId,
+        scope: 'openid offline_access',
+        resources: [],
+        ip: '192.0.2.7',
+        requester: 'curl',
+        intervalSeconds: 5,
+        lifetimeMs: deviceLifetimeMs,
+        secrets: deviceSecrets,
+        newUserCode: randomUserCode,
+        now: new Date(),
+        ...more,
+        clientVersion,
+      },
+      systemOrigin,
+    ),
   )
 
 export const findDevice = (
@@ -81,18 +85,21 @@ export const poll = (
   clientId: string,
   more: Partial<DevicePoll> = {},
 ) =>
-  redeemDeviceCode(
-    db,
-    {
-      deviceCode,
-      clientId,
-      dpopJkt: null,
-      bindRefresh: false,
-      resources: undefined,
-      lifetimes,
-      refreshTokens: true,
-      now: new Date(),
-      ...more,
-    },
-    systemOrigin,
+  judged(db, { clientId, ...more }, (clientVersion) =>
+    redeemDeviceCode(
+      db,
+      {
+        deviceCode,
+        clientId,
+        dpopJkt: null,
+        bindRefresh: false,
+        resources: undefined,
+        lifetimes,
+        refreshTokens: true,
+        now: new Date(),
+        ...more,
+        clientVersion,
+      },
+      systemOrigin,
+    ),
   )

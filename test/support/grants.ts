@@ -2,12 +2,13 @@
 import type { Database } from '#/database/client.ts'
 import { systemOrigin } from '#/domain/audit/audit.ts'
 import { issueAuthorizationCode } from '#/domain/authorization-codes/authorization-codes.ts'
+import { redeemCode } from '#/domain/authorization-codes/redeem-code.ts'
 import { grantConsent } from '#/domain/consents/consents.ts'
-import { type NewSession, startSession } from '#/domain/sessions/start-session.ts'
-import { redeemCode } from '#/domain/tokens/redeem-code.ts'
-import type { PresentedRefreshToken } from '#/domain/tokens/refresh-tokens.ts'
+import { type NewSession, startSession } from '#/domain/sign-in/start-session.ts'
+import { type PresentedRefreshToken, refreshTokens } from '#/domain/tokens/refresh-tokens.ts'
 import type { User } from '#/domain/users/users.ts'
 import { sha256 } from '#/protocol/secrets.ts'
+import { judged } from './judged.ts'
 
 const verifier = 'v'.repeat(43)
 const challenge = sha256(verifier)
@@ -104,23 +105,26 @@ export const redeem = (
   clientId: string,
   more: Partial<Parameters<typeof redeemCode>[1]> = {},
 ) =>
-  redeemCode(
-    db,
-    {
-      code,
-      clientId,
-      redirectUri,
-      codeVerifier: verifier,
-      dpopJkt: null,
-      bindRefresh: false,
-      resources: undefined,
-      lifetimes,
-      refreshTokens: true,
-      endsWithSession: false,
-      now: new Date(),
-      ...more,
-    },
-    systemOrigin,
+  judged(db, { clientId, ...more }, (clientVersion) =>
+    redeemCode(
+      db,
+      {
+        code,
+        clientId,
+        redirectUri,
+        codeVerifier: verifier,
+        dpopJkt: null,
+        bindRefresh: false,
+        resources: undefined,
+        lifetimes,
+        refreshTokens: true,
+        endsWithSession: false,
+        now: new Date(),
+        ...more,
+        clientVersion,
+      },
+      systemOrigin,
+    ),
   )
 
 /** A refresh token of a fresh family. */
@@ -138,22 +142,31 @@ export async function addFamily(db: Database, user: User, clientId: string, scop
 /** As `REFRESH_TOKEN_GRACE` is by default. */
 export const graceMs = 60_000
 
-/** A refresh token of a public client, as the token endpoint hands it on. */
-export const presentRefreshToken = (
+/** Refreshes as the token endpoint does for a public client. */
+export const refreshFor = (
+  db: Database,
   token: string,
   clientId: string,
   more: Partial<PresentedRefreshToken> = {},
-): PresentedRefreshToken => ({
-  token,
-  clientId,
-  scope: undefined,
-  resources: undefined,
-  dpopJkt: null,
-  rotate: true,
-  authenticated: false,
-  graceMs,
-  lifetimes,
-  secrets: ['s'.repeat(32)],
-  now: new Date(),
-  ...more,
-})
+) =>
+  judged(db, { clientId, ...more }, (clientVersion) =>
+    refreshTokens(
+      db,
+      {
+        token,
+        clientId,
+        scope: undefined,
+        resources: undefined,
+        dpopJkt: null,
+        rotate: true,
+        authenticated: false,
+        graceMs,
+        lifetimes,
+        secrets: ['s'.repeat(32)],
+        now: new Date(),
+        ...more,
+        clientVersion,
+      },
+      systemOrigin,
+    ),
+  )

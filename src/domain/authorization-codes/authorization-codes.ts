@@ -1,5 +1,5 @@
 /** Authorization codes: issued once, consumed once by one atomic statement, remembered for a while to notice replays. */
-import { and, eq, gt, inArray, isNull, lt, sql, type WithSubquery } from 'drizzle-orm'
+import { and, eq, inArray, lt, sql, type WithSubquery } from 'drizzle-orm'
 import { deleteBatch } from '#/database/batch.ts'
 import type { Database } from '#/database/client.ts'
 import { inTime } from '#/database/in-time.ts'
@@ -17,6 +17,7 @@ import {
 } from '#/database/statements/statements.ts'
 import { type AuditOrigin, auditCtes, auditParams } from '#/domain/audit/audit.ts'
 import type { RequestedAuthorization } from '#/domain/authorization-requests/authorization-requests.ts'
+import { whereActiveClient } from '#/domain/clients/client-state.ts'
 import {
   sessionClientCte,
   sessionClientParams,
@@ -24,6 +25,7 @@ import {
 import { lockedOpenSession } from '#/domain/sessions/sessions.ts'
 import { OAuthError } from '#/protocol/errors.ts'
 import { deriveKey, hmac, randomSecret, sha256 } from '#/protocol/secrets.ts'
+import { whereRedeemableCode, whereUnusedCode } from './code-state.ts'
 
 export type { AuthorizationCode } from '#/database/schema/authorization-codes.ts'
 
@@ -67,13 +69,7 @@ export async function findRedeemableCode(
   const rows = await db
     .select({ codeHash: authorizationCodes.codeHash })
     .from(authorizationCodes)
-    .where(
-      and(
-        inArray(authorizationCodes.codeHash, codes.map(sha256)),
-        isNull(authorizationCodes.consumedAt),
-        gt(authorizationCodes.expiresAt, now),
-      ),
-    )
+    .where(and(inArray(authorizationCodes.codeHash, codes.map(sha256)), whereRedeemableCode(now)))
   return codes.find((code) => rows.some(({ codeHash }) => codeHash === sha256(code)))
 }
 
@@ -164,7 +160,7 @@ const lockedHolder = (
       clients,
       and(
         eq(clients.clientId, clientId),
-        eq(clients.status, 'active'),
+        whereActiveClient,
         sql`'authorization_code' = any(${clients.grantTypes})`,
         sql`${registeredUri}::text = any(${clients.redirectUris})`,
         sql`string_to_array(${scope}::text, ' ') <@ string_to_array(${clients.scope}, ' ')`,
@@ -188,7 +184,7 @@ const unused = ({ codeHash, clientId }: Placeholders<KeyOfCode>) =>
   and(
     eq(authorizationCodes.codeHash, codeHash),
     eq(authorizationCodes.clientId, clientId),
-    isNull(authorizationCodes.consumedAt),
+    whereUnusedCode,
   )
 
 const selectUnused = prepared((db, key: Placeholders<KeyOfCode>) =>
@@ -251,7 +247,7 @@ export async function discardAuthorizationCodes(
       and(
         userId === undefined ? undefined : eq(authorizationCodes.userId, userId),
         clientId === undefined ? undefined : eq(authorizationCodes.clientId, clientId),
-        isNull(authorizationCodes.consumedAt),
+        whereUnusedCode,
       ),
     )
 }

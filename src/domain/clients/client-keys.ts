@@ -1,7 +1,8 @@
 /**
  * The public keys of clients: written down at registration (`jwks`), or fetched from where the client publishes them
  * (`jwks_uri`) and kept for a while. An unknown key makes us look again, so that a client can rotate, but not often:
- * whoever makes up key ids must not make us ask.
+ * whoever makes up key ids must not make us ask. jose's `createRemoteJWKSet` would do, but for three rules: it asks at
+ * every request while the address does not answer, forgets keys that it cannot fetch anew, and reads the clock itself.
  */
 import {
   createLocalJWKSet,

@@ -1,8 +1,9 @@
 /** The list of clients, a page at a time. */
-import { and, asc, eq, ne, type SQL, sql } from 'drizzle-orm'
+import { and, asc, eq, not, type SQL, sql } from 'drizzle-orm'
 import type { Database } from '#/database/client.ts'
 import { clients } from '#/database/schema/clients.ts'
 import type { ClientStatus } from '#/protocol/vocabulary.ts'
+import { wherePendingClient } from './client-state.ts'
 
 /** Where a page begins: behind the client with this name, as it is sorted, and id. */
 export interface ClientCursor {
@@ -32,7 +33,7 @@ export const clientsPageQuery = (
     .from(clients)
     .where(
       and(
-        status ? eq(clients.status, status) : ne(clients.status, 'pending'),
+        status ? eq(clients.status, status) : not(wherePendingClient),
         clientId ? eq(clients.clientId, clientId) : undefined,
         namePrefix ? beginsWith(namePrefix) : undefined,
         after &&
@@ -47,4 +48,4 @@ const beginsWith = (text: string): SQL =>
 
 /** How many clients wait for approval. */
 export const countPendingClients = (db: Database): Promise<number> =>
-  db.$count(clients, eq(clients.status, 'pending'))
+  db.$count(clients, wherePendingClient)

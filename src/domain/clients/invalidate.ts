@@ -1,10 +1,8 @@
-import { type Database, notify } from '#/database/client.ts'
+import { announceChange } from '#/database/cache-channel.ts'
+import type { Database } from '#/database/client.ts'
 import { type AuditEventType, type By, writeAudit } from '#/domain/audit/audit.ts'
 
-/** The channel on which changed clients and signing keys are announced. */
-export const cacheChannel = 'authgate_cache'
-
-interface ClientChange {
+export interface ClientChange {
   readonly type: Extract<AuditEventType, `CLIENT_${string}`>
   readonly by: By
   readonly details?: Readonly<Record<string, string | number>>
@@ -24,5 +22,5 @@ export async function invalidateClient(
     resource: { type: 'client', id: clientId },
     details,
   })
-  await notify(tx, cacheChannel, `client:${clientId}`)
+  await announceChange(tx, `client:${clientId}`)
 }

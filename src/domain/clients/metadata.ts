@@ -1,6 +1,8 @@
 /** Client metadata as the wire calls it (RFC 7591 §2), and the columns that hold it. */
+import { isDeepStrictEqual } from 'node:util'
 import type { Client } from '#/database/schema/clients.ts'
 import type { ClientMetadata } from '#/protocol/client-metadata.ts'
+import type { NewClient } from './clients.ts'
 
 const columns = {
   client_name: 'name',
@@ -61,3 +63,22 @@ export const metadataOf = (client: Client) => ({
   redirect_uris: client.redirectUris,
   response_types: client.grantTypes.includes('authorization_code') ? ['code'] : [],
 })
+
+/** Nobody sees these and nothing gets weaker when they change; everything else is what was approved. */
+const harmless: ReadonlySet<string> = new Set<keyof MetadataColumns>([
+  'idTokenSignedResponseAlg',
+  'userinfoSignedResponseAlg',
+  'introspectionSignedResponseAlg',
+  'defaultMaxAge',
+  'requireAuthTime',
+  'defaultAcrValues',
+  'backchannelLogoutSessionRequired',
+])
+
+const approved = [...Object.values(columns), 'type' as const].filter(
+  (column) => !harmless.has(column),
+)
+
+/** Whether a client that was approved becomes another one by this. */
+export const needsApproval = (current: Client, next: Partial<NewClient>): boolean =>
+  approved.some((column) => column in next && !isDeepStrictEqual(current[column], next[column]))

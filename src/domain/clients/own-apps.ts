@@ -9,20 +9,11 @@ import type { By } from '#/domain/audit/audit.ts'
 import { lockUser } from '#/domain/users/lock-user.ts'
 import type { ClientMetadata } from '#/protocol/client-metadata.ts'
 import { span } from '#/telemetry/tracing.ts'
-import { changeClient, removeClient } from './change-client.ts'
-import {
-  type CreatedClient,
-  insertClient,
-  lockClient,
-  type NewClient,
-  regenerateClientSecret,
-  versionOf,
-} from './clients.ts'
-import { countsOf, type EndedOfClient } from './end-access.ts'
+import { wherePendingClient } from './client-state.ts'
+import { type CreatedClient, insertClient, type NewClient } from './clients.ts'
 import { invalidateClient } from './invalidate.ts'
 import { columnsOf } from './metadata.ts'
 import { lockNames, requireOwnName } from './names.ts'
-import { needsApproval, type UpdatedClient } from './registrations.ts'
 
 /** An app, by its id and by whose it must be. */
 export interface OwnApp {
@@ -39,7 +30,7 @@ export interface AppContent {
 /** How many apps of one user may wait for approval. */
 export const maxPendingApps = 10
 
-const isOwn = ({ clientId, ownerId }: OwnApp) =>
+export const isOwnApp = ({ clientId, ownerId }: OwnApp) =>
   and(eq(clients.clientId, clientId), eq(clients.ownerId, ownerId))
 
 /** The apps of a user, by name. */
@@ -53,7 +44,7 @@ export const listApps = (db: Database, ownerId: string): Promise<Client[]> =>
 
 /** An app, if it is this user's. */
 export const findApp = async (db: Database, app: OwnApp): Promise<Client | undefined> =>
-  (await db.select().from(clients).where(isOwn(app)))[0]
+  (await db.select().from(clients).where(isOwnApp(app)))[0]
 
 /** Registers an app that waits for approval; undefined when too many of its owner's do already. */
 export const registerApp = (
@@ -71,7 +62,7 @@ export const registerApp = (
       await lockNames(tx)
       // Those that are sent at once are counted one after the other.
       await lockUser(tx, ownerId)
-      const waiting = and(eq(clients.ownerId, ownerId), eq(clients.status, 'pending'))
+      const waiting = and(eq(clients.ownerId, ownerId), wherePendingClient)
       if ((await tx.$count(clients, waiting)) >= maxPendingApps) return undefined
       await requireOwnName(tx, metadata)
       const status = 'pending'
@@ -81,51 +72,4 @@ export const registerApp = (
       await invalidateClient(tx, clientId, { type: 'CLIENT_REGISTERED', by, details: { status } })
       return created
     }),
-  )
-
-/**
- * Changes an app. One that becomes another than was approved waits again, and what it was given ends; one that was
- * refused or switched off stays so.
- */
-export const updateApp = (
-  db: Database,
-  { app, seen, content }: { app: OwnApp; seen: string; content: AppContent },
-  by: By,
-): Promise<UpdatedClient | 'unknown' | 'changed'> =>
-  span('apps.update', () =>
-    db.transaction(async (tx) => {
-      await lockNames(tx)
-      const current = await lockClient(tx, isOwn(app))
-      if (!current) return 'unknown'
-      if (versionOf(current) !== seen) return 'changed'
-      await requireOwnName(tx, content.metadata, current)
-      const next = columnsOf(content.metadata)
-      const returned = current.status === 'active' && needsApproval(current, next)
-      const status = returned ? 'pending' : current.status
-      const { description } = content
-      const change = { ...next, description, status, updatedAt: by.now }
-      const end = { reason: 'client_request', now: by.now } as const
-      const changed = await changeClient(tx, current, change, end)
-      const details = { status, ...countsOf(changed.ended) }
-      await invalidateClient(tx, current.clientId, { type: 'CLIENT_UPDATED', by, details })
-      return { ...changed, returned }
-    }),
-  )
-
-/** Replaces the secret of an app that has one; undefined when there is no such app. */
-export const regenerateAppSecret = (
-  db: Database,
-  app: OwnApp,
-  by: By,
-): Promise<CreatedClient | undefined> =>
-  db.transaction(async (tx) =>
-    (await lockClient(tx, isOwn(app))) ? regenerateClientSecret(tx, app.clientId, by) : undefined,
-  )
-
-/** Deletes an app and all that it was given; undefined when there is no such app. */
-export const deleteApp = (db: Database, app: OwnApp, by: By): Promise<EndedOfClient | undefined> =>
-  span('apps.delete', () =>
-    db.transaction(async (tx) =>
-      (await lockClient(tx, isOwn(app))) ? removeClient(tx, app.clientId, by) : undefined,
-    ),
   )

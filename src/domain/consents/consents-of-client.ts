@@ -1,8 +1,9 @@
 /** Who has let a client in: a page at a time, and one by its id. */
-import { and, desc, eq, isNull, sql } from 'drizzle-orm'
+import { and, desc, eq, sql } from 'drizzle-orm'
 import type { Database } from '#/database/client.ts'
 import { consents } from '#/database/schema/consents.ts'
 import { users } from '#/database/schema/users.ts'
+import { whereConsentInForce } from './consent-state.ts'
 
 /** Whereafter a page begins: when the last one before it was granted, to the microsecond, and its id. */
 export interface ConsentCursor {
@@ -30,7 +31,7 @@ export const consentsOfClientQuery = (
     .where(
       and(
         eq(consents.clientId, clientId),
-        isNull(consents.revokedAt),
+        whereConsentInForce,
         after &&
           sql`(${consents.grantedAt}, ${consents.id}) < (${after.grantedAt}::timestamptz, ${after.id}::uuid)`,
       ),

@@ -1,5 +1,5 @@
 /** Consents: what a user approved for a client, at most one in force for each pair. */
-import { and, desc, eq, isNotNull, isNull, lt, max, type Placeholder, sql } from 'drizzle-orm'
+import { and, desc, eq, isNotNull, lt, max, type Placeholder, sql } from 'drizzle-orm'
 import { deleteBatch } from '#/database/batch.ts'
 import type { Database } from '#/database/client.ts'
 import { clients } from '#/database/schema/clients.ts'
@@ -7,12 +7,8 @@ import { consents } from '#/database/schema/consents.ts'
 import { tokens } from '#/database/schema/tokens.ts'
 import { type Placeholders, prepared } from '#/database/statements/statements.ts'
 import { type AuditOrigin, writeAudit } from '#/domain/audit/audit.ts'
-import { discardAuthorizationCodes } from '#/domain/authorization-codes/authorization-codes.ts'
-import { discardApprovedDeviceCodes } from '#/domain/device-codes/device-codes.ts'
-import { type RevokedTokens, revokeTokensOfConsent } from '#/domain/tokens/revoke-tokens.ts'
-import { lockUser } from '#/domain/users/lock-user.ts'
 import { isScopeWithin, mergeScopes, scopeWords } from '#/protocol/scopes.ts'
-import { span } from '#/telemetry/tracing.ts'
+import { whereConsentInForce } from './consent-state.ts'
 
 /** The scope in force, or undefined when the user has not consented (any more). */
 export async function findConsentedScope(
@@ -24,7 +20,7 @@ export async function findConsentedScope(
 }
 
 const inForce = (userId: string | Placeholder, clientId: string | Placeholder) =>
-  and(eq(consents.userId, userId), eq(consents.clientId, clientId), isNull(consents.revokedAt))
+  and(eq(consents.userId, userId), eq(consents.clientId, clientId), whereConsentInForce)
 
 const selectScope = prepared(
   (db, { userId, clientId }: Placeholders<{ userId: string; clientId: string }>) =>
@@ -74,69 +70,6 @@ async function widen(tx: Database, { user, clientId, scope, now }: Approval): Pr
   return true
 }
 
-interface Revocation {
-  readonly id: string
-  readonly user: { readonly id: string; readonly username: string }
-  readonly admin?: { readonly id: string; readonly username: string }
-  readonly now: Date
-}
-
-export interface RevokedConsent {
-  readonly clientId: string
-  readonly tokens: RevokedTokens
-  /** Device codes that were approved and not yet redeemed. */
-  readonly deviceCodes: number
-}
-
-/**
- * Takes back a user's consent, and with it the client's tokens; undefined when there was none in force. `admin` is who
- * did it, if it was not the user.
- */
-export function revokeConsent(
-  db: Database,
-  { id, user, admin, now }: Revocation,
-  origin: AuditOrigin,
-): Promise<RevokedConsent | undefined> {
-  return span('consents.revoke', () =>
-    db.transaction(async (tx) => {
-      await lockUser(tx, user.id)
-      await waitForClient(tx, id)
-      const [revoked] = await tx
-        .update(consents)
-        .set({ revokedAt: now })
-        .where(and(eq(consents.id, id), eq(consents.userId, user.id), isNull(consents.revokedAt)))
-        .returning({ clientId: consents.clientId })
-      if (!revoked) return undefined
-      const of = { userId: user.id, clientId: revoked.clientId }
-      const tokens = await revokeTokensOfConsent(tx, of, now)
-      await discardAuthorizationCodes(tx, of)
-      const deviceCodes = await discardApprovedDeviceCodes(tx, of, now)
-      await writeAudit(tx, origin, {
-        type: 'USER_AUTHORIZATION_REVOKED',
-        at: now,
-        actor: admin ?? user,
-        clientId: revoked.clientId,
-        resource: admin ? { type: 'user', id: user.id } : { type: 'consent', id },
-        details: {
-          ...(admin && { consent: id }),
-          access_ended: tokens.access,
-          refresh_ended: tokens.refresh,
-        },
-      })
-      return { clientId: revoked.clientId, tokens, deviceCodes }
-    }),
-  )
-}
-
-/** Whoever ends all of a client's access holds its row: two that wait for each other's rows would never end. */
-const waitForClient = (tx: Database, id: string) =>
-  tx
-    .select({ clientId: clients.clientId })
-    .from(consents)
-    .innerJoin(clients, eq(clients.clientId, consents.clientId))
-    .where(eq(consents.id, id))
-    .for('key share', { of: clients })
-
 /** Takes back all consents of a user; answers how many were in force. */
 export async function revokeConsentsOfUser(
   tx: Database,
@@ -146,7 +79,7 @@ export async function revokeConsentsOfUser(
   const revoked = await tx
     .update(consents)
     .set({ revokedAt: now })
-    .where(and(eq(consents.userId, userId), isNull(consents.revokedAt)))
+    .where(and(eq(consents.userId, userId), whereConsentInForce))
     .returning({ id: consents.id })
   return revoked.length
 }
@@ -160,7 +93,7 @@ export async function revokeConsentsOfClient(
   const revoked = await tx
     .update(consents)
     .set({ revokedAt: now })
-    .where(and(eq(consents.clientId, clientId), isNull(consents.revokedAt)))
+    .where(and(eq(consents.clientId, clientId), whereConsentInForce))
     .returning({ id: consents.id })
   return revoked.length
 }
@@ -201,6 +134,6 @@ export const listConsents = (db: Database, userId: string) =>
     })
     .from(consents)
     .innerJoin(clients, eq(clients.clientId, consents.clientId))
-    .where(and(eq(consents.userId, userId), isNull(consents.revokedAt)))
+    .where(and(eq(consents.userId, userId), whereConsentInForce))
     .orderBy(desc(consents.grantedAt))
     .limit(maxConsents)

@@ -8,8 +8,10 @@ import { users } from '#/database/schema/users.ts'
 import { type AuditOrigin, writeAudit } from '#/domain/audit/audit.ts'
 import { grantConsent } from '#/domain/consents/consents.ts'
 import { findSession } from '#/domain/sessions/sessions.ts'
+import { whereActiveUser } from '#/domain/users/user-state.ts'
 import { span } from '#/telemetry/tracing.ts'
-import { isPending, type WaitingDevice, waitingDevices } from './device-codes.ts'
+import { wherePendingDeviceCode } from './device-code-state.ts'
+import { type WaitingDevice, waitingDevices } from './device-codes.ts'
 
 export interface DeviceAnswer {
   /** Of the row. */
@@ -64,7 +66,7 @@ async function lockForApproval(
   const held = await tx
     .select({ clientId: clients.clientId })
     .from(deviceCodes)
-    .innerJoin(users, and(eq(users.id, user.id), eq(users.isActive, true)))
+    .innerJoin(users, and(eq(users.id, user.id), whereActiveUser))
     .innerJoin(clients, eq(clients.clientId, deviceCodes.clientId))
     .where(eq(deviceCodes.id, id))
     .for('key share', { of: [users, clients] })
@@ -127,7 +129,7 @@ async function decide(
   const rows = await tx
     .update(deviceCodes)
     .set({ ...answer, decidedAt: now })
-    .where(and(eq(deviceCodes.id, id), isPending(now)))
+    .where(and(eq(deviceCodes.id, id), wherePendingDeviceCode(now)))
     .returning()
   return rows[0]
 }

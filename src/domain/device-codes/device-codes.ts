@@ -3,17 +3,33 @@
  * guarded UPDATE of the status (pending, approved or denied, redeemed; or expired), so it happens once, whoever else
  * tries at the same moment.
  */
-import { and, eq, gt, inArray, lt, lte, notInArray, type SQL, sql } from 'drizzle-orm'
+import { and, eq, inArray, lt, type SQL, sql } from 'drizzle-orm'
 import { boundBatch, deleteBatch, inBatch } from '#/database/batch.ts'
 import type { Database } from '#/database/client.ts'
 import { inTime } from '#/database/in-time.ts'
 import { type Client, clients } from '#/database/schema/clients.ts'
 import { type DeviceCode, deviceCodes } from '#/database/schema/device-codes.ts'
-import { type AuditOrigin, writeAudit } from '#/domain/audit/audit.ts'
+import {
+  insertForEach,
+  type Placeholders,
+  prepared,
+  valuesFor,
+} from '#/database/statements/statements.ts'
+import { type AuditOrigin, auditCtes, auditParams } from '#/domain/audit/audit.ts'
+import { whereActiveClient } from '#/domain/clients/client-state.ts'
+import { type JudgedClient, StaleClientError } from '#/domain/clients/client-version.ts'
 import { reserveRow } from '#/domain/row-limits/row-limits.ts'
+import { lockedActiveClient } from '#/domain/tokens/active-grant.ts'
 import { deviceCodeGrantType } from '#/protocol/grant-types.ts'
 import { deriveKey, hmac, newestOf, randomSecret, sha256 } from '#/protocol/secrets.ts'
 import { span } from '#/telemetry/tracing.ts'
+import {
+  whereApprovedDeviceCode,
+  whereEndedDeviceCode,
+  whereOpenDeviceCode,
+  whereOverdueDeviceCode,
+  wherePendingDeviceCode,
+} from './device-code-state.ts'
 
 /** RFC 8628 §3.5: what an early poll adds to the interval. */
 const slowDownSeconds = 5
@@ -21,8 +37,7 @@ const slowDownSeconds = 5
 const toleranceSeconds = 1
 const mostCollisions = 10
 
-export interface NewDeviceCode {
-  readonly clientId: string
+export interface NewDeviceCode extends JudgedClient {
   readonly scope: string
   readonly resources: readonly string[]
   /** Where the request came from, for its user to compare. */
@@ -41,54 +56,77 @@ export interface IssuedDeviceCode {
   readonly userCode: string
 }
 
-/** Issues both codes; they are stored as digests only. A user code that is taken is drawn again. */
+/**
+ * Issues both codes; they are stored as digests only. A user code that is taken is drawn again. Throws a
+ * `StaleClientError` unless the client still is what the request was judged by.
+ */
 export function issueDeviceCode(
   db: Database,
   request: NewDeviceCode,
   origin: AuditOrigin,
 ): Promise<IssuedDeviceCode> {
-  const insert = () =>
-    db.transaction(async (tx) => {
-      const { row, ...issued } = await insertUnused(tx, request)
-      await writeAudit(tx, origin, {
-        type: 'DEVICE_CODE_GENERATED',
-        at: request.now,
-        clientId: row.clientId,
-        resource: { type: 'device_code', id: row.id },
-        details: { scope: row.scope },
-      })
-      return issued
-    })
-  return span('device_codes.issue', () => reserveRow(db, 'device_codes', insert))
+  return span('device_codes.issue', () =>
+    reserveRow(db, 'device_codes', () => insertUnused(db, request, origin)),
+  )
 }
 
-async function insertUnused(tx: Database, request: NewDeviceCode) {
-  const { clientId, scope, resources, ip, requester, intervalSeconds, now } = request
+async function insertUnused(db: Database, request: NewDeviceCode, origin: AuditOrigin) {
+  const { clientId, clientVersion } = request
   const deviceCode = randomSecret()
   for (let n = 0; n < mostCollisions; n += 1) {
     const userCode = request.newUserCode()
-    const [row] = await tx
-      .insert(deviceCodes)
-      .values({
-        id: crypto.randomUUID(),
-        deviceCodeHash: sha256(deviceCode),
-        userCodeHash: newestOf(userCodeHashes(userCode, request.secrets)),
-        clientId,
-        scope,
-        resources: [...resources],
-        ip,
-        requester,
-        familyId: crypto.randomUUID(),
-        intervalSeconds,
-        createdAt: now,
-        expiresAt: new Date(now.getTime() + request.lifetimeMs),
-      })
-      .onConflictDoNothing()
-      .returning()
-    if (row) return { row, deviceCode, userCode }
+    const row = rowOf(request, { deviceCode, userCode })
+    const event = {
+      type: 'DEVICE_CODE_GENERATED',
+      at: request.now,
+      clientId,
+      resource: { type: 'device_code', id: row.id },
+      details: { scope: row.scope },
+    } as const
+    const values = { ...valuesFor('code', row), ...auditParams(origin, event) }
+    const [stored] = await store(db, { clientId, clientVersion, ...values })
+    if (!stored) throw new StaleClientError()
+    if (stored.id !== null) return { deviceCode, userCode }
   }
   throw new Error('no user code is free')
 }
+
+const rowOf = (request: NewDeviceCode, codes: IssuedDeviceCode): DeviceCode => ({
+  id: crypto.randomUUID(),
+  deviceCodeHash: sha256(codes.deviceCode),
+  userCodeHash: newestOf(userCodeHashes(codes.userCode, request.secrets)),
+  clientId: request.clientId,
+  scope: request.scope,
+  resources: [...request.resources],
+  status: 'pending',
+  ip: request.ip,
+  requester: request.requester,
+  userId: null,
+  authTime: null,
+  details: {},
+  familyId: crypto.randomUUID(),
+  intervalSeconds: request.intervalSeconds,
+  lastPolledAt: null,
+  lastPolledTooEarly: false,
+  createdAt: request.now,
+  decidedAt: null,
+  expiresAt: new Date(request.now.getTime() + request.lifetimeMs),
+})
+
+/** One statement, which answers a row if the client is the one that was judged, and in it an id unless a code was taken. */
+const store = prepared((db, { clientId, clientVersion }: Placeholders<JudgedClient>) => {
+  const holder = db.$with('holder').as(lockedActiveClient(db, { clientId, clientVersion }))
+  const stored = db
+    .$with('stored', { id: deviceCodes.id })
+    .as(
+      sql`${insertForEach(holder, deviceCodes, 'code')} on conflict do nothing returning ${deviceCodes.id}`,
+    )
+  return db
+    .with(holder, stored, auditCtes(db, stored))
+    .select({ id: stored.id })
+    .from(holder)
+    .leftJoin(stored, sql`true`)
+})
 
 /** Digests of a user code: keyed, since a short code could be guessed from a plain one. */
 const userCodeHashes = (userCode: string, secrets: readonly string[]): string[] =>
@@ -122,24 +160,10 @@ export async function waitingDevices(
   const rows = await db
     .select({ code: deviceCodes, client: clients })
     .from(deviceCodes)
-    .innerJoin(
-      clients,
-      and(eq(clients.clientId, deviceCodes.clientId), eq(clients.status, 'active')),
-    )
-    .where(and(which, isPending(now)))
+    .innerJoin(clients, and(eq(clients.clientId, deviceCodes.clientId), whereActiveClient))
+    .where(and(which, wherePendingDeviceCode(now)))
   return rows.filter(({ client }) => client.grantTypes.includes(deviceCodeGrantType))
 }
-
-/** A code that its user may still answer. */
-export const isPending = (now: Date): SQL | undefined =>
-  and(eq(deviceCodes.status, 'pending'), gt(deviceCodes.expiresAt, now))
-
-/** A code that may still lead to tokens: neither answered with a no, nor used, nor expired. */
-export const isOpen = (now: Date): SQL =>
-  sql`${hasOpenStatus} and ${gt(deviceCodes.expiresAt, now)}`
-
-/** Written out, as the partial index has it. */
-const hasOpenStatus = sql`${deviceCodes.status} in ('pending', 'approved')`
 
 export interface PresentedDeviceCode {
   readonly deviceCode: string
@@ -167,7 +191,7 @@ export async function pollPendingDeviceCode(
       intervalSeconds: sql`${intervalSeconds} + case when ${tooEarly} then ${slowDownSeconds}::int else 0 end`,
       lastPolledAt: sql`clock_timestamp()`,
     })
-    .where(and(ofDevice(presented), isPending(presented.now), inTime()))
+    .where(and(ofDevice(presented), wherePendingDeviceCode(presented.now), inTime()))
     .returning({ tooEarly: deviceCodes.lastPolledTooEarly })
   if (!polled) return undefined
   return polled.tooEarly ? 'slow_down' : 'pending'
@@ -186,9 +210,8 @@ export async function discardApprovedDeviceCodes(
       and(
         eq(deviceCodes.userId, userId),
         clientId === undefined ? undefined : eq(deviceCodes.clientId, clientId),
-        eq(deviceCodes.status, 'approved'),
         // Those that have expired had ended by themselves.
-        gt(deviceCodes.expiresAt, now),
+        whereApprovedDeviceCode(now),
       ),
     )
     .returning({ id: deviceCodes.id })
@@ -204,7 +227,7 @@ export async function denyDeviceCodesOfClient(
   const denied = await tx
     .update(deviceCodes)
     .set({ status: 'denied', decidedAt: now })
-    .where(and(eq(deviceCodes.clientId, clientId), isOpen(now)))
+    .where(and(eq(deviceCodes.clientId, clientId), whereOpenDeviceCode(now)))
     .returning({ id: deviceCodes.id })
   return denied.length
 }
@@ -215,7 +238,7 @@ export function expireDeviceCodes(db: Database, now: Date, limit: number): Promi
     await boundBatch(tx)
     const overdue = inBatch(tx, deviceCodes, {
       key: deviceCodes.id,
-      where: and(hasOpenStatus, lte(deviceCodes.expiresAt, now)),
+      where: whereOverdueDeviceCode(now),
       order: deviceCodes.expiresAt,
       limit,
     })
@@ -232,10 +255,7 @@ export function expireDeviceCodes(db: Database, now: Date, limit: number): Promi
 export const deleteOldDeviceCodes = (db: Database, before: Date, limit: number): Promise<number> =>
   deleteBatch(db, deviceCodes, {
     key: deviceCodes.id,
-    where: and(
-      lt(deviceCodes.expiresAt, before),
-      notInArray(deviceCodes.status, ['pending', 'approved']),
-    ),
+    where: and(lt(deviceCodes.expiresAt, before), whereEndedDeviceCode),
     order: deviceCodes.expiresAt,
     limit,
   })

@@ -1,5 +1,5 @@
 /** A device asks for its tokens (RFC 8628 §3.4): it is told to wait, or the code is used up and its tokens are stored, at once. */
-import { and, eq, gt, type WithSubquery } from 'drizzle-orm'
+import { and, eq, type WithSubquery } from 'drizzle-orm'
 import type { Database } from '#/database/client.ts'
 import { statementDeadline } from '#/database/deadline.ts'
 import { inTime, TooLateError } from '#/database/in-time.ts'
@@ -8,25 +8,25 @@ import { type User, users } from '#/database/schema/users.ts'
 import { type Placeholders, prepared } from '#/database/statements/statements.ts'
 import { attempting, settleAttempts } from '#/domain/attempts/attempts.ts'
 import { type AuditOrigin, auditCtes, auditParams } from '#/domain/audit/audit.ts'
-import { type GrantKey, lockActiveGrant, lockedActiveGrant } from '#/domain/tokens/active-grant.ts'
-import { mayRefresh, narrowResources } from '#/domain/tokens/narrow.ts'
+import { type JudgedClient, requireCurrentClient } from '#/domain/clients/client-version.ts'
+import {
+  type AskedGrant,
+  lockActiveGrant,
+  lockedActiveGrant,
+} from '#/domain/tokens/active-grant.ts'
+import { firstRefreshToken, type RefreshPolicy } from '#/domain/tokens/first-refresh-token.ts'
+import { narrowResources } from '#/domain/tokens/narrow.ts'
 import { type Token, type TokenLifetimes, tokenCtes, tokenParams } from '#/domain/tokens/tokens.ts'
 import { type UnheardTokens, undoTokens } from '#/domain/tokens/undo-tokens.ts'
-import { randomSecret } from '#/protocol/secrets.ts'
 import type { DevicePollResult } from '#/protocol/vocabulary.ts'
 import { span } from '#/telemetry/tracing.ts'
+import { deviceCodeStatusOf, whereApprovedDeviceCode } from './device-code-state.ts'
 import { ofDevice, type PresentedDeviceCode, pollPendingDeviceCode } from './device-codes.ts'
 
-export interface DevicePoll extends PresentedDeviceCode {
-  /** Key of the DPoP proof that came along. */
-  readonly dpopJkt: string | null
-  /** Whether a refresh token is bound to that key, too: those of public clients are (RFC 9449 §5). */
-  readonly bindRefresh: boolean
+export interface DevicePoll extends PresentedDeviceCode, JudgedClient, RefreshPolicy {
   /** What the access token is for; undefined for all that was granted (RFC 8707 §2.2). */
   readonly resources: readonly string[] | undefined
   readonly lifetimes: TokenLifetimes
-  /** Whether this client may have refresh tokens. */
-  readonly refreshTokens: boolean
 }
 
 export type DeviceRedemption =
@@ -38,7 +38,7 @@ export type DeviceRedemption =
     }
   | { readonly result: Exclude<DevicePollResult, 'success'> }
 
-/** Throws `invalid_target`, which leaves the code unused. */
+/** Throws `invalid_target`, or a `StaleClientError`, which leaves the code unused. */
 export function redeemDeviceCode(
   db: Database,
   poll: DevicePoll,
@@ -51,6 +51,7 @@ export function redeemDeviceCode(
     const isApproved = statusOf(code, poll) === 'approved'
     const redeemed = isApproved && code && user && (await redeem(db, { code, user, poll, origin }))
     if (redeemed) return redeemed
+    await requireCurrentClient(db, poll)
     if (code && (await settleAttempts(db, keyOf(code)))) return redeemDeviceCode(db, poll, origin)
     const result = await checkPoll(db, poll)
     if (result !== 'usable') return { result }
@@ -83,22 +84,15 @@ async function redeem(
 ): Promise<DeviceRedemption | undefined> {
   const { dpopJkt, lifetimes, now } = poll
   const { id, clientId, familyId, scope } = code
-  const refreshToken = poll.refreshTokens && mayRefresh(scope) ? randomSecret() : undefined
+  const first = firstRefreshToken(scope, poll)
+  const refreshToken = first?.token
   const { access, refresh, values } = tokenParams({
     // The device is not the browser that approved: it stays signed in when that one signs out.
     grant: { ...code, sessionId: null },
     scope,
     resources: narrowResources(code.resources, poll.resources),
     dpopJkt,
-    refresh:
-      refreshToken === undefined
-        ? undefined
-        : {
-            token: refreshToken,
-            scope,
-            familyExpiresAt: undefined,
-            dpopJkt: poll.bindRefresh ? dpopJkt : null,
-          },
+    refresh: first,
     lifetimes,
     now,
   })
@@ -122,8 +116,9 @@ async function redeem(
     restore: (tx) => restore(tx, id),
   }
   const attempt = { key: keyOf(code), undo: (tx: Database) => undoTokens(tx, unheard) }
+  const who = { userId: user.id, clientId, clientVersion: poll.clientVersion }
   const used = await attempting(db, attempt, () =>
-    exchange(db, { id, clientId, userId: user.id, now, deadline, ...values, ...audited }),
+    exchange(db, { id, ...who, now, deadline, ...values, ...audited }),
   )
   return used.length > 0 ? { result: 'success', access, user, refreshToken } : undefined
 }
@@ -131,12 +126,13 @@ async function redeem(
 /** Under which attempts at a code are kept in mind. */
 const keyOf = ({ id }: DeviceCode) => `device code ${id}`
 
-type Exchange = GrantKey & { readonly id: string; readonly now: Date; readonly deadline: Date }
+type Exchange = AskedGrant & { readonly id: string; readonly now: Date; readonly deadline: Date }
 
 /** One statement, like that of an authorization code. */
 const exchange = prepared((db, slots: Placeholders<Exchange>) => {
-  const { userId, clientId, id, now, deadline } = slots
-  const holder = db.$with('holder').as(lockedActiveGrant(db, { userId, clientId }))
+  const { userId, clientId, clientVersion, id, now, deadline } = slots
+  const grant = lockedActiveGrant(db, { userId, clientId, clientVersion })
+  const holder = db.$with('holder').as(grant)
   const used = db.$with('used').as(consume(db, holder, { id, now, deadline }))
   return db
     .with(holder, used, ...tokenCtes(db, used), auditCtes(db, used))
@@ -153,14 +149,7 @@ const consume = (
     .update(deviceCodes)
     .set({ status: 'redeemed' })
     .from(holder)
-    .where(
-      and(
-        eq(deviceCodes.id, id),
-        eq(deviceCodes.status, 'approved'),
-        gt(deviceCodes.expiresAt, now),
-        inTime(deadline),
-      ),
-    )
+    .where(and(eq(deviceCodes.id, id), whereApprovedDeviceCode(now), inTime(deadline)))
     .returning({ id: deviceCodes.id })
 
 /** A redeemed code whose tokens are being taken back: nobody else can have redeemed it. */
@@ -185,8 +174,6 @@ async function checkPoll(db: Database, poll: DevicePoll) {
 
 /** What a code is to its sender, to whom one that is unknown, used, or of another client is one and the same. */
 function statusOf(code: DeviceCode | undefined, { now }: DevicePoll) {
-  if (!code || code.status === 'redeemed') return 'invalid'
-  if (code.status === 'denied') return 'denied'
-  if (code.status === 'expired' || code.expiresAt <= now) return 'expired'
-  return code.status
+  const status = code && deviceCodeStatusOf(code, now)
+  return status === undefined || status === 'redeemed' ? 'invalid' : status
 }

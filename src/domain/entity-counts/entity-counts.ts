@@ -2,7 +2,7 @@
  * The COUNTs behind the population gauges. Each is one statement that an index answers, and each counts exactly what
  * a request would find: a live session is one that the middleware would accept.
  */
-import { and, count, eq, gt, isNotNull, isNull, notExists, notInArray, sql } from 'drizzle-orm'
+import { and, count, eq, isNotNull, notExists, notInArray, sql } from 'drizzle-orm'
 import type { Database } from '#/database/client.ts'
 import { clients } from '#/database/schema/clients.ts'
 import { consents } from '#/database/schema/consents.ts'
@@ -11,8 +11,12 @@ import { logoutDeliveries } from '#/database/schema/logout-deliveries.ts'
 import { sessions } from '#/database/schema/sessions.ts'
 import { tokens } from '#/database/schema/tokens.ts'
 import { users } from '#/database/schema/users.ts'
-import { isOpen } from '#/domain/device-codes/device-codes.ts'
-import { isLive } from '#/domain/sessions/sessions.ts'
+import { whereInactiveClient } from '#/domain/clients/client-state.ts'
+import { whereConsentInForce } from '#/domain/consents/consent-state.ts'
+import { whereOpenDeviceCode } from '#/domain/device-codes/device-code-state.ts'
+import { whereLiveSession } from '#/domain/sessions/session-state.ts'
+import { whereLiveToken } from '#/domain/tokens/token-state.ts'
+import { whereInactiveUser } from '#/domain/users/user-state.ts'
 import {
   type ClientStatus,
   clientStatuses,
@@ -82,7 +86,11 @@ export const sessionsQuery = (db: Database, now: Date) =>
     .select({ rows: count() })
     .from(sessions)
     .where(
-      and(isLive(now), isNotNull(sessions.userId), notExists(inactiveUser(db, sessions.userId))),
+      and(
+        whereLiveSession(now),
+        isNotNull(sessions.userId),
+        notExists(inactiveUser(db, sessions.userId)),
+      ),
     )
 
 export const tokensQuery = (db: Database, now: Date) =>
@@ -91,8 +99,7 @@ export const tokensQuery = (db: Database, now: Date) =>
     .from(tokens)
     .where(
       and(
-        isNull(tokens.revokedAt),
-        gt(tokens.expiresAt, now),
+        whereLiveToken(now),
         notExists(inactiveUser(db, tokens.userId)),
         notInArray(tokens.clientId, inactiveClients(db)),
       ),
@@ -100,24 +107,24 @@ export const tokensQuery = (db: Database, now: Date) =>
     .groupBy(tokens.type)
 
 export const consentsQuery = (db: Database) =>
-  db.select({ rows: count() }).from(consents).where(isNull(consents.revokedAt))
+  db.select({ rows: count() }).from(consents).where(whereConsentInForce)
 
 export const deviceCodesQuery = (db: Database, now: Date) =>
   db
     .select({ key: sql<'pending' | 'approved'>`${deviceCodes.status}`, rows: count() })
     .from(deviceCodes)
-    .where(and(isOpen(now), notInArray(deviceCodes.clientId, inactiveClients(db))))
+    .where(and(whereOpenDeviceCode(now), notInArray(deviceCodes.clientId, inactiveClients(db))))
     .groupBy(deviceCodes.status)
 
 /** Not for an anti-join: with few clients the planner would take it to leave no row, and plan the rest for none. */
 const inactiveClients = (db: Database) =>
-  db.select({ id: clients.clientId }).from(clients).where(sql`${clients.status} <> 'active'`)
+  db.select({ id: clients.clientId }).from(clients).where(whereInactiveClient)
 
 const inactiveUser = (db: Database, userId: typeof sessions.userId | typeof tokens.userId) =>
   db
     .select({ one: sql`1` })
     .from(users)
-    .where(and(eq(users.id, userId), sql`not ${users.isActive}`))
+    .where(and(eq(users.id, userId), whereInactiveUser))
 
 /** Every value of the closed list, 0 where no row has it. */
 const tally = <K extends string>(

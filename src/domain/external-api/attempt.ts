@@ -1,3 +1,4 @@
+import { readBounded, TooLargeError } from '#/domain/outbound/read-bounded.ts'
 import type { ExternalApiResult } from '#/protocol/vocabulary.ts'
 import { type ExternalPerson, parseAnswer } from './answer.ts'
 
@@ -32,7 +33,7 @@ export async function attemptSignIn(
     await response.body?.cancel().catch(() => {})
     return { result: 'unavailable', again: { afterMs: retryAfterOf(response) } }
   }
-  const text = await readBounded(response).catch(() => undefined)
+  const text = await readText(response)
   if (signal.aborted) return { result: 'timeout' }
   if (text === undefined) return { result: 'unavailable' }
   return readResponse(response.status, text)
@@ -45,17 +46,11 @@ function readResponse(status: number, text: string): ApiAttempt {
   return person === 'refused' ? { result: 'refused' } : { result: 'success', person }
 }
 
-/** An answer that is too large is cut, and what is cut is no JSON. */
-async function readBounded(response: Response): Promise<string> {
-  const parts: Uint8Array[] = []
-  let size = 0
-  for await (const part of response.body ?? []) {
-    size += part.length
-    if (size > largestAnswer) break
-    parts.push(part)
-  }
-  return size > largestAnswer ? '' : Buffer.concat(parts).toString('utf8')
-}
+/** One that is too large is as good as none: what there is of it is no JSON. */
+const readText = (response: Response): Promise<string | undefined> =>
+  readBounded(response.body ?? [], largestAnswer).catch((error: unknown) =>
+    error instanceof TooLargeError ? '' : undefined,
+  )
 
 /** RFC 9110 §10.2.3: seconds, or a date. */
 function retryAfterOf(response: Response): number | undefined {

@@ -1,11 +1,23 @@
 import { createHash, createHmac } from 'node:crypto'
 
 /** How the API knows that it is us who ask. */
-export interface ApiProof {
-  readonly mode: 'none' | 'simple' | 'hmac'
-  /** Of `simple`. */
+export type ApiProof =
+  | { readonly mode: 'none' }
+  | { readonly mode: 'simple' | 'hmac'; readonly header: string; readonly secret: string }
+
+/** The proof that the settings ask for; throws where it needs a secret and there is none. */
+export function apiProofOf({
+  mode,
+  header,
+  secret,
+}: {
+  readonly mode: ApiProof['mode']
   readonly header: string
-  readonly secret: string
+  readonly secret: string | undefined
+}): ApiProof {
+  if (mode === 'none') return { mode }
+  if (!secret) throw new Error(`the proof ${mode} needs a secret`)
+  return { mode, header, secret }
 }
 
 /**

@@ -1,5 +1,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import type { CustomFetch } from 'openid-client'
+import { readBounded } from '#/domain/outbound/read-bounded.ts'
 
 /** More than any document of theirs holds, and little enough to be kept in memory. */
 const largestAnswer = 1024 * 1024
@@ -19,22 +20,12 @@ export async function noticeRequests<T>(
   }
 }
 
-/** Asks a provider, and breaks off an answer that is too large: whoever sits there can write without end. */
+/** Asks a provider, and breaks off an answer that is too large. */
 export const boundedFetch: CustomFetch = async (url, { body = null, signal = null, ...more }) => {
   const noticed = work.getStore()
   if (noticed) noticed.asked = true
   const answer = await fetch(url, { ...more, body, signal })
   const { status, headers } = answer
-  return new Response(answer.body?.pipeThrough(atMost(largestAnswer)), { status, headers })
-}
-
-function atMost(limit: number) {
-  let size = 0
-  return new TransformStream<Uint8Array, Uint8Array>({
-    transform(part, controller) {
-      size += part.length
-      if (size > limit) controller.error(new Error('the answer is too large'))
-      else controller.enqueue(part)
-    },
-  })
+  const text = answer.body && (await readBounded(answer.body, largestAnswer))
+  return new Response(text, { status, headers })
 }

@@ -1,5 +1,6 @@
 /** Gitea and Forgejo. */
 import { z } from 'zod'
+import { upstreamProviderNames } from '#/protocol/vocabulary.ts'
 import {
   createProvider,
   knownServer,
@@ -22,7 +23,7 @@ export const gitea = (url: string, settings: ProviderSettings): Provider =>
   createProvider(
     {
       source: 'gitea',
-      title: 'Gitea',
+      title: upstreamProviderNames.gitea,
       openid: false,
       connect: (s) =>
         knownServer(

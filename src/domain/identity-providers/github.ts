@@ -1,5 +1,6 @@
 /** GitHub and GitHub Enterprise Server. */
 import { z } from 'zod'
+import { upstreamProviderNames } from '#/protocol/vocabulary.ts'
 import {
   createProvider,
   knownServer,
@@ -19,7 +20,7 @@ export function github(url: string, settings: ProviderSettings): Provider {
   return createProvider(
     {
       source: 'github',
-      title: 'GitHub',
+      title: upstreamProviderNames.github,
       openid: false,
       connect: (s) =>
         knownServer(

@@ -1,5 +1,6 @@
 /** GitLab, the public one and others. */
 import { z } from 'zod'
+import { upstreamProviderNames } from '#/protocol/vocabulary.ts'
 import {
   createProvider,
   knownServer,
@@ -23,7 +24,7 @@ export const gitlab = (url: string, settings: ProviderSettings): Provider =>
   createProvider(
     {
       source: 'gitlab',
-      title: 'GitLab',
+      title: upstreamProviderNames.gitlab,
       openid: false,
       connect: (s) =>
         knownServer(

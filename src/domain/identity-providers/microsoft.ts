@@ -2,6 +2,8 @@
  * Microsoft Entra ID. Its `email` is whatever an administrator of the person's tenant typed, and no claim says that it
  * was verified: it counts where the operator vouches for the tenant, and nowhere else.
  */
+
+import { upstreamProviderNames } from '#/protocol/vocabulary.ts'
 import { discovered, readClaims } from './oidc.ts'
 import { createProvider, type Provider, type ProviderSettings } from './provider.ts'
 
@@ -13,7 +15,7 @@ export const microsoft = (
   createProvider(
     {
       source: 'microsoft',
-      title: 'Microsoft',
+      title: upstreamProviderNames.microsoft,
       openid: true,
       connect: discovered(`${url}/${tenant}/v2.0`),
       readProfile: async (config, tokens) => ({

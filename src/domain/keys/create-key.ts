@@ -1,9 +1,9 @@
 import { generateKeyPair } from 'node:crypto'
 import { promisify } from 'node:util'
 import { calculateJwkThumbprint, type JWK } from 'jose'
-import { type Database, notify } from '#/database/client.ts'
+import { announceChange } from '#/database/cache-channel.ts'
+import type { Database } from '#/database/client.ts'
 import { signingKeys } from '#/database/schema/signing-keys.ts'
-import { cacheChannel } from '#/domain/clients/invalidate.ts'
 import type { SigningAlgorithm } from '#/protocol/vocabulary.ts'
 import { nameOfSecret, seal } from './seal.ts'
 
@@ -38,5 +38,5 @@ export async function createKey(
     createdAt: now,
     activatesAt,
   })
-  await notify(tx, cacheChannel, 'keys')
+  await announceChange(tx, 'keys')
 }

@@ -3,9 +3,9 @@
  * published until the last token under it has expired. Who does it, and how many try at once, makes no difference.
  */
 import { and, asc, desc, eq, isNull, lte, sql } from 'drizzle-orm'
-import { type Database, notify } from '#/database/client.ts'
+import { announceChange } from '#/database/cache-channel.ts'
+import type { Database } from '#/database/client.ts'
 import { signingKeys } from '#/database/schema/signing-keys.ts'
-import { cacheChannel } from '#/domain/clients/invalidate.ts'
 import { newestOf } from '#/protocol/secrets.ts'
 import type { SigningAlgorithm } from '#/protocol/vocabulary.ts'
 import { createKey } from './create-key.ts'
@@ -76,7 +76,7 @@ export function deleteExpiredKeys(db: Database, now: Date): Promise<number> {
       .delete(signingKeys)
       .where(lte(signingKeys.expiresAt, now))
       .returning({ kid: signingKeys.kid })
-    if (deleted.length > 0) await notify(tx, cacheChannel, 'keys')
+    if (deleted.length > 0) await announceChange(tx, 'keys')
     return deleted.length
   })
 }

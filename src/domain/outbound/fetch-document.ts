@@ -10,7 +10,8 @@ import { request as requestHttps } from 'node:https'
 import { isIP, type LookupFunction } from 'node:net'
 import type { OutboundPurpose, OutboundResult } from '#/protocol/vocabulary.ts'
 import { span } from '#/telemetry/tracing.ts'
-import { isLoopbackAddress, isPublicAddress } from './public-address.ts'
+import { isOwnAddress, isPublicAddress } from './public-address.ts'
+import { readBounded, TooLargeError } from './read-bounded.ts'
 
 interface FetchedDocument {
   readonly text: string
@@ -110,9 +111,7 @@ async function requireAddresses(
   const addresses = isIP(host) ? [{ address: host, family: isIP(host) }] : await resolve(host)
   if (addresses.length === 0) throw new OutboundError('failed', 'the name has no address')
   const isAllowed = ({ address }: LookupAddress) =>
-    url.protocol === 'http:'
-      ? isLoopbackAddress(address)
-      : privateAddresses || isPublicAddress(address)
+    url.protocol === 'http:' ? isOwnAddress(address) : privateAddresses || isPublicAddress(address)
   if (!addresses.every(isAllowed))
     throw new OutboundError('refused', 'the name leads to an address that is not asked')
   return addresses
@@ -164,24 +163,16 @@ async function readDocument(response: IncomingMessage): Promise<FetchedDocument>
     response.destroy()
     throw new OutboundError('failed', `it answered ${status}`)
   }
-  const parts: Buffer[] = []
-  let size = 0
-  for await (const part of response as AsyncIterable<Buffer>) {
-    size += part.length
-    if (size > largestBody) {
-      response.destroy()
-      throw new OutboundError('failed', `its answer is larger than ${largestBody / 1024} KiB`)
-    }
-    parts.push(part)
-  }
+  const text = await readBounded(response, largestBody)
   return {
-    text: Buffer.concat(parts).toString('utf8'),
+    text,
     contentType: response.headers['content-type']?.split(';')[0]?.trim().toLowerCase(),
   }
 }
 
 function asOutboundError(error: unknown): OutboundError {
   if (error instanceof OutboundError) return error
+  if (error instanceof TooLargeError) return new OutboundError('failed', error.message)
   const name = error instanceof Error ? error.name : ''
   if (name === 'TimeoutError' || name === 'AbortError')
     return new OutboundError('timeout', 'it took too long')

@@ -1,4 +1,5 @@
 import { BlockList, isIP } from 'node:net'
+import { isLoopbackAddress } from '#/protocol/loopback.ts'
 
 /** Networks that a name on the internet has no business to lead to: our own machine, its neighbours, its cloud's metadata. */
 const closedNetworks: readonly (readonly [network: string, prefix: number])[] = [
@@ -37,24 +38,22 @@ const closed = new BlockList()
 for (const [network, prefix] of closedNetworks)
   closed.addSubnet(network, prefix, isIP(network) === 6 ? 'ipv6' : 'ipv4')
 
-const loopback = new BlockList()
-loopback.addSubnet('127.0.0.0', 8, 'ipv4')
-loopback.addAddress('::1', 'ipv6')
-
 /** Whether an IP address is one of the public internet. */
-export const isPublicAddress = (address: string): boolean => !isIn(closed, address)
+export const isPublicAddress = (address: string): boolean =>
+  isIP(address) !== 0 && !isClosed(unwrapped(address))
 
-/** Whether an IP address is this machine itself. */
-export const isLoopbackAddress = (address: string): boolean => isIn(loopback, address)
+/** Whether an IP address, also as IPv6 wraps it, is this machine itself. */
+export const isOwnAddress = (address: string): boolean => isLoopbackAddress(unwrapped(address))
+
+const isClosed = (address: string) => closed.check(address, isIP(address) === 6 ? 'ipv6' : 'ipv4')
 
 /** An IPv6 address that only wraps an IPv4 one is judged by that (RFC 4291 §2.5.5.2, RFC 6052 §2.1). */
-function isIn(list: BlockList, address: string): boolean {
-  if (isIP(address) === 4) return list.check(address, 'ipv4')
-  if (isIP(address) !== 6) return true
+function unwrapped(address: string): string {
+  if (isIP(address) !== 6) return address
   const wrapped = /^(?:::ffff:|64:ff9b::)([0-9a-f]{1,4}):([0-9a-f]{1,4})$/.exec(canonical(address))
-  if (!wrapped) return list.check(address, 'ipv6')
+  if (!wrapped) return address
   const bits = wrapped.slice(1).map((group) => Number.parseInt(group, 16))
-  return list.check(bits.flatMap((group) => [group >> 8, group & 255]).join('.'), 'ipv4')
+  return bits.flatMap((group) => [group >> 8, group & 255]).join('.')
 }
 
 /** The one way the URL standard writes an IPv6 address; a zone index is dropped. */

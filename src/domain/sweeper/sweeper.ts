@@ -3,6 +3,8 @@
  * use, in batches that replicas share without waiting for each other.
  */
 import type { Database } from '#/database/client.ts'
+import { endLapsedSessions } from '#/domain/access-revocation/end-sessions.ts'
+import { endWithAudit } from '#/domain/access-revocation/end-with-audit.ts'
 import type { AuditOrigin } from '#/domain/audit/audit.ts'
 import { deleteOldAuditEvents } from '#/domain/audit/delete-old.ts'
 import { deleteExpiredCodes } from '#/domain/authorization-codes/authorization-codes.ts'
@@ -20,8 +22,7 @@ import {
   retireKeys,
 } from '#/domain/keys/rotate-keys.ts'
 import { deleteUsedProofs } from '#/domain/proofs/used-proofs.ts'
-import { endWithAudit } from '#/domain/sessions/end-with-audit.ts'
-import { deleteEndedSessions, endLapsedSessions } from '#/domain/sessions/sessions.ts'
+import { deleteEndedSessions } from '#/domain/sessions/sessions.ts'
 import { deleteDeadTokens } from '#/domain/tokens/tokens.ts'
 import {
   type SigningKeyEvent,

@@ -10,6 +10,11 @@ import { type Actor, tokens } from '#/database/schema/tokens.ts'
 import type { User } from '#/database/schema/users.ts'
 import { type Placeholders, prepared } from '#/database/statements/statements.ts'
 import { type AuditOrigin, auditCtes, auditParams } from '#/domain/audit/audit.ts'
+import {
+  type JudgedClient,
+  requireCurrentClient,
+  type VersionedClient,
+} from '#/domain/clients/client-version.ts'
 import type { KeySet } from '#/domain/keys/keys.ts'
 import { lockedOpenSession } from '#/domain/sessions/sessions.ts'
 import { OAuthError } from '#/protocol/errors.ts'
@@ -23,7 +28,7 @@ import {
 } from './active-grant.ts'
 import { isPartyTo } from './introspect.ts'
 import { narrowResources, narrowScope } from './narrow.ts'
-import { audienceOf } from './sign-tokens.ts'
+import { audienceOf } from './token-claims.ts'
 import {
   findLiveAccessToken,
   type LiveToken,
@@ -42,7 +47,7 @@ const longestChain = 4
 export interface PresentedSubject {
   readonly token: string
   /** Who asks. */
-  readonly client: Client
+  readonly client: VersionedClient
   /** What the client asks for; undefined for all that it may have. */
   readonly scope: readonly string[] | undefined
   readonly targets: readonly string[] | undefined
@@ -70,7 +75,7 @@ export function exchangeToken(
     const { token: subject, user } = live
     if (!isPartyTo(subject, client)) return { result: 'not_entitled' }
     if (!user) throw new OAuthError('invalid_request', 'the subject_token stands for no user')
-    const { clientId } = client
+    const { clientId, version: clientVersion } = client
     const { access, values } = tokenParams(tokenFor(subject, presented))
     const audited = auditParams(origin, {
       type: 'TOKEN_EXCHANGED',
@@ -82,7 +87,14 @@ export function exchangeToken(
     })
     const originClientId = subject.originClientId ?? subject.clientId
     const { sessionId, endsWithSession } = subject
-    const who = { userId: user.id, clientId, originClientId, sessionId, endsWithSession }
+    const who = {
+      userId: user.id,
+      clientId,
+      clientVersion,
+      originClientId,
+      sessionId,
+      endsWithSession,
+    }
     const which = {
       id: subject.id,
       chain: chainOf(subject.details.actor),
@@ -90,7 +102,9 @@ export function exchangeToken(
       deadline: statementDeadline(),
     }
     const used = await exchange(db, { ...who, ...which, ...values, ...audited })
-    return used.length > 0 ? { result: 'success', access, user } : { result: 'invalid' }
+    if (used.length > 0) return { result: 'success', access, user }
+    await requireCurrentClient(db, { clientId, clientVersion })
+    return { result: 'invalid' }
   })
 }
 
@@ -103,14 +117,14 @@ async function findSubject(
   return verified.result === 'valid' ? findLiveAccessToken(db, verified.id, now) : undefined
 }
 
-type Use = SessionBinding & {
-  readonly clientId: string
-  readonly originClientId: string
-  readonly chain: readonly string[]
-  readonly id: string
-  readonly now: Date
-  readonly deadline: Date
-}
+type Use = SessionBinding &
+  JudgedClient & {
+    readonly originClientId: string
+    readonly chain: readonly string[]
+    readonly id: string
+    readonly now: Date
+    readonly deadline: Date
+  }
 
 /**
  * One statement: the token is stored if the subject token is still live, its user consents to the client that it began
@@ -118,9 +132,9 @@ type Use = SessionBinding & {
  * either sees the new token, or was there before.
  */
 const exchange = prepared((db, slots: Placeholders<Use>) => {
-  const { userId, clientId, originClientId, id, now, deadline } = slots
+  const { userId, clientId, clientVersion, originClientId, id, now, deadline } = slots
   const user = db.$with('user').as(lockedActiveGrant(db, { userId, clientId: originClientId }))
-  const client = db.$with('client').as(lockedActiveClient(db, clientId))
+  const client = db.$with('client').as(lockedActiveClient(db, { clientId, clientVersion }))
   const between = db.$with('between').as(heldClients(db, slots.chain))
   const consenting = db.$with('consenting').as(
     db

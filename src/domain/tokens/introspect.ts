@@ -5,7 +5,7 @@ import type { Client } from '#/database/schema/clients.ts'
 import { subjectOf } from '#/domain/clients/subject.ts'
 import type { KeySet } from '#/domain/keys/keys.ts'
 import { signJwt } from '#/domain/keys/sign.ts'
-import { audienceOf, toNumericDate } from './sign-tokens.ts'
+import { claimsOfToken, toNumericDate } from './token-claims.ts'
 import { findLiveAccessToken, findLiveRefreshToken, type LiveToken, type Token } from './tokens.ts'
 import { verifyAccessToken } from './verify-access-token.ts'
 
@@ -48,32 +48,17 @@ export const isPartyTo = ({ clientId, type, resources }: Token, caller: Client):
   clientId === caller.clientId ||
   (type === 'access' && resources.some((resource) => caller.servedResources.includes(resource)))
 
-/** RFC 7662 §2.2. Empty values are left out; a refresh token has no audience but us. */
-export function describeToken({ token, client, user }: LiveToken, keys: KeySet, issuer: string) {
-  const { amr, acr, actor } = token.details
-  return {
-    active: true,
-    iss: issuer,
-    sub: user ? subjectOf(client, user.id, keys) : client.clientId,
-    client_id: client.clientId,
-    jti: token.id,
-    iat: toNumericDate(token.createdAt),
-    exp: toNumericDate(token.expiresAt),
-    ...(token.scope !== '' && { scope: token.scope }),
-    ...(user && { username: user.username }),
-    ...(token.type === 'access' && {
-      aud: audienceOf(issuer, token),
-      token_type: token.dpopJkt === null ? 'Bearer' : 'DPoP',
-    }),
-    ...(token.authTime && { auth_time: toNumericDate(token.authTime) }),
-    ...(acr !== undefined && { acr }),
-    ...(amr && { amr }),
-    // RFC 9449 §6.2.
-    ...(token.dpopJkt !== null && { cnf: { jkt: token.dpopJkt } }),
-    // RFC 8693 §4.1.
-    ...(actor && { act: actor }),
-  }
-}
+/** RFC 7662 §2.2. */
+export const describeToken = (
+  { token, client, user }: LiveToken,
+  keys: KeySet,
+  issuer: string,
+) => ({
+  active: true,
+  ...claimsOfToken(token, issuer, user ? subjectOf(client, user.id, keys) : client.clientId),
+  ...(user && { username: user.username }),
+  ...(token.type === 'access' && { token_type: token.dpopJkt === null ? 'Bearer' : 'DPoP' }),
+})
 
 /** RFC 9701 §5: for the caller alone, and without a `sub` or `exp` of its own, so that it cannot pass for a token. */
 export const signIntrospection = (

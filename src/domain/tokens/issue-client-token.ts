@@ -8,26 +8,25 @@ import {
   valuesFor,
 } from '#/database/statements/statements.ts'
 import { type AuditOrigin, auditCtes, auditParams } from '#/domain/audit/audit.ts'
+import { type JudgedClient, requireCurrentClient } from '#/domain/clients/client-version.ts'
 import { span } from '#/telemetry/tracing.ts'
 import { lockedActiveClient } from './active-grant.ts'
 import { accessTokenRow, type NewTokens } from './tokens.ts'
 
-type NewClientToken = Pick<NewTokens, 'scope' | 'dpopJkt' | 'lifetimes' | 'now'> & {
-  readonly clientId: string
-  readonly resources: readonly string[]
-}
+type NewClientToken = Pick<NewTokens, 'scope' | 'dpopJkt' | 'lifetimes' | 'now'> &
+  JudgedClient & { readonly resources: readonly string[] }
 
 /**
- * An access token for a client that acts for itself (RFC 6749 §4.4); undefined when it is not active any more. Machines
+ * An access token for a client that acts for itself (RFC 6749 §4.4); undefined when it has gone. Machines
  * ask often, so this is one statement: it locks the client's row, which whoever deactivates it waits for, and inserts
- * the token and what the audit log says of it only if that row is an active client.
+ * the token and what the audit log says of it only if that row is an active client, and still the one that was judged.
  */
 export function issueClientToken(
   db: Database,
   issue: NewClientToken,
   origin: AuditOrigin,
 ): Promise<Token | undefined> {
-  const { clientId, resources, scope, now } = issue
+  const { clientId, clientVersion, resources, scope, now } = issue
   const familyId = crypto.randomUUID()
   const nobody = { userId: null, sessionId: null, authTime: null, details: {} }
   const grant = { ...nobody, familyId, clientId, resources: [...resources] }
@@ -42,15 +41,18 @@ export function issueClientToken(
     } as const
     const stored = await store(db, {
       clientId,
+      clientVersion,
       ...valuesFor('token', token),
       ...auditParams(origin, event),
     })
-    return stored.length > 0 ? token : undefined
+    if (stored.length > 0) return token
+    await requireCurrentClient(db, issue)
+    return undefined
   })
 }
 
-const store = prepared((db, { clientId }: Placeholders<{ clientId: string }>) => {
-  const holder = db.$with('holder').as(lockedActiveClient(db, clientId))
+const store = prepared((db, { clientId, clientVersion }: Placeholders<JudgedClient>) => {
+  const holder = db.$with('holder').as(lockedActiveClient(db, { clientId, clientVersion }))
   const stored = db
     .$with('stored', { id: tokens.id })
     .as(sql`${insertForEach(holder, tokens, 'token')} returning ${tokens.id}`)

@@ -1,9 +1,10 @@
-import { and, desc, eq, getTableColumns, gt, isNull, sql } from 'drizzle-orm'
+import { and, desc, eq, getTableColumns, sql } from 'drizzle-orm'
 import type { Database } from '#/database/client.ts'
 import { clients } from '#/database/schema/clients.ts'
 import { tokens } from '#/database/schema/tokens.ts'
 import { users } from '#/database/schema/users.ts'
 import type { StoredTokenType } from '#/protocol/vocabulary.ts'
+import { whereLiveToken } from './token-state.ts'
 
 export interface LiveTokenFilter {
   readonly userId?: string | undefined
@@ -49,8 +50,7 @@ export const liveTokensQuery = (
     .leftJoin(users, eq(users.id, tokens.userId))
     .where(
       and(
-        isNull(tokens.revokedAt),
-        gt(expiresAt, now),
+        whereLiveToken(now),
         userId ? eq(tokens.userId, userId) : undefined,
         clientId ? eq(tokens.clientId, clientId) : undefined,
         type ? eq(tokens.type, type) : undefined,

@@ -1,7 +1,8 @@
-import { and, desc, eq, gt, isNull, max, min, sql } from 'drizzle-orm'
+import { and, desc, eq, max, min, sql } from 'drizzle-orm'
 import type { Database } from '#/database/client.ts'
 import { clients } from '#/database/schema/clients.ts'
 import { tokens } from '#/database/schema/tokens.ts'
+import { whereLiveToken } from './token-state.ts'
 
 /** As many as are ever listed. */
 export const maxTokenFamilies = 200
@@ -26,7 +27,7 @@ export const listTokenFamilies = (db: Database, userId: string, now: Date) =>
       clients,
       eq(clients.clientId, sql`coalesce(${tokens.originClientId}, ${tokens.clientId})`),
     )
-    .where(and(eq(tokens.userId, userId), isNull(tokens.revokedAt), gt(tokens.expiresAt, now)))
+    .where(and(eq(tokens.userId, userId), whereLiveToken(now)))
     .groupBy(tokens.familyId, clients.name)
     .orderBy(desc(min(tokens.createdAt)))
     .limit(maxTokenFamilies)

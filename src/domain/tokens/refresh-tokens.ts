@@ -10,6 +10,7 @@ import { isRecovering } from '#/database/recovery.ts'
 import type { User } from '#/database/schema/users.ts'
 import { attempting, settleAttempts } from '#/domain/attempts/attempts.ts'
 import { type AuditOrigin, auditParams } from '#/domain/audit/audit.ts'
+import { type JudgedClient, requireCurrentClient } from '#/domain/clients/client-version.ts'
 import { OAuthError } from '#/protocol/errors.ts'
 import { deriveKey, hmac, newestOf, sha256 } from '#/protocol/secrets.ts'
 import { span } from '#/telemetry/tracing.ts'
@@ -35,9 +36,8 @@ import {
   rotateRefreshToken,
 } from './use-refresh-token.ts'
 
-export interface PresentedRefreshToken {
+export interface PresentedRefreshToken extends JudgedClient {
   readonly token: string
-  readonly clientId: string
   /** What the client asks for; undefined for all that was granted. */
   readonly scope: readonly string[] | undefined
   readonly resources: readonly string[] | undefined
@@ -65,7 +65,7 @@ export type Refreshed =
   | { readonly result: 'reuse'; readonly revoked: RevokedTokens }
   | { readonly result: 'invalid' | 'expired' | 'revoked' | 'client_mismatch' }
 
-/** Throws `invalid_scope`, and leaves the token unused. A withdrawn grant answers `revoked`. */
+/** Throws `invalid_scope`, or a `StaleClientError`, and leaves the token unused. A withdrawn grant answers `revoked`. */
 export function refreshTokens(
   db: Database,
   presented: PresentedRefreshToken,
@@ -75,6 +75,7 @@ export function refreshTokens(
     const found = await findUsableToken(db, presented)
     const refreshed = found && (await refresh(db, { ...found, presented, origin }))
     if (refreshed) return refreshed
+    await requireCurrentClient(db, presented)
     if (await settleAttempts(db, keyOf(presented))) return refreshTokens(db, presented, origin)
     // Who saw it unused cannot have been told of its successor by then.
     const tooEarlyToKnow = found !== undefined
@@ -104,7 +105,7 @@ async function refresh(
   db: Database,
   { token, user, presented, origin }: Refreshable,
 ): Promise<Refreshed | undefined> {
-  const { now, rotate: rotated } = presented
+  const { clientVersion, now, rotate: rotated } = presented
   const { id, clientId, familyId } = token
   const successor = rotated ? newestOf(successors(presented)) : presented.token
   const {
@@ -125,7 +126,7 @@ async function refresh(
   })
   const use = rotated ? rotateRefreshToken : reuseRefreshToken
   const deadline = statementDeadline()
-  const which = { id, userId: user.id, clientId, now, deadline }
+  const which = { id, userId: user.id, clientId, clientVersion, now, deadline }
   const run = () => use(db, { ...which, ...values, ...audited })
   const unheard: UnheardTokens = {
     familyId,

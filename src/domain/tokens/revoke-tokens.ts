@@ -1,15 +1,23 @@
 /** Ending tokens before their time. Every way in is one guarded UPDATE whose returned rows are what is counted. */
-import { and, eq, gt, isNull, or, type SQL, type SQLWrapper, sql } from 'drizzle-orm'
+import { and, eq, or, type SQL, type SQLWrapper, sql } from 'drizzle-orm'
 import type { Database } from '#/database/client.ts'
 import { type Token, tokens } from '#/database/schema/tokens.ts'
 import { type AuditOrigin, writeAudit } from '#/domain/audit/audit.ts'
 import { lockUser } from '#/domain/users/lock-user.ts'
 import type { StoredTokenType, TokenRevocationReason } from '#/protocol/vocabulary.ts'
+import { whereLiveToken, whereNotRevoked } from './token-state.ts'
 
 /** How many live tokens of each type ended. */
 export type RevokedTokens = Readonly<Record<StoredTokenType, number>> & {
   readonly reason: TokenRevocationReason
 }
+
+/** What ended where nothing did. */
+export const noTokens = (reason: TokenRevocationReason): RevokedTokens => ({
+  reason,
+  access: 0,
+  refresh: 0,
+})
 
 interface Revocation {
   readonly reason: TokenRevocationReason
@@ -31,12 +39,9 @@ export const revokeTokensOfClient = (
 export const revokeTokensOfConsent = (
   tx: Database,
   { userId, clientId }: { userId: string; clientId: string },
-  now: Date,
+  end: Revocation,
 ): Promise<RevokedTokens> =>
-  revokeTokens(tx, and(eq(tokens.userId, userId), restsOn(clientId)), {
-    reason: 'consent_revoked',
-    now,
-  })
+  revokeTokens(tx, and(eq(tokens.userId, userId), restsOn(clientId)), end)
 
 /** Ends what clients were given for as long as their user is signed in, and notes with each session what ended. */
 export async function revokeTokensOfSessions<S extends { readonly id: string }>(
@@ -61,7 +66,7 @@ export async function moveTokensToSession(
   const moving = tx
     .select({ id: tokens.id })
     .from(tokens)
-    .where(and(endingWith([from]), isLive(now)))
+    .where(and(endingWith([from]), whereLiveToken(now)))
     .orderBy(tokens.id)
     .for('update')
   await tx.update(tokens).set({ sessionId: to }).where(isAmong(moving))
@@ -74,7 +79,7 @@ const endingWith = (sessionIds: readonly string[]): SQL | undefined =>
   and(
     sql`${tokens.sessionId} = any(${sql.param([...sessionIds], tokens.resources)}::uuid[])`,
     eq(tokens.endsWithSession, true),
-    isNull(tokens.revokedAt),
+    whereNotRevoked,
   )
 
 /** What a client holds, and what others were given for its tokens. */
@@ -188,7 +193,7 @@ function endTokens(
   const live = tx
     .select({ id: tokens.id })
     .from(tokens)
-    .where(and(isAmong(withDescendants(tx, and(which, isLive(now)))), isLive(now)))
+    .where(and(isAmong(withDescendants(tx, and(which, whereLiveToken(now)))), whereLiveToken(now)))
     .orderBy(tokens.id)
     .for('update')
   return tx
@@ -202,8 +207,6 @@ function countsOf(rows: readonly EndedToken[], { reason }: Revocation): RevokedT
   const access = rows.filter((row) => row.type === 'access').length
   return { reason, access, refresh: rows.length - access }
 }
-
-const isLive = (now: Date) => and(isNull(tokens.revokedAt), gt(tokens.expiresAt, now))
 
 /** A token is live no longer than the one that it was exchanged for, so that a live one is never below a dead one. */
 const withDescendants = (tx: Database, which: SQL | undefined): SQL => {

@@ -6,12 +6,9 @@ import type { KeySet } from '#/domain/keys/keys.ts'
 import { signJwt } from '#/domain/keys/sign.ts'
 import { claimsOf } from '#/domain/users/claims.ts'
 import { selectClaims } from '#/protocol/claims.ts'
-import { hasScope } from '#/protocol/scopes.ts'
 import type { SigningAlgorithm } from '#/protocol/vocabulary.ts'
+import { authenticationOf, claimsOfToken, toNumericDate } from './token-claims.ts'
 import type { Token } from './tokens.ts'
-
-/** RFC 7519 §2: NumericDate. */
-export const toNumericDate = (date: Date) => Math.floor(date.getTime() / 1000)
 
 export interface AccessTokenContents {
   readonly issuer: string
@@ -22,43 +19,16 @@ export interface AccessTokenContents {
   readonly extra?: Readonly<Record<string, unknown>> | undefined
 }
 
-/** RFC 9068 §2. */
-export function signAccessToken(keys: KeySet, contents: AccessTokenContents): Promise<string> {
-  const { issuer, token, subject, extra } = contents
-  const { amr, acr, actor } = token.details
-  return signJwt(
+/** RFC 9068 §2. What the client has put in can pass for nothing that this server says. */
+export const signAccessToken = (
+  keys: KeySet,
+  { issuer, token, subject, extra }: AccessTokenContents,
+): Promise<string> =>
+  signJwt(
     keys,
     { algorithm: keys.default, typ: 'at+jwt' },
-    {
-      ...extra,
-      iss: issuer,
-      sub: subject,
-      aud: audienceOf(issuer, token),
-      client_id: token.clientId,
-      ...(token.scope !== '' && { scope: token.scope }),
-      jti: token.id,
-      iat: toNumericDate(token.createdAt),
-      exp: toNumericDate(token.expiresAt),
-      ...(token.authTime && { auth_time: toNumericDate(token.authTime) }),
-      ...(acr !== undefined && { acr }),
-      ...(amr && { amr }),
-      // RFC 9449 §6.1.
-      ...(token.dpopJkt !== null && { cnf: { jkt: token.dpopJkt } }),
-      // RFC 8693 §4.1.
-      ...(actor && { act: actor }),
-    },
+    { ...extra, ...claimsOfToken(token, issuer, subject) },
   )
-}
-
-/** What a token is for: the resources that were named (RFC 8707), and this server where it opens userinfo. */
-export function audienceOf(
-  issuer: string,
-  { resources, scope }: Pick<Token, 'resources' | 'scope'>,
-): string | string[] {
-  if (resources.length === 0) return issuer
-  if (hasScope(scope, 'openid')) return [...resources, issuer]
-  return resources.length === 1 && resources[0] ? resources[0] : resources
-}
 
 export interface IdTokenContents {
   readonly issuer: string
@@ -74,7 +44,6 @@ export interface IdTokenContents {
 /** OIDC Core §2 and §3.1.3.6. What the scope tells is told by userinfo (§5.4): here is only what was asked for by name. */
 export function signIdToken(keys: KeySet, contents: IdTokenContents): Promise<string> {
   const { issuer, subject, user, access, accessToken, nonce, algorithm } = contents
-  const { amr, acr } = access.details
   return signJwt(
     keys,
     { algorithm, typ: 'JWT' },
@@ -87,9 +56,7 @@ export function signIdToken(keys: KeySet, contents: IdTokenContents): Promise<st
       iat: toNumericDate(access.createdAt),
       exp: toNumericDate(access.expiresAt),
       at_hash: tokenHash(accessToken, algorithm),
-      ...(access.authTime && { auth_time: toNumericDate(access.authTime) }),
-      ...(acr !== undefined && { acr }),
-      ...(amr && { amr }),
+      ...authenticationOf(access),
       ...(nonce !== null && { nonce }),
       ...(access.sessionId !== null && { sid: access.sessionId }),
     },

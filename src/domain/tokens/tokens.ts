@@ -5,11 +5,8 @@
 import {
   and,
   eq,
-  gt,
   isNotNull,
-  isNull,
   lt,
-  or,
   type Placeholder,
   type SQL,
   type SQLWrapper,
@@ -28,8 +25,10 @@ import {
   rowInserter,
   valuesFor,
 } from '#/database/statements/statements.ts'
+import { whereActiveClient } from '#/domain/clients/client-state.ts'
 import { sha256 } from '#/protocol/secrets.ts'
 import { span } from '#/telemetry/tracing.ts'
+import { whereLiveToken, whereNotRevoked, whereUserMayHaveIt } from './token-state.ts'
 
 export type { Token } from '#/database/schema/tokens.ts'
 
@@ -47,7 +46,7 @@ export interface TokenLifetimes {
   readonly familyMs: number
 }
 
-interface NewRefreshToken {
+export interface NewRefreshToken {
   readonly token: string
   readonly scope: string
   /** Of the token it replaces; undefined for the first of its family. */
@@ -199,16 +198,9 @@ const selectLive = (db: Database, which: SQL | undefined, now: Placeholder) =>
   db
     .select({ token: tokens, client: clientColumns, user: users })
     .from(tokens)
-    .innerJoin(clients, and(eq(clients.clientId, tokens.clientId), eq(clients.status, 'active')))
+    .innerJoin(clients, and(eq(clients.clientId, tokens.clientId), whereActiveClient))
     .leftJoin(users, eq(users.id, tokens.userId))
-    .where(
-      and(
-        which,
-        isNull(tokens.revokedAt),
-        gt(tokens.expiresAt, now),
-        or(isNull(tokens.userId), eq(users.isActive, true)),
-      ),
-    )
+    .where(and(which, whereLiveToken(now), whereUserMayHaveIt))
 
 const selectLiveAccess = prepared((db, { id, now }: Placeholders<{ id: string; now: Date }>) =>
   selectLive(db, and(eq(tokens.id, id), eq(tokens.type, 'access')), now),
@@ -226,7 +218,7 @@ const selectLiveRefresh = prepared(
 export async function deleteDeadTokens(db: Database, before: Date, limit: number): Promise<number> {
   const expired = await deleteBatch(db, tokens, {
     key: tokens.id,
-    where: and(isNull(tokens.revokedAt), lt(tokens.expiresAt, before)),
+    where: and(whereNotRevoked, lt(tokens.expiresAt, before)),
     order: tokens.expiresAt,
     limit,
   })

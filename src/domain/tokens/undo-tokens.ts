@@ -1,10 +1,11 @@
-import { and, asc, inArray, isNull } from 'drizzle-orm'
+import { and, asc, inArray } from 'drizzle-orm'
 import type { Database } from '#/database/client.ts'
 import { isPast } from '#/database/in-time.ts'
 import { tokens } from '#/database/schema/tokens.ts'
 import type { Undone } from '#/domain/attempts/attempts.ts'
 import { type AuditEventType, type AuditOrigin, writeAudit } from '#/domain/audit/audit.ts'
 import { lockUser } from '#/domain/users/lock-user.ts'
+import { whereNotRevoked } from './token-state.ts'
 
 /** Tokens of which nobody can have heard. */
 export interface UnheardTokens {
@@ -33,7 +34,7 @@ export async function undoTokens(tx: Database, unheard: UnheardTokens): Promise<
   const stored = await tx
     .select({ id: tokens.id })
     .from(tokens)
-    .where(and(which, isNull(tokens.revokedAt)))
+    .where(and(which, whereNotRevoked))
     .orderBy(asc(tokens.id))
     .for('update')
   if (stored.length < unheard.ids.length || !(await unheard.restore(tx)))

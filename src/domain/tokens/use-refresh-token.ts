@@ -1,5 +1,5 @@
 /** A refresh token is looked at first, since its client may ask for what it does not grant; then one statement uses it. */
-import { and, eq, gt, isNull, ne, or, sql } from 'drizzle-orm'
+import { and, eq, isNull, ne, or, sql } from 'drizzle-orm'
 import type { Database } from '#/database/client.ts'
 import { inTime } from '#/database/in-time.ts'
 import { type Token, tokens } from '#/database/schema/tokens.ts'
@@ -7,7 +7,8 @@ import { type User, users } from '#/database/schema/users.ts'
 import { type Placeholders, prepared } from '#/database/statements/statements.ts'
 import { auditCtes } from '#/domain/audit/audit.ts'
 import { sha256 } from '#/protocol/secrets.ts'
-import { type GrantKey, lockedActiveGrant } from './active-grant.ts'
+import { type AskedGrant, lockedActiveGrant } from './active-grant.ts'
+import { isLiveToken, whereLiveToken } from './token-state.ts'
 import { tokenCtes } from './tokens.ts'
 
 interface Found {
@@ -32,9 +33,7 @@ export async function findUsableToken(
   { token, clientId, now }: Presented,
 ): Promise<Found | undefined> {
   const found = await findRefreshToken(db, token)
-  const isUsable =
-    found?.token.clientId === clientId && !found.token.revokedAt && found.token.expiresAt > now
-  return isUsable ? found : undefined
+  return found?.token.clientId === clientId && isLiveToken(found.token, now) ? found : undefined
 }
 
 const select = prepared((db, { hash }: Placeholders<{ hash: string }>) =>
@@ -45,16 +44,16 @@ const select = prepared((db, { hash }: Placeholders<{ hash: string }>) =>
     .where(eq(tokens.secretHash, hash)),
 )
 
-type Use = GrantKey & { readonly id: string; readonly now: Date; readonly deadline: Date }
+type Use = AskedGrant & { readonly id: string; readonly now: Date; readonly deadline: Date }
 type Which = Pick<Placeholders<Use>, 'id' | 'now' | 'deadline'>
 
 const usable = ({ id, now, deadline }: Which) =>
-  and(eq(tokens.id, id), isNull(tokens.revokedAt), gt(tokens.expiresAt, now), inTime(deadline))
+  and(eq(tokens.id, id), whereLiveToken(now), inTime(deadline))
 
 /** Revokes the token for its successor, and stores what follows from it, if this is the first to use it. */
 export const rotateRefreshToken = prepared(
-  (db, { userId, clientId, id, now, deadline }: Placeholders<Use>) => {
-    const holder = holderOf(db, { userId, clientId })
+  (db, { userId, clientId, clientVersion, id, now, deadline }: Placeholders<Use>) => {
+    const holder = holderOf(db, { userId, clientId, clientVersion })
     const used = db.$with('used').as(
       db
         .update(tokens)
@@ -72,8 +71,8 @@ export const rotateRefreshToken = prepared(
 
 /** Stores what follows from a token that stays what it is, provided that nobody ends its family meanwhile. */
 export const reuseRefreshToken = prepared(
-  (db, { userId, clientId, id, now, deadline }: Placeholders<Use>) => {
-    const holder = holderOf(db, { userId, clientId })
+  (db, { userId, clientId, clientVersion, id, now, deadline }: Placeholders<Use>) => {
+    const holder = holderOf(db, { userId, clientId, clientVersion })
     const used = db.$with('used').as(lockedLiveToken(db, holder, { id, now, deadline }))
     return db
       .with(holder, used, ...tokenCtes(db, used), auditCtes(db, used))
@@ -82,7 +81,7 @@ export const reuseRefreshToken = prepared(
   },
 )
 
-const holderOf = (db: Database, holder: Placeholders<GrantKey>) =>
+const holderOf = (db: Database, holder: Placeholders<AskedGrant>) =>
   db.$with('holder').as(lockedActiveGrant(db, holder))
 
 /** The part of a statement that finds a usable token of its user, and holds it until the transaction ends. */
@@ -119,8 +118,7 @@ const lock = prepared((db, { hash, clientId, now, always, graceMs }: Placeholder
       and(
         eq(tokens.secretHash, hash),
         eq(tokens.clientId, clientId),
-        isNull(tokens.revokedAt),
-        gt(tokens.expiresAt, now),
+        whereLiveToken(now),
         or(
           sql`${always}::boolean`,
           sql`${tokens.createdAt} > clock_timestamp() - make_interval(secs => ${graceMs}::float8 / 1000)`,

@@ -2,6 +2,7 @@
 import { errors, jwtVerify } from 'jose'
 import { LRUCache } from 'lru-cache'
 import { type KeySet, type SigningKey, verificationKey } from '#/domain/keys/keys.ts'
+import { isUuid } from '#/protocol/ids.ts'
 import { signingAlgorithms } from '#/protocol/vocabulary.ts'
 
 export type VerifiedAccessToken =
@@ -64,12 +65,10 @@ async function open(keys: KeySet, token: string, { issuer, now }: Expected): Pro
     requiredClaims: ['exp', 'jti', 'aud'],
   })
   const { jti, aud = [], exp = 0 } = payload
-  if (!isUuid(jti)) throw new errors.JWTInvalid('the jti is none of ours')
+  if (typeof jti !== 'string' || !isUuid(jti))
+    throw new errors.JWTInvalid('the jti is none of ours')
   const key = keys.byId.get(protectedHeader.kid ?? '')
   const opened = { id: jti, issuer, audience: [aud].flat(), expiresAt: exp, key }
   openedTokens.set(token, opened)
   return opened
 }
-
-const isUuid = (value: unknown): value is string =>
-  typeof value === 'string' && /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(value)

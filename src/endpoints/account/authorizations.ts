@@ -1,10 +1,13 @@
 /** /account/authorizations: the apps a user has let in, and showing them out. */
-import { listConsents, revokeConsent } from '#/domain/consents/consents.ts'
+
+import { revokeConsent } from '#/domain/access-revocation/revoke-consent.ts'
+import { listConsents } from '#/domain/consents/consents.ts'
 import { describeScopes } from '#/web/pages/scope-descriptions.ts'
 import type { AppContext } from '#/web/request/context.ts'
+import { uuidParameter } from '#/web/request/ids.ts'
 import { signedInUser } from '#/web/sessions/current-user.ts'
 import { recordEndedAccess } from '#/web/sessions/record-ended.ts'
-import { uuidParameter, viewer } from '#/web/sessions/viewer.ts'
+import { viewer } from '#/web/sessions/viewer.ts'
 import type { AccountOptions } from './options.ts'
 import { renderAuthorizationsPage } from './pages.ts'
 

@@ -1,11 +1,13 @@
 /** /account/devices: a user's live sessions, and ending them from afar. */
 
-import { endOwnSession, endSessionsOfUser, listLiveSessions } from '#/domain/sessions/sessions.ts'
+import { endOwnSession, endSessionsOfUser } from '#/domain/access-revocation/end-sessions.ts'
+import { listLiveSessions } from '#/domain/sessions/sessions.ts'
 import { noticeOf } from '#/web/pages/notices.ts'
 import type { AppContext } from '#/web/request/context.ts'
+import { uuidParameter } from '#/web/request/ids.ts'
 import { signedInUser } from '#/web/sessions/current-user.ts'
 import { endSessionsFromAfar } from '#/web/sessions/end-sessions.ts'
-import { uuidParameter, viewer } from '#/web/sessions/viewer.ts'
+import { viewer } from '#/web/sessions/viewer.ts'
 import type { AccountOptions } from './options.ts'
 import { renderDevicesPage } from './pages.ts'
 

@@ -1,13 +1,14 @@
 /** What people are linked to at identity providers: shown on /account/security, and taken back there. */
 import { html } from 'hono/html'
 import { type Identity, maxIdentities, removeIdentity } from '#/domain/identities/identities.ts'
+import { upstreamProviderNames } from '#/protocol/vocabulary.ts'
 import { confirmation, cutOff, fact, listItem, monogram, postForm } from '#/web/pages/components.ts'
 import type { Html } from '#/web/pages/html.ts'
 import { renderTime } from '#/web/pages/times.ts'
 import type { AppContext } from '#/web/request/context.ts'
+import { uuidParameter } from '#/web/request/ids.ts'
 import { actedBy, signedInUser } from '#/web/sessions/current-user.ts'
 import { recordEndedSessions } from '#/web/sessions/record-ended.ts'
-import { uuidParameter } from '#/web/sessions/viewer.ts'
 import type { AccountOptions, LinkSources } from './options.ts'
 
 const path = '/account/security'
@@ -83,10 +84,6 @@ ${confirmation('Remove link…', remove)}`,
 
 /** Names of providers that are no longer set up, and of what is linked in another way. */
 const elsewhere: Readonly<Record<string, string>> = {
-  github: 'GitHub',
-  gitea: 'Gitea',
-  gitlab: 'GitLab',
-  microsoft: 'Microsoft',
-  oidc: 'Single sign-on',
+  ...upstreamProviderNames,
   http_api: 'Your organisation',
 }

@@ -4,7 +4,7 @@ import { maxConsents } from '#/domain/consents/consents.ts'
 import { maxSessions } from '#/domain/sessions/sessions.ts'
 import { maxTokenFamilies } from '#/domain/tokens/list-token-families.ts'
 import { minPasswordLength } from '#/domain/users/password-rules.ts'
-import type { LoginSource } from '#/protocol/vocabulary.ts'
+import { type LoginSource, upstreamProviderNames } from '#/protocol/vocabulary.ts'
 import {
   actionMenu,
   badge,
@@ -103,10 +103,10 @@ ${fact(remembered ? 'Stays signed in until' : 'Signed in until', renderTime(devi
 const ways: Readonly<Record<LoginSource, string>> = {
   local: 'with a password',
   http_api: 'with your organisation’s password',
-  github: 'through GitHub',
-  gitea: 'through Gitea',
-  gitlab: 'through GitLab',
-  microsoft: 'through Microsoft',
+  github: `through ${upstreamProviderNames.github}`,
+  gitea: `through ${upstreamProviderNames.gitea}`,
+  gitlab: `through ${upstreamProviderNames.gitlab}`,
+  microsoft: `through ${upstreamProviderNames.microsoft}`,
   oidc: 'through single sign-on',
 }
 

@@ -1,7 +1,8 @@
 /** /account/security: changing one's own password. All other sessions and all tokens end with the old one. */
+
+import { changePassword } from '#/domain/access-revocation/end-users.ts'
 import { listFailedSignIns } from '#/domain/audit/failed-sign-ins.ts'
 import { listIdentities } from '#/domain/identities/identities.ts'
-import { changePassword } from '#/domain/users/end-access.ts'
 import { findPasswordProblem, passwordProblems } from '#/domain/users/password-rules.ts'
 import { enforceLimit } from '#/web/limits/rate-limit.ts'
 import { noticeOf } from '#/web/pages/notices.ts'
@@ -74,7 +75,7 @@ async function commit(c: AppContext, { db, cookies }: AccountOptions, passwordHa
   const seal = await cookies.seal(renew.to, lifetimeMs)
   const change = { id: user.id, passwordHash, verified: user.passwordHash, renew }
   const ended = await changePassword(db, change, actedBy(c))
-  if (ended === 'no_change') return false
+  if (ended.result === 'no_change') return false
   if (ended.renewed) {
     cookies.save(c, seal, session.remembered ? lifetimeMs : undefined)
     recorder.sessionStarted()

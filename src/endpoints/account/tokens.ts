@@ -1,13 +1,15 @@
 /** /account/tokens: the apps that hold live tokens, and cutting one off. */
+
+import { endAllTokens } from '#/domain/access-revocation/end-users.ts'
 import { endTokenFamily } from '#/domain/tokens/end-family.ts'
 import { listTokenFamilies } from '#/domain/tokens/list-token-families.ts'
-import { endAllTokens } from '#/domain/users/end-access.ts'
 import { noticeOf } from '#/web/pages/notices.ts'
 import { describeScopes } from '#/web/pages/scope-descriptions.ts'
 import type { AppContext } from '#/web/request/context.ts'
+import { uuidParameter } from '#/web/request/ids.ts'
 import { actedBy, signedInUser } from '#/web/sessions/current-user.ts'
 import { recordEndedAccess, recordRevokedTokens } from '#/web/sessions/record-ended.ts'
-import { uuidParameter, viewer } from '#/web/sessions/viewer.ts'
+import { viewer } from '#/web/sessions/viewer.ts'
 import type { AccountOptions } from './options.ts'
 import { renderTokensPage } from './pages.ts'
 

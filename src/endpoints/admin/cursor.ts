@@ -1,6 +1,6 @@
 /** Where the next page of a list by time begins, as its address says it. */
 import { z } from 'zod'
-import { isUuid } from '#/web/sessions/viewer.ts'
+import { isUuid } from '#/protocol/ids.ts'
 
 /** A row's moment, to the microsecond, and its id. */
 interface Place {

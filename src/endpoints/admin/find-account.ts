@@ -1,6 +1,6 @@
 import type { Database } from '#/database/client.ts'
 import { findUserByUsername, isUsername, normalizeUsername } from '#/domain/users/users.ts'
-import { isUuid } from '#/web/sessions/viewer.ts'
+import { isUuid } from '#/protocol/ids.ts'
 
 /** The id of an account, by its name or its id; an id stays good when its account is gone. */
 export async function findAccountId(db: Database, text: string): Promise<string | undefined> {

@@ -1,26 +1,26 @@
+import { regenerateAppSecret, updateApp } from '#/domain/access-revocation/edit-clients.ts'
+import { deleteApp } from '#/domain/access-revocation/end-clients.ts'
 import { type Client, type CreatedClient, hasSecret, versionOf } from '#/domain/clients/clients.ts'
 import {
-  deleteApp,
   findApp,
   listApps,
   maxPendingApps,
   type OwnApp,
-  regenerateAppSecret,
   registerApp,
-  updateApp,
 } from '#/domain/clients/own-apps.ts'
 import { verifySector } from '#/domain/clients/sector-identifier.ts'
 import { scopeWords } from '#/protocol/scopes.ts'
 import { enforceLimit } from '#/web/limits/rate-limit.ts'
 import { asFormError, FormError } from '#/web/pages/form-error.ts'
-import { noticeOf } from '#/web/pages/notices.ts'
+import { noticesOf } from '#/web/pages/notices.ts'
 import { PageError } from '#/web/pages/page-error.ts'
 import { outdatedForm, type RefusedForm } from '#/web/pages/refused-form.ts'
 import type { AppContext } from '#/web/request/context.ts'
 import { readFields } from '#/web/request/forms.ts'
+import { uuidParameter } from '#/web/request/ids.ts'
 import { actedBy, signedInUser } from '#/web/sessions/current-user.ts'
 import { recordEndedAccess } from '#/web/sessions/record-ended.ts'
-import { uuidParameter, viewer } from '#/web/sessions/viewer.ts'
+import { viewer } from '#/web/sessions/viewer.ts'
 import type { AppsOptions } from './options.ts'
 import {
   renderAppEditPage,
@@ -41,11 +41,6 @@ const warnings: Readonly<Record<string, string>> = {
   changed: 'Nothing was changed: your app has changed meanwhile. Look again.',
 }
 
-const noticesOf = (c: AppContext) => {
-  const [notice, warning] = [noticeOf(c, notices), noticeOf(c, warnings)]
-  return { ...(notice && { notice }), ...(warning && { warning }) }
-}
-
 const frame = (c: AppContext, { csrf }: AppsOptions) => ({
   user: viewer(c),
   csrfToken: csrf.token(c),
@@ -56,7 +51,9 @@ const ownerOf = (c: AppContext) => signedInUser(c).user.id
 
 export async function getApps(c: AppContext, options: AppsOptions) {
   const apps = await listApps(options.db, ownerOf(c))
-  return c.html(await renderAppsPage({ ...frame(c, options), ...noticesOf(c), apps }))
+  return c.html(
+    await renderAppsPage({ ...frame(c, options), ...noticesOf(c, { notices, warnings }), apps }),
+  )
 }
 
 export const getNewApp = (c: AppContext, options: AppsOptions) => newAppPage(c, options)
@@ -108,7 +105,9 @@ export async function getApp(c: AppContext, options: AppsOptions) {
     hasSecret: hasSecret(client.tokenEndpointAuthMethod),
     scopes: scopeWords(client.scope),
   }
-  return c.html(await renderAppPage({ ...frame(c, options), ...noticesOf(c), app }))
+  return c.html(
+    await renderAppPage({ ...frame(c, options), ...noticesOf(c, { notices, warnings }), app }),
+  )
 }
 
 export async function getAppEdit(c: AppContext, options: AppsOptions) {
@@ -149,9 +148,9 @@ export async function postAppEdit(c: AppContext, options: AppsOptions, parse: Pa
     const content = parse(fields, current)
     await verifySector(options.fetchDocument, content.metadata)
     const updated = await updateApp(options.db, { app, seen, content }, actedBy(c))
-    if (updated === 'unknown') throw noSuchApp()
+    if (updated.result === 'unknown') throw noSuchApp()
     const path = `/apps/${app.clientId}`
-    if (updated === 'changed') return c.redirect(`${path}?notice=changed`, 303)
+    if (updated.result !== 'success') return c.redirect(`${path}?notice=changed`, 303)
     options.clients.invalidate(app.clientId)
     if (updated.returned) c.var.recorder.clientDecided('returned')
     recordEndedAccess(c.var.recorder, updated.ended, 'user')

@@ -3,7 +3,7 @@ import type { Client } from '#/domain/clients/clients.ts'
 import { metadataOf } from '#/domain/clients/metadata.ts'
 import type { AppContent } from '#/domain/clients/own-apps.ts'
 import { createMetadataParser, type MetadataRules } from '#/protocol/client-metadata.ts'
-import { type GrantType, grantTypes } from '#/protocol/grant-types.ts'
+import { deviceCodeGrantType, type GrantType, grantTypes } from '#/protocol/grant-types.ts'
 import { isPlainText } from '#/protocol/names.ts'
 import type { Offered } from '#/protocol/offered.ts'
 import { isStandardScope, scopeWords } from '#/protocol/scopes.ts'
@@ -35,7 +35,7 @@ const kinds: ReadonlyMap<string, Kind> = new Map<string, Kind>([
     'device',
     {
       token_endpoint_auth_method: 'none',
-      grant_types: ['urn:ietf:params:oauth:grant-type:device_code', 'refresh_token'],
+      grant_types: [deviceCodeGrantType, 'refresh_token'],
     },
   ],
 ])

@@ -7,10 +7,10 @@ import {
 } from '#/domain/device-codes/decide.ts'
 import { authenticationOf } from '#/protocol/authentication.ts'
 import { OAuthError } from '#/protocol/errors.ts'
+import { isUuid } from '#/protocol/ids.ts'
 import type { AppContext } from '#/web/request/context.ts'
 import { readForm } from '#/web/request/forms.ts'
 import { signedInUser } from '#/web/sessions/current-user.ts'
-import { isUuid } from '#/web/sessions/viewer.ts'
 import type { DeviceOptions } from './options.ts'
 import { renderAnsweredPage, renderTooLatePage } from './pages.ts'
 

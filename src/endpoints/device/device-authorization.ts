@@ -1,10 +1,12 @@
 /** POST /oauth/device/code: the device authorization request (RFC 8628 §3.1 and §3.2). */
+import type { Client } from '#/domain/clients/clients.ts'
 import { issueDeviceCode } from '#/domain/device-codes/device-codes.ts'
 import { OAuthError } from '#/protocol/errors.ts'
 import { deviceCodeGrantType } from '#/protocol/grant-types.ts'
 import { randomUserCode } from '#/protocol/user-code.ts'
 import { readResources, resolveScope } from '#/web/authorization-request/oauth.ts'
 import { authenticateClient } from '#/web/clients/client-authentication.ts'
+import { judgeAgain } from '#/web/clients/judge-again.ts'
 import { limitFailures } from '#/web/limits/limit-failures.ts'
 import { PageError } from '#/web/pages/page-error.ts'
 import type { AppContext } from '#/web/request/context.ts'
@@ -40,34 +42,45 @@ async function issue(c: AppContext, options: DeviceOptions) {
 }
 
 async function create(c: AppContext, options: DeviceOptions) {
-  const { secrets, lifetimeMs } = options
-  const { client, scope, resources } = await readRequest(c, options)
-  return issueDeviceCode(
-    options.db,
-    {
-      clientId: client.clientId,
-      scope,
-      resources,
-      ip: c.var.address,
-      requester: nameRequester(c.req.header('user-agent') ?? ''),
-      intervalSeconds,
-      lifetimeMs,
-      secrets,
-      newUserCode: randomUserCode,
-      now: c.var.now,
-    },
-    c.var.origin,
+  const { secrets, lifetimeMs, offered } = options
+  const { client, fields, form } = await identify(c, options)
+  return judgeAgain(options.authentication, client, (current) =>
+    issueDeviceCode(
+      options.db,
+      {
+        clientId: current.clientId,
+        clientVersion: current.version,
+        ...readRequest(current, { fields, form, offered }),
+        ip: c.var.address,
+        requester: nameRequester(c.req.header('user-agent') ?? ''),
+        intervalSeconds,
+        lifetimeMs,
+        secrets,
+        newUserCode: randomUserCode,
+        now: c.var.now,
+      },
+      c.var.origin,
+    ),
   )
 }
 
-async function readRequest(c: AppContext, { authentication, offered }: DeviceOptions) {
+async function identify(c: AppContext, { authentication }: DeviceOptions) {
   const fields = await readFields(c)
   const form = uniqueParameters(fields, ['resource'])
-  const client = await authenticateClient(c, authentication, form)
+  return { client: await authenticateClient(c, authentication, form), fields, form }
+}
+
+function readRequest(
+  client: Client,
+  {
+    fields,
+    form,
+    offered,
+  }: Omit<Awaited<ReturnType<typeof identify>>, 'client'> & Pick<DeviceOptions, 'offered'>,
+) {
   if (!client.grantTypes.includes(deviceCodeGrantType))
     throw new OAuthError('unauthorized_client', 'this client may not use the device grant')
   return {
-    client,
     scope: resolveScope(form.get('scope'), client, offered),
     resources: readResources(fields, client),
   }

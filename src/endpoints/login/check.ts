@@ -2,7 +2,7 @@
 import type { Database } from '#/database/client.ts'
 import type { ExternalApi } from '#/domain/external-api/external-api.ts'
 import { resolveExternalAccount } from '#/domain/identities/external-account.ts'
-import type { NewSession } from '#/domain/sessions/start-session.ts'
+import type { NewSession } from '#/domain/sign-in/start-session.ts'
 import { maxPasswordLength } from '#/domain/users/password-rules.ts'
 import type { Passwords, Requester } from '#/domain/users/passwords.ts'
 import {

@@ -2,6 +2,7 @@
  * GET and POST /oauth/logout: a client sends its user here to sign out (OIDC RP-Initiated Logout 1.0). Without a hint that
  * fits this very session the user is asked; and only a registered address is ever led back to.
  */
+import { isActiveClient } from '#/domain/clients/client-state.ts'
 import type { Client } from '#/domain/clients/clients.ts'
 import { subjectOf } from '#/domain/clients/subject.ts'
 import { isNameOfSession } from '#/domain/logout-deliveries/queue-deliveries.ts'
@@ -74,7 +75,7 @@ async function readRequest(
   if (hint && clientId !== hint.clientId) refuse('It names two different applications.')
   const known = clientId === undefined ? undefined : await options.clients.get(clientId)
   // Whoever merely registered, or was disabled, has no address that anybody is led to (RFC 9700 §4.11).
-  const client = known?.status === 'active' ? known : undefined
+  const client = known && isActiveClient(known) ? known : undefined
   const redirectUri = values.get('post_logout_redirect_uri')
   if (redirectUri !== undefined && !client?.postLogoutRedirectUris.includes(redirectUri))
     refuse('The address to go to afterwards is not registered for the application.')

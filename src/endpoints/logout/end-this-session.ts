@@ -1,6 +1,6 @@
 import type { Database } from '#/database/client.ts'
-import { endWithAudit } from '#/domain/sessions/end-with-audit.ts'
-import { endSession } from '#/domain/sessions/sessions.ts'
+import { endSession } from '#/domain/access-revocation/end-sessions.ts'
+import { endWithAudit } from '#/domain/access-revocation/end-with-audit.ts'
 import type { AppContext } from '#/web/request/context.ts'
 import { recordEndedSessions } from '#/web/sessions/record-ended.ts'
 import type { SessionCookies } from '#/web/sessions/session-cookies.ts'

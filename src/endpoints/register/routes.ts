@@ -2,22 +2,24 @@
  * /oauth/register: clients register themselves (RFC 7591, OIDC Dynamic Registration) and look after their registration
  * (RFC 7592). Off by default; a new client waits for an operator's approval unless a setting says otherwise.
  */
+
 import { Hono } from 'hono'
 import type { Database } from '#/database/client.ts'
 import type { ReadCache } from '#/database/read-cache.ts'
+import { updateClient } from '#/domain/access-revocation/edit-clients.ts'
+import { deleteClient } from '#/domain/access-revocation/end-clients.ts'
 import { type Client, isClientSecret } from '#/domain/clients/clients.ts'
 import { metadataOf } from '#/domain/clients/metadata.ts'
 import {
-  deleteClient,
   findRegisteredClient,
   type RegistrationStatus,
   registerClient,
-  updateClient,
 } from '#/domain/clients/registrations.ts'
 import { verifySector } from '#/domain/clients/sector-identifier.ts'
 import type { FetchDocument } from '#/domain/outbound/fetch-document.ts'
 import { type ClientMetadata, createMetadataParser } from '#/protocol/client-metadata.ts'
 import { OAuthError } from '#/protocol/errors.ts'
+import { deviceCodeGrantType } from '#/protocol/grant-types.ts'
 import type { Offered } from '#/protocol/offered.ts'
 import { scopeWords, standardScopes } from '#/protocol/scopes.ts'
 import { constantTimeEqual } from '#/protocol/secrets.ts'
@@ -71,7 +73,7 @@ const rulesOf = ({ loopbackHttp, privateUseSchemes }: RegisterOptions) => ({
     'authorization_code',
     'refresh_token',
     'client_credentials',
-    'urn:ietf:params:oauth:grant-type:device_code',
+    deviceCodeGrantType,
   ] as const,
 })
 
@@ -103,14 +105,16 @@ async function counted(c: AppContext, context: Context, handle: Handler): Promis
 async function register(c: AppContext, context: Context) {
   const { db, fetchDocument, initialToken, status, requirePkce } = context
   await limit(c, context)
-  if (initialToken !== undefined && !constantTimeEqual(readBearer(c) ?? '', initialToken))
-    refuseBearer(c)
+  if (initialToken !== undefined && !shows(readBearer(c), initialToken)) refuseBearer(c)
   const metadata = context.parse(await readObject(c))
   await verifySector(fetchDocument, metadata)
   const registered = await registerClient(db, { metadata, status, requirePkce }, by(c))
   c.var.recorder.registration('created')
   return c.json(describe(context, registered), 201)
 }
+
+const shows = (presented: string | undefined, token: string) =>
+  presented !== undefined && constantTimeEqual(presented, token)
 
 async function read(c: AppContext, context: Context) {
   const { client, registrationToken } = await identify(c, context)

@@ -1,5 +1,6 @@
 /** What a token request (RFC 6749 §3.2) is checked for, in this order, before its grant; each check throws. */
 import type { z } from 'zod'
+import type { VersionedClient } from '#/domain/clients/client-version.ts'
 import type { Client } from '#/domain/clients/clients.ts'
 import type { DpopProof } from '#/protocol/dpop.ts'
 import { OAuthError } from '#/protocol/errors.ts'
@@ -34,7 +35,7 @@ export interface CheckOptions {
 export interface Sender {
   readonly fields: URLSearchParams
   readonly form: ReadonlyMap<string, string>
-  readonly client: Client
+  readonly client: VersionedClient
   readonly proof: DpopProof | undefined
   readonly addressLimiter: Limiter | undefined
 }
@@ -55,9 +56,10 @@ export async function identifySender(
 /** Which grant is asked for, and what with, once the request is counted against its sender. */
 export function checkGrant(
   c: AppContext,
-  { form, client }: Sender,
+  { form, client, proof }: Sender,
   { offered }: CheckOptions,
 ): { grant: Grant; parameters: z.output<z.ZodObject> } {
+  requireProof(client, proof) // RFC 9449 §5.2: again, for a client that has changed meanwhile
   const grantType = requireGrantType(form) // RFC 6749 §4
   const grant = requireOffered(grantType, offered) // RFC 6749 §5.2, unsupported_grant_type
   requireRegistered(client, grantType) // RFC 6749 §5.2, unauthorized_client

@@ -2,7 +2,7 @@
 import type { z } from 'zod'
 import type { Database } from '#/database/client.ts'
 import type { AuditOrigin } from '#/domain/audit/audit.ts'
-import type { Client } from '#/domain/clients/clients.ts'
+import type { VersionedClient } from '#/domain/clients/client-version.ts'
 import type { KeySet } from '#/domain/keys/keys.ts'
 import type { TokenLifetimes } from '#/domain/tokens/tokens.ts'
 import type { GrantType } from '#/protocol/grant-types.ts'
@@ -11,7 +11,7 @@ import type { Recorder } from '#/telemetry/recorder.ts'
 /** What the endpoint hands to a grant: it has authenticated the client and counted the request. */
 export interface GrantContext {
   readonly db: Database
-  readonly client: Client
+  readonly client: VersionedClient
   readonly recorder: Recorder
   readonly origin: AuditOrigin
   readonly now: Date

@@ -6,6 +6,7 @@ import { Hono } from 'hono'
 import type { KeySet } from '#/domain/keys/keys.ts'
 import { type LifetimePolicy, lifetimesOf } from '#/domain/tokens/lifetimes.ts'
 import { consumeDpopProof } from '#/web/clients/dpop.ts'
+import { judgeAgain } from '#/web/clients/judge-again.ts'
 import { type ClientLimits, limitClients } from '#/web/limits/limit-clients.ts'
 import type { AppContext, AppEnv } from '#/web/request/context.ts'
 import {
@@ -39,6 +40,25 @@ const postToken = (c: AppContext, options: TokenOptions) =>
   })
 
 async function answer(c: AppContext, options: TokenOptions, sender: Sender) {
+  const { proof } = sender
+  let proven: Promise<void> | undefined
+  const consumeProof = async () => {
+    if (proof) proven ??= consumeDpopProof(c, options.db, { proof, status: 400 }) // RFC 9449 §11.1
+    await proven
+  }
+  const response = await judgeAgain(options.authentication, sender.client, (client) =>
+    issue(c, options, { ...sender, client, consumeProof }),
+  )
+  // RFC 6749 §5.1.
+  c.header('pragma', 'no-cache')
+  return c.json(response)
+}
+
+async function issue(
+  c: AppContext,
+  options: TokenOptions,
+  { consumeProof, ...sender }: Sender & { readonly consumeProof: () => Promise<void> },
+) {
   const { client, proof } = sender
   const { recorder, origin, now } = c.var
   const { grant, parameters } = checkGrant(c, sender, options)
@@ -54,9 +74,6 @@ async function answer(c: AppContext, options: TokenOptions, sender: Sender) {
     dpopJkt: proof?.jkt ?? null,
     ...checkTarget(sender, options),
   }
-  if (proof) await consumeDpopProof(c, options.db, { proof, status: 400 }) // RFC 9449 §11.1
-  const response = await grant.issue(context, parameters)
-  // RFC 6749 §5.1.
-  c.header('pragma', 'no-cache')
-  return c.json(response)
+  await consumeProof()
+  return grant.issue(context, parameters)
 }

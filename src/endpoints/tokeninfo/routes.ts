@@ -1,7 +1,7 @@
 /** GET /oauth/tokeninfo: what a live access token is, told to whoever holds it. No RFC has it; command-line clients ask it. */
 import { Hono } from 'hono'
 import { subjectOf } from '#/domain/clients/subject.ts'
-import { audienceOf, toNumericDate } from '#/domain/tokens/sign-tokens.ts'
+import { audienceOf, toNumericDate } from '#/domain/tokens/token-claims.ts'
 import { OAuthError } from '#/protocol/errors.ts'
 import { type AccessTokenOptions, readAccessToken } from '#/web/clients/access-token.ts'
 import type { AppContext, AppEnv } from '#/web/request/context.ts'

@@ -4,8 +4,7 @@ import { randomSecret } from '#/protocol/secrets.ts'
 import { findWaitingRequest } from '#/web/authorization-request/waiting-request.ts'
 import { isFromOwnSite } from '#/web/guards/own-site.ts'
 import { safePath } from '#/web/guards/safe-path.ts'
-import { countFailure, enforceCeiling } from '#/web/limits/limit-failures.ts'
-import { PageError } from '#/web/pages/page-error.ts'
+import { countFailure, enforceCeiling, notingLimit } from '#/web/limits/limit-failures.ts'
 import type { AppContext } from '#/web/request/context.ts'
 import { signedInUser } from '#/web/sessions/current-user.ts'
 import type { UpstreamOptions } from './options.ts'
@@ -102,11 +101,5 @@ async function outOfReach(c: AppContext, about: Parameters<typeof renderRefusedP
   return c.html(await page, status)
 }
 
-async function limited(c: AppContext, enforce: () => Promise<unknown>) {
-  try {
-    await enforce()
-  } catch (error) {
-    if (error instanceof PageError) c.var.recorder.loginRefused('rate_limited')
-    throw error
-  }
-}
+const limited = (c: AppContext, enforce: () => Promise<unknown>) =>
+  notingLimit(enforce, () => c.var.recorder.loginRefused('rate_limited'))

@@ -7,7 +7,7 @@ import { type Profile, type Provider, UpstreamError } from '#/domain/identity-pr
 import { consumeProof } from '#/domain/proofs/used-proofs.ts'
 import type { LoginFailureReason, UpstreamResult } from '#/protocol/vocabulary.ts'
 import { safePath } from '#/web/guards/safe-path.ts'
-import { countFailure, enforceCeiling } from '#/web/limits/limit-failures.ts'
+import { countFailure, enforceCeiling, notingLimit } from '#/web/limits/limit-failures.ts'
 import { afterForm } from '#/web/pages/leave.ts'
 import { PageError } from '#/web/pages/page-error.ts'
 import type { AppContext } from '#/web/request/context.ts'
@@ -145,17 +145,11 @@ async function link(c: AppContext, visit: Visit, profile: Profile) {
 const isWelcome = (result: UpstreamResult): result is 'success' | 'linked' | 'registered' =>
   ['success', 'linked', 'registered'].includes(result)
 
-async function limited(c: AppContext, { source }: Provider, enforce: () => Promise<unknown>) {
-  try {
-    await enforce()
-  } catch (error) {
-    if (error instanceof PageError) {
-      c.var.recorder.upstreamCallback(source, 'rate_limited')
-      c.var.recorder.loginRefused('rate_limited')
-    }
-    throw error
-  }
-}
+const limited = (c: AppContext, { source }: Provider, enforce: () => Promise<unknown>) =>
+  notingLimit(enforce, () => {
+    c.var.recorder.upstreamCallback(source, 'rate_limited')
+    c.var.recorder.loginRefused('rate_limited')
+  })
 
 /** What is nobody's fault here: people change their minds, and providers are down. */
 const isOrdinary = (result: Refusal) => result === 'access_denied' || result === 'unavailable'

@@ -4,7 +4,13 @@ import { OAuthError } from '#/protocol/errors.ts'
 import type { Offered } from '#/protocol/offered.ts'
 import { isCodeChallenge } from '#/protocol/pkce.ts'
 import { parseResources } from '#/protocol/resources.ts'
-import { hasScope, isScopeWithin, isStandardScope, parseScope } from '#/protocol/scopes.ts'
+import {
+  hasScope,
+  isScopeWithin,
+  isStandardScope,
+  requireScope,
+  scopeWords,
+} from '#/protocol/scopes.ts'
 import type { Recorder } from '#/telemetry/recorder.ts'
 
 /**
@@ -16,9 +22,7 @@ export function resolveScope(
   client: Client,
   { scopes }: Pick<Offered, 'scopes'>,
 ): string {
-  const words = parseScope(asked ?? client.scope)
-  if (!words || (asked !== undefined && words.length === 0))
-    throw new OAuthError('invalid_scope', 'the scope is malformed')
+  const words = asked === undefined ? scopeWords(client.scope) : requireScope(asked)
   const had = words.filter((word) => !isStandardScope(word) || scopes.includes(word))
   const kept = words.includes('openid') ? had.filter((word) => isMeant(word, client)) : had
   if (words.length > 0 && had.length === 0)

@@ -1,5 +1,6 @@
 /** Who asks, and where the answer goes: what has to be proven before anybody is sent anywhere. */
 import type { ReadCache } from '#/database/read-cache.ts'
+import { isActiveClient } from '#/domain/clients/client-state.ts'
 import type { Client } from '#/domain/clients/clients.ts'
 import { OAuthError } from '#/protocol/errors.ts'
 import { matchesRedirectUri } from '#/protocol/redirect-uri.ts'
@@ -23,7 +24,7 @@ export async function requireActive(
   clients: ReadCache<Client>,
 ): Promise<Client> {
   const client = clientId === undefined ? undefined : await clients.get(clientId)
-  if (client?.status !== 'active')
+  if (!client || !isActiveClient(client))
     throw new OAuthError('invalid_client', 'the application is not known here', { status: 400 })
   return client
 }

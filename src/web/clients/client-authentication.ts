@@ -6,6 +6,8 @@ import { decodeJwt } from 'jose'
 import type { Database } from '#/database/client.ts'
 import type { ReadCache } from '#/database/read-cache.ts'
 import type { ClientKeys } from '#/domain/clients/client-keys.ts'
+import { isActiveClient } from '#/domain/clients/client-state.ts'
+import type { VersionedClient } from '#/domain/clients/client-version.ts'
 import { type Client, isClientSecret } from '#/domain/clients/clients.ts'
 import { verifyClientAssertion } from '#/domain/proofs/client-assertion.ts'
 import { OAuthError } from '#/protocol/errors.ts'
@@ -17,7 +19,7 @@ import type { AppContext } from '#/web/request/context.ts'
 export interface ClientAuthentication {
   readonly db: Database
   readonly issuer: string
-  readonly clients: ReadCache<Client>
+  readonly clients: ReadCache<VersionedClient>
   readonly clientKeys: ClientKeys
   /** Whether a client must prove who it is: naming oneself, as public clients do, is not enough. */
   readonly confidentialOnly?: boolean
@@ -41,7 +43,7 @@ export async function authenticateClient(
   c: AppContext,
   options: ClientAuthentication,
   form: ReadonlyMap<string, string>,
-): Promise<Client> {
+): Promise<VersionedClient> {
   const credentials = readCredentials(c.req.header('authorization'), form, options)
   const client = credentials && (await options.clients.get(credentials.clientId))
   if (client) c.set('clientId', client.clientId)
@@ -70,7 +72,7 @@ async function verify(
   options: ClientAuthentication,
   shown: { client: Client; credentials: Credentials },
 ): Promise<Verification> {
-  if (shown.client.status !== 'active') return nobody
+  if (!isActiveClient(shown.client)) return nobody
   try {
     return { authenticated: await proves(c, options, shown) }
   } catch (cause) {

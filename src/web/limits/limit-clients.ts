@@ -2,7 +2,7 @@ import type { Database } from '#/database/client.ts'
 import type { Client } from '#/domain/clients/clients.ts'
 import type { AppContext } from '#/web/request/context.ts'
 import { exemptFromCeiling } from './ceiling.ts'
-import { countFailure, enforceCeiling, isFault } from './limit-failures.ts'
+import { countFaults, enforceCeiling } from './limit-failures.ts'
 import { enforceLimit, type Limiter, type Limiters } from './rate-limit.ts'
 
 export interface ClientLimits {
@@ -48,7 +48,7 @@ export async function limitClients<T extends Identified, R>(
   { identify, handle }: Steps<T, R>,
 ): Promise<R> {
   let failures = addressLimiter
-  try {
+  return countFaults(c, { db, failures: () => failures }, async () => {
     const identified = await identify()
     const { client } = identified
     if (client?.type === 'confidential') {
@@ -59,9 +59,6 @@ export async function limitClients<T extends Identified, R>(
       failures = identified.addressLimiter ?? addressLimiter
       await enforceCeiling(c, { db, ceiling })
     }
-    return await handle(identified)
-  } catch (error) {
-    if (isFault(error)) await countFailure(c, { db, failures })
-    throw error
-  }
+    return handle(identified)
+  })
 }

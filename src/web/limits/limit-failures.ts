@@ -29,10 +29,29 @@ export async function limitFailures<T>(
   handle: () => Promise<T>,
 ): Promise<T> {
   await enforceCeiling(c, limits)
+  return countFaults(c, { db: limits.db, failures: () => limits.failures }, handle)
+}
+
+/** Counts what `handle` throws, if it is the sender's doing, against the limit that is theirs by then. */
+export async function countFaults<T>(
+  c: AppContext,
+  { db, failures }: { readonly db: Database; readonly failures: () => Limiter | undefined },
+  handle: () => Promise<T>,
+): Promise<T> {
   try {
     return await handle()
   } catch (error) {
-    if (isFault(error)) await countFailure(c, limits)
+    if (isFault(error)) await countFailure(c, { db, failures: failures() })
+    throw error
+  }
+}
+
+/** Notes what a limit refuses, where its endpoint has an outcome of its own for that. */
+export async function notingLimit(enforce: () => Promise<unknown>, note: () => void) {
+  try {
+    await enforce()
+  } catch (error) {
+    if (error instanceof PageError) note()
     throw error
   }
 }
@@ -63,7 +82,7 @@ const ordinary = new Set<string>([
 ])
 
 /** Whether an error is the sender's doing, and out of the ordinary. */
-export const isFault = (error: unknown): boolean =>
+const isFault = (error: unknown): boolean =>
   error instanceof OAuthError
     ? !ordinary.has(error.code)
     : error instanceof PageError && error.status !== 429 && error.status !== 503

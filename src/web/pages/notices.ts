@@ -9,3 +9,14 @@ export function noticeOf(
   const key = c.req.query(parameter) ?? ''
   return Object.hasOwn(texts, key) ? texts[key] : undefined
 }
+
+type Texts = Readonly<Record<string, string>>
+
+/** What has just happened, or what did not: what a form has led to, as its address says. */
+export function noticesOf(
+  c: AppContext,
+  { notices, warnings }: { readonly notices: Texts; readonly warnings: Texts },
+): { notice?: string; warning?: string } {
+  const [notice, warning] = [noticeOf(c, notices), noticeOf(c, warnings)]
+  return { ...(notice && { notice }), ...(warning && { warning }) }
+}

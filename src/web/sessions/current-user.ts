@@ -4,13 +4,10 @@
  */
 import type { MiddlewareHandler } from 'hono'
 import type { Database } from '#/database/client.ts'
-import { endWithAudit } from '#/domain/sessions/end-with-audit.ts'
-import {
-  endSession,
-  findSession,
-  sessionStatusOf,
-  touchSession,
-} from '#/domain/sessions/sessions.ts'
+import { endSession } from '#/domain/access-revocation/end-sessions.ts'
+import { endWithAudit } from '#/domain/access-revocation/end-with-audit.ts'
+import { sessionStatusOf } from '#/domain/sessions/session-state.ts'
+import { findSession, touchSession } from '#/domain/sessions/sessions.ts'
 import type { SessionEndReason } from '#/protocol/vocabulary.ts'
 import { pageOfForm } from '#/web/guards/own-site.ts'
 import { PageError } from '#/web/pages/page-error.ts'

@@ -1,6 +1,6 @@
 import type { Database } from '#/database/client.ts'
-import { endWithAudit } from '#/domain/sessions/end-with-audit.ts'
-import type { EndedSession } from '#/domain/sessions/sessions.ts'
+import type { EndedSession } from '#/domain/access-revocation/end-sessions.ts'
+import { endWithAudit } from '#/domain/access-revocation/end-with-audit.ts'
 import type { AppContext } from '#/web/request/context.ts'
 import { actedBy } from './current-user.ts'
 import { recordEndedSessions } from './record-ended.ts'

@@ -1,4 +1,4 @@
-import type { EndedSession } from '#/domain/sessions/sessions.ts'
+import type { EndedSession } from '#/domain/access-revocation/end-sessions.ts'
 import type { RevokedTokens } from '#/domain/tokens/revoke-tokens.ts'
 import { type ConsentRevoker, storedTokenTypes } from '#/protocol/vocabulary.ts'
 import type { Recorder } from '#/telemetry/recorder.ts'

@@ -1,7 +1,7 @@
 /** The one way a browser becomes signed in, whoever vouched for its user: seal, commit, set the cookie, count. */
 import type { Database } from '#/database/client.ts'
 import { nameBrowser } from '#/domain/sessions/browser.ts'
-import { type NewSession, startSession } from '#/domain/sessions/start-session.ts'
+import { type NewSession, startSession } from '#/domain/sign-in/start-session.ts'
 import { findWaitingRequest } from '#/web/authorization-request/waiting-request.ts'
 import type { AppContext } from '#/web/request/context.ts'
 import { recordEndedSessions } from './record-ended.ts'

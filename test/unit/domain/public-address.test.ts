@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { isLoopbackAddress, isPublicAddress } from '#/domain/outbound/public-address.ts'
+import { isOwnAddress, isPublicAddress } from '#/domain/outbound/public-address.ts'
 
 it.each([
   '1.1.1.1',
@@ -62,7 +62,7 @@ it.each([
 
 it('knows this machine by all its addresses, and no other by them', () => {
   for (const address of ['127.0.0.1', '127.9.9.9', '::1', '::ffff:127.0.0.1'])
-    expect(isLoopbackAddress(address)).toBe(true)
+    expect(isOwnAddress(address)).toBe(true)
   for (const address of ['128.0.0.1', '10.0.0.1', '::2', 'fe80::1'])
-    expect(isLoopbackAddress(address)).toBe(false)
+    expect(isOwnAddress(address)).toBe(false)
 })

@@ -1,5 +1,12 @@
 /** /admin/clients: the applications that people can sign in to. */
-import { deleteClientBy, editClient, revokeAllOfClient } from '#/domain/clients/change-client.ts'
+
+import {
+  editClient,
+  regenerateClientSecret,
+  type StatusChange,
+  setClientStatus,
+} from '#/domain/access-revocation/edit-clients.ts'
+import { deleteClientBy, revokeAllOfClient } from '#/domain/access-revocation/end-clients.ts'
 import {
   type Client,
   type CreatedClient,
@@ -7,9 +14,6 @@ import {
   findClient,
   hasSecret,
   listPendingClients,
-  regenerateClientSecret,
-  type StatusChange,
-  setClientStatus,
   versionOf,
 } from '#/domain/clients/clients.ts'
 import { clientsPageQuery, countPendingClients } from '#/domain/clients/find-clients.ts'
@@ -18,14 +22,15 @@ import { verifySector } from '#/domain/clients/sector-identifier.ts'
 import type { ClientMetadata } from '#/protocol/client-metadata.ts'
 import { scopeWords } from '#/protocol/scopes.ts'
 import { asFormError } from '#/web/pages/form-error.ts'
-import { noticeOf } from '#/web/pages/notices.ts'
+import { noticesOf } from '#/web/pages/notices.ts'
 import { PageError } from '#/web/pages/page-error.ts'
 import { outdatedForm, type RefusedForm } from '#/web/pages/refused-form.ts'
 import type { AppContext } from '#/web/request/context.ts'
 import { readFields } from '#/web/request/forms.ts'
+import { uuidParameter } from '#/web/request/ids.ts'
 import { actedBy, signedInUser } from '#/web/sessions/current-user.ts'
 import { recordEndedAccess } from '#/web/sessions/record-ended.ts'
-import { uuidParameter, viewer } from '#/web/sessions/viewer.ts'
+import { viewer } from '#/web/sessions/viewer.ts'
 import type { AdminOptions } from '../options.ts'
 import type { AdminPageProps } from '../page.ts'
 import { fieldsOf, type ParseClient } from './fields.ts'
@@ -58,10 +63,7 @@ const warnings: Readonly<Record<string, string>> = {
 export const getClients = (c: AppContext, options: AdminOptions) => clientsPage(c, options)
 
 /** What has just happened, or what did not. */
-export function noticesOf(c: AppContext): { notice?: string; warning?: string } {
-  const [notice, warning] = [noticeOf(c, notices), noticeOf(c, warnings)]
-  return { ...(notice && { notice }), ...(warning && { warning }) }
-}
+export const clientNotices = (c: AppContext) => noticesOf(c, { notices, warnings })
 
 async function clientsPage(c: AppContext, options: AdminOptions, refused?: RefusedForm) {
   const { db, csrf, offered, requirePkce } = options
@@ -80,7 +82,7 @@ async function clientsPage(c: AppContext, options: AdminOptions, refused?: Refus
     requirePkce,
     offered,
     ...(await findPage(db, question)),
-    ...noticesOf(c),
+    ...clientNotices(c),
     ...(refused && { refused }),
   })
   return c.html(page, refused ? (refused.status ?? 400) : 200)
@@ -159,7 +161,7 @@ export async function postClientEdit(c: AppContext, options: AdminOptions, parse
     await verifySector(options.fetchDocument, metadata)
     const change = { clientId, seen, next: { ...next, ...methodOf(metadata) } }
     const edited = await editClient(options.db, change, actedBy(c))
-    if (typeof edited === 'string') return c.redirect(`${path}?notice=changed`, 303)
+    if (edited.result !== 'success') return c.redirect(`${path}?notice=changed`, 303)
     options.clients.invalidate(clientId)
     c.var.recorder.clientDecided('updated')
     recordEndedAccess(c.var.recorder, edited.ended, 'admin')

@@ -1,10 +1,10 @@
 /** What the list of clients is asked for. A wrong value is refused: the answer would look like more than it is. */
 import { z } from 'zod'
 import type { ClientCursor, ClientFilter } from '#/domain/clients/find-clients.ts'
+import { isUuid } from '#/protocol/ids.ts'
 import { clientStatuses } from '#/protocol/vocabulary.ts'
 import { PageError } from '#/web/pages/page-error.ts'
 import type { AppContext } from '#/web/request/context.ts'
-import { isUuid } from '#/web/sessions/viewer.ts'
 
 /** The filters as they were sent, so that the form shows them again. */
 export interface SentFilter {

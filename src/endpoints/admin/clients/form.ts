@@ -1,5 +1,7 @@
 /** The form that makes a client. Name and redirect URI are enough for most; the rest waits in folds. */
+
 import { html } from 'hono/html'
+import { deviceCodeGrantType } from '#/protocol/grant-types.ts'
 import type { Offered } from '#/protocol/offered.ts'
 import { standardScopes } from '#/protocol/scopes.ts'
 import {
@@ -132,7 +134,7 @@ const grants: readonly ChoiceProps[] = [
     checked: true,
   },
   {
-    value: 'urn:ietf:params:oauth:grant-type:device_code',
+    value: deviceCodeGrantType,
     label: 'Device code',
     detail: 'For terminals and devices without a browser.',
   },

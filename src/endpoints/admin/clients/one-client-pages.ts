@@ -1,6 +1,6 @@
 import { html } from 'hono/html'
-import { maxCounted } from '#/domain/clients/count-access.ts'
 import type { consentsOfClientQuery } from '#/domain/consents/consents-of-client.ts'
+import { maxCounted } from '#/domain/entity-counts/count-access.ts'
 import {
   actionMenu,
   caution,

@@ -1,15 +1,17 @@
 /** One client: what it is and holds, and who has let it in. */
-import { countAccess } from '#/domain/clients/count-access.ts'
-import { revokeConsent } from '#/domain/consents/consents.ts'
+
+import { revokeConsent } from '#/domain/access-revocation/revoke-consent.ts'
 import { consentsOfClientQuery, findConsentUser } from '#/domain/consents/consents-of-client.ts'
+import { countAccess } from '#/domain/entity-counts/count-access.ts'
 import { PageError } from '#/web/pages/page-error.ts'
 import type { AppContext } from '#/web/request/context.ts'
+import { uuidParameter } from '#/web/request/ids.ts'
 import { actedBy } from '#/web/sessions/current-user.ts'
 import { recordEndedAccess } from '#/web/sessions/record-ended.ts'
-import { uuidParameter, viewer } from '#/web/sessions/viewer.ts'
+import { viewer } from '#/web/sessions/viewer.ts'
 import { cursorByUuid } from '../cursor.ts'
 import type { AdminOptions } from '../options.ts'
-import { listed, noticesOf, requireClient } from './actions.ts'
+import { clientNotices, listed, requireClient } from './actions.ts'
 import { withNameNotes } from './name-notes.ts'
 import { renderClientPage, renderConsentsPage } from './one-client-pages.ts'
 
@@ -28,7 +30,7 @@ export async function getClient(c: AppContext, options: AdminOptions) {
   const [shown] = await withNameNotes(options.db, [listed(client)])
   const page = {
     ...frame(c, options),
-    ...noticesOf(c),
+    ...clientNotices(c),
     client: shown ?? listed(client),
     ownerId,
     held,

@@ -2,9 +2,9 @@
 import { z } from 'zod'
 import type { Database } from '#/database/client.ts'
 import type { LiveTokenCursor, LiveTokenFilter } from '#/domain/tokens/list-live-tokens.ts'
+import { isUuid } from '#/protocol/ids.ts'
 import { storedTokenTypes } from '#/protocol/vocabulary.ts'
 import type { AppContext } from '#/web/request/context.ts'
-import { isUuid } from '#/web/sessions/viewer.ts'
 import { cursorByUuid } from '../cursor.ts'
 import { findAccountId } from '../find-account.ts'
 

@@ -1,13 +1,9 @@
 /** /admin/users: who has an account, and taking or giving it back. */
 import { z } from 'zod'
-import {
-  changePassword,
-  deleteUser,
-  disableUser,
-  type EndedAccess,
-  enableUser,
-  type UserChangeRefusal,
-} from '#/domain/users/end-access.ts'
+import type { UserEnd } from '#/domain/access-revocation/end-users.ts'
+import { changePassword, deleteUser, disableUser } from '#/domain/access-revocation/end-users.ts'
+import type { UserChangeRefusal } from '#/domain/users/change-refusal.ts'
+import { enableUser } from '#/domain/users/enable-user.ts'
 import { usersPageQuery } from '#/domain/users/list-users.ts'
 import { findPasswordProblem, passwordProblems } from '#/domain/users/password-rules.ts'
 import { createUser, findUser, isUsername, normalizeUsername } from '#/domain/users/users.ts'
@@ -17,9 +13,10 @@ import { PageError } from '#/web/pages/page-error.ts'
 import { outdatedForm, type RefusedForm } from '#/web/pages/refused-form.ts'
 import type { AppContext } from '#/web/request/context.ts'
 import { readFields, uniqueParameters } from '#/web/request/forms.ts'
+import { uuidParameter } from '#/web/request/ids.ts'
 import { actedBy, signedInUser } from '#/web/sessions/current-user.ts'
 import { recordEndedAccess, recordEndedSessions } from '#/web/sessions/record-ended.ts'
-import { uuidParameter, viewer } from '#/web/sessions/viewer.ts'
+import { viewer } from '#/web/sessions/viewer.ts'
 import type { AdminOptions } from '../options.ts'
 import { fullNameField } from './full-name.ts'
 import { renderUserPasswordPage, renderUsersPage } from './pages.ts'
@@ -117,7 +114,7 @@ export async function postUserDisable(c: AppContext, { db }: AdminOptions) {
 
 export async function postUserEnable(c: AppContext, { db }: AdminOptions) {
   const enabled = await enableUser(db, requireId(c), actedBy(c))
-  return c.redirect(enabled === 'no_change' ? path : `${path}?notice=enabled`, 303)
+  return c.redirect(enabled ? `${path}?notice=enabled` : path, 303)
 }
 
 export async function postUserDelete(c: AppContext, { db }: AdminOptions) {
@@ -141,7 +138,7 @@ export async function postUserPassword(c: AppContext, { db, csrf, passwords }: A
     { id, passwordHash: await passwords.hash(password), mustChange: true },
     actedBy(c),
   )
-  recordEnded(c, ended === 'no_change' ? 'unknown_user' : ended)
+  recordEnded(c, ended.result === 'no_change' ? { result: 'unknown_user' } : ended)
   return c.html(
     await renderUserPasswordPage({
       user: viewer(c),
@@ -159,9 +156,10 @@ const refusals: Readonly<Record<Exclude<UserChangeRefusal, 'no_change'>, string>
 }
 
 /** Records what a committed change has ended; a refusal becomes a page, "nothing to change" does not. */
-function recordEnded(c: AppContext, ended: EndedAccess | UserChangeRefusal) {
-  if (ended === 'no_change') return
-  if (typeof ended === 'string') throw new PageError(409, 'Nothing was changed', refusals[ended])
+function recordEnded(c: AppContext, ended: UserEnd) {
+  if (ended.result === 'no_change') return
+  if (ended.result !== 'success')
+    throw new PageError(409, 'Nothing was changed', refusals[ended.result])
   recordEndedSessions(c.var.recorder, ended.sessions)
   recordEndedAccess(c.var.recorder, ended, 'admin')
 }

@@ -1,10 +1,12 @@
 /** /admin/users/:id: one account, editing it, and taking away single things that it holds. */
 import { z } from 'zod'
 import type { Database } from '#/database/client.ts'
+import { endOwnSession, endSessionsOfUser } from '#/domain/access-revocation/end-sessions.ts'
+import { revokeConsent } from '#/domain/access-revocation/revoke-consent.ts'
 import { listFailedSignIns } from '#/domain/audit/failed-sign-ins.ts'
-import { listConsents, revokeConsent } from '#/domain/consents/consents.ts'
+import { listConsents } from '#/domain/consents/consents.ts'
 import { listIdentities, removeIdentity } from '#/domain/identities/identities.ts'
-import { endOwnSession, endSessionsOfUser, listLiveSessions } from '#/domain/sessions/sessions.ts'
+import { listLiveSessions } from '#/domain/sessions/sessions.ts'
 import { endTokenFamily } from '#/domain/tokens/end-family.ts'
 import { listTokenFamilies } from '#/domain/tokens/list-token-families.ts'
 import { editUser, userVersion } from '#/domain/users/edit-user.ts'
@@ -15,6 +17,7 @@ import { PageError } from '#/web/pages/page-error.ts'
 import { renderTime } from '#/web/pages/times.ts'
 import type { AppContext } from '#/web/request/context.ts'
 import { readForm } from '#/web/request/forms.ts'
+import { uuidParameter } from '#/web/request/ids.ts'
 import { actedBy, signedInUser } from '#/web/sessions/current-user.ts'
 import { endSessionsFromAfar } from '#/web/sessions/end-sessions.ts'
 import {
@@ -22,7 +25,7 @@ import {
   recordEndedSessions,
   recordRevokedTokens,
 } from '#/web/sessions/record-ended.ts'
-import { uuidParameter, viewer } from '#/web/sessions/viewer.ts'
+import { viewer } from '#/web/sessions/viewer.ts'
 import type { AdminOptions } from '../options.ts'
 import { fullNameField } from './full-name.ts'
 import { renderEditPage, renderPersonPage } from './person-pages.ts'
@@ -155,9 +158,9 @@ export async function postEdit(c: AppContext, options: AdminOptions) {
   }
   const { full_name: fullName, email, role, seen } = parsed.data
   const saved = await editUser(options.db, { id, fullName, email, role, seen }, actedBy(c))
-  const conflict = typeof saved === 'string' ? conflicts[saved] : undefined
+  const conflict = conflicts[saved.result]
   if (conflict) return editPage(c, options, { status: 409, text: conflict, fields })
-  return back(c, id, typeof saved === 'string' ? undefined : 'saved')
+  return back(c, id, saved.result === 'success' ? 'saved' : undefined)
 }
 
 const back = (c: AppContext, id: string, notice: string | undefined) =>

@@ -1,6 +1,6 @@
 /** RFC 6749 §4.1.3 with PKCE (RFC 7636 §4.5). */
 import { z } from 'zod'
-import { redeemCode } from '#/domain/tokens/redeem-code.ts'
+import { redeemCode } from '#/domain/authorization-codes/redeem-code.ts'
 import { OAuthError } from '#/protocol/errors.ts'
 import { isCodeVerifier } from '#/protocol/pkce.ts'
 import { recordRevokedTokens } from '#/web/sessions/record-ended.ts'
@@ -21,6 +21,7 @@ export const authorizationCode = defineGrant({
       {
         code: parameters.code,
         clientId: client.clientId,
+        clientVersion: client.version,
         redirectUri: parameters.redirect_uri,
         codeVerifier: parameters.code_verifier,
         lifetimes: context.lifetimes,

@@ -3,7 +3,7 @@ import { z } from 'zod'
 import { issueClientToken } from '#/domain/tokens/issue-client-token.ts'
 import { narrowResources, narrowScope } from '#/domain/tokens/narrow.ts'
 import { OAuthError } from '#/protocol/errors.ts'
-import { parseScope, scopeWords, standardScopes } from '#/protocol/scopes.ts'
+import { requireScope, scopeWords, standardScopes } from '#/protocol/scopes.ts'
 import { defineGrant } from '../grant.ts'
 import { respond } from '../respond.ts'
 
@@ -19,6 +19,7 @@ export const clientCredentials = defineGrant({
       throw new OAuthError('unauthorized_client', 'public clients cannot act for themselves')
     const issue = {
       clientId: client.clientId,
+      clientVersion: client.version,
       scope: machineScope(client.scope, scope),
       // RFC 8707 §2.2: without a wish, the token is for this server alone.
       resources: narrowResources(client.allowedResources, context.resources ?? []),
@@ -38,8 +39,7 @@ function machineScope(registered: string, asked: string | undefined): string {
     return scopeWords(registered)
       .filter((word) => !isUserScope(word))
       .join(' ')
-  const words = parseScope(asked)
-  if (!words?.length) throw new OAuthError('invalid_scope', 'the scope is malformed')
+  const words = requireScope(asked)
   if (words.some(isUserScope))
     throw new OAuthError('invalid_scope', 'without a user there is nothing to tell of one')
   return narrowScope(registered, words)

@@ -47,6 +47,7 @@ async function redeem(context: GrantContext, code: string) {
       {
         deviceCode: code,
         clientId: client.clientId,
+        clientVersion: client.version,
         dpopJkt: context.dpopJkt,
         bindRefresh: client.type === 'public',
         resources: context.resources,

@@ -1,8 +1,9 @@
 /** RFC 6749 §6 with rotation (RFC 9700 §4.14.2). */
 import { z } from 'zod'
+import { StaleClientError } from '#/domain/clients/client-version.ts'
 import { type Refreshed, refreshTokens } from '#/domain/tokens/refresh-tokens.ts'
 import { OAuthError } from '#/protocol/errors.ts'
-import { parseScope } from '#/protocol/scopes.ts'
+import { requireScope } from '#/protocol/scopes.ts'
 import type { RefreshResult } from '#/protocol/vocabulary.ts'
 import { recordRevokedTokens } from '#/web/sessions/record-ended.ts'
 import { defineGrant, type GrantContext } from '../grant.ts'
@@ -46,16 +47,25 @@ async function refresh(
   const { db, client, recorder, origin, now, lifetimes, secrets, resources, dpopJkt } = context
   const { graceMs } = context
   try {
-    const asked = scope === undefined ? undefined : parseScope(scope)
-    if (scope !== undefined && !asked?.length)
-      throw new OAuthError('invalid_scope', 'the scope is malformed')
+    const asked = scope === undefined ? undefined : requireScope(scope)
     // RFC 9700 §2.2.2: a public client cannot prove that it is the one the token was issued to, so its tokens rotate.
     const authenticated = client.type === 'confidential'
     const rotate = !authenticated || (context.rotation && client.refreshTokenMode === 'rotating')
-    const { clientId } = client
-    const presented = { token, clientId, scope: asked, resources, dpopJkt, rotate, authenticated }
+    const { clientId, version: clientVersion } = client
+    const presented = {
+      token,
+      clientId,
+      clientVersion,
+      scope: asked,
+      resources,
+      dpopJkt,
+      rotate,
+      authenticated,
+    }
     return await refreshTokens(db, { ...presented, graceMs, lifetimes, secrets, now }, origin)
   } catch (error) {
+    // It will be judged again.
+    if (error instanceof StaleClientError) throw error
     const code = error instanceof OAuthError ? error.code : undefined
     recorder.tokenRefreshed(refusals[code ?? 'server_error'] ?? 'error')
     throw error

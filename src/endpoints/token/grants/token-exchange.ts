@@ -6,7 +6,7 @@ import { z } from 'zod'
 import { type Exchange, exchangeToken } from '#/domain/tokens/exchange-token.ts'
 import { OAuthError } from '#/protocol/errors.ts'
 import { tokenExchangeGrantType as grantType } from '#/protocol/grant-types.ts'
-import { parseScope } from '#/protocol/scopes.ts'
+import { requireScope } from '#/protocol/scopes.ts'
 import { defineGrant, type GrantContext } from '../grant.ts'
 import { respond } from '../respond.ts'
 
@@ -50,9 +50,7 @@ async function tryToExchange(
 ): Promise<Exchange> {
   const { db, client, dpopJkt, lifetimes, issuer, now, origin, resources, audiences } = context
   try {
-    const words = scope === undefined ? undefined : parseScope(scope)
-    if (scope !== undefined && !words?.length)
-      throw new OAuthError('invalid_scope', 'the scope is malformed')
+    const words = scope === undefined ? undefined : requireScope(scope)
     // RFC 8693 §2.1: an audience is a target by another name.
     const targets = [...new Set([...(resources ?? []), ...audiences])]
     const presented = {

@@ -1,8 +1,10 @@
-import { and, eq, gt, isNull, type SQL } from 'drizzle-orm'
+import { and, eq, type SQL } from 'drizzle-orm'
 import type { PgTable } from 'drizzle-orm/pg-core'
 import type { Database } from '#/database/client.ts'
 import { consents } from '#/database/schema/consents.ts'
 import { tokens } from '#/database/schema/tokens.ts'
+import { whereConsentInForce } from '#/domain/consents/consent-state.ts'
+import { whereLiveToken } from '#/domain/tokens/token-state.ts'
 
 /** Beyond it nobody wants to know exactly, and a page must not count a million rows. */
 export const maxCounted = 1000
@@ -22,12 +24,8 @@ export async function countAccess(
         .limit(maxCounted + 1)
         .as('counted'),
     )
-  const live = and(
-    eq(tokens.clientId, clientId),
-    isNull(tokens.revokedAt),
-    gt(tokens.expiresAt, now),
-  )
-  const inForce = and(eq(consents.clientId, clientId), isNull(consents.revokedAt))
+  const live = and(eq(tokens.clientId, clientId), whereLiveToken(now))
+  const inForce = and(eq(consents.clientId, clientId), whereConsentInForce)
   const [tokenCount, consentCount] = await Promise.all([
     upTo(tokens, live),
     upTo(consents, inForce),

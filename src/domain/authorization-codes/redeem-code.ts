@@ -7,43 +7,39 @@ import type { User } from '#/database/schema/users.ts'
 import { type Placeholders, prepared } from '#/database/statements/statements.ts'
 import { attempting, settleAttempts } from '#/domain/attempts/attempts.ts'
 import { type AuditOrigin, auditCtes, auditParams } from '#/domain/audit/audit.ts'
+import { type JudgedClient, requireCurrentClient } from '#/domain/clients/client-version.ts'
+import { lockedOpenSession, lockOpenSession } from '#/domain/sessions/sessions.ts'
+import {
+  activeGrantCte,
+  lockActiveGrant,
+  type SessionBinding,
+  whileSignedIn,
+} from '#/domain/tokens/active-grant.ts'
+import { firstRefreshToken, type RefreshPolicy } from '#/domain/tokens/first-refresh-token.ts'
+import { mayRefresh, narrowResources } from '#/domain/tokens/narrow.ts'
+import { endStolenFamily, type RevokedTokens, type Theft } from '#/domain/tokens/revoke-tokens.ts'
+import { type Token, type TokenLifetimes, tokenCtes, tokenParams } from '#/domain/tokens/tokens.ts'
+import { type UnheardTokens, undoTokens } from '#/domain/tokens/undo-tokens.ts'
+import { OAuthError } from '#/protocol/errors.ts'
+import { matchesChallenge } from '#/protocol/pkce.ts'
+import { sha256 } from '#/protocol/secrets.ts'
+import { span } from '#/telemetry/tracing.ts'
 import {
   type AuthorizationCode,
   consumeCode,
   findAuthorizationCode,
   findUnusedCode,
   restoreCode,
-} from '#/domain/authorization-codes/authorization-codes.ts'
-import { lockedOpenSession, lockOpenSession } from '#/domain/sessions/sessions.ts'
-import { OAuthError } from '#/protocol/errors.ts'
-import { matchesChallenge } from '#/protocol/pkce.ts'
-import { randomSecret, sha256 } from '#/protocol/secrets.ts'
-import { span } from '#/telemetry/tracing.ts'
-import {
-  activeGrantCte,
-  lockActiveGrant,
-  type SessionBinding,
-  whileSignedIn,
-} from './active-grant.ts'
-import { mayRefresh, narrowResources } from './narrow.ts'
-import { endStolenFamily, type RevokedTokens, type Theft } from './revoke-tokens.ts'
-import { type Token, type TokenLifetimes, tokenCtes, tokenParams } from './tokens.ts'
-import { type UnheardTokens, undoTokens } from './undo-tokens.ts'
+} from './authorization-codes.ts'
+import { isExpiredCode } from './code-state.ts'
 
-export interface PresentedCode {
+export interface PresentedCode extends JudgedClient, RefreshPolicy {
   readonly code: string
-  readonly clientId: string
   readonly redirectUri: string
   readonly codeVerifier: string | undefined
-  /** Key of the DPoP proof that came along. */
-  readonly dpopJkt: string | null
-  /** Whether a refresh token is bound to that key, too: those of public clients are (RFC 9449 §5). */
-  readonly bindRefresh: boolean
   /** What the access token is for; undefined for all that was granted (RFC 8707 §2.2). */
   readonly resources: readonly string[] | undefined
   readonly lifetimes: TokenLifetimes
-  /** Whether this client may have refresh tokens. */
-  readonly refreshTokens: boolean
   /** Whether access without a refresh token is over when the user signs out. */
   readonly endsWithSession: boolean
   readonly now: Date
@@ -62,7 +58,7 @@ export type Redemption =
 
 /**
  * A wrong redirect URI or verifier throws, which leaves the code unused. A code that was used before ends its family
- * (RFC 6749 §4.1.2, RFC 9700 §4.5).
+ * (RFC 6749 §4.1.2, RFC 9700 §4.5). Throws a `StaleClientError`, too.
  */
 export function redeemCode(
   db: Database,
@@ -73,6 +69,7 @@ export function redeemCode(
     const found = await findUnusedCode(db, presented)
     const redeemed = found && (await redeem(db, { ...found, presented, origin }))
     if (redeemed) return redeemed
+    await requireCurrentClient(db, presented)
     if (await settleAttempts(db, keyOf(sha256(presented.code))))
       return redeemCode(db, presented, origin)
     const judged = await db.transaction((tx) => judgeUnusable(tx, presented))
@@ -105,21 +102,14 @@ async function redeem(
   const { dpopJkt, lifetimes, now } = presented
   const { codeHash, clientId, familyId, userId, scope } = code
   const endsWithSession = doesEndWithSession(code, presented)
-  const refreshToken = isRefreshable(code, presented) ? randomSecret() : undefined
+  const first = firstRefreshToken(scope, presented)
+  const refreshToken = first?.token
   const { access, refresh, values } = tokenParams({
     grant: { ...code, endsWithSession },
     scope,
     resources: narrowResources(code.resources, presented.resources),
     dpopJkt,
-    refresh:
-      refreshToken === undefined
-        ? undefined
-        : {
-            token: refreshToken,
-            scope,
-            familyExpiresAt: undefined,
-            dpopJkt: presented.bindRefresh ? dpopJkt : null,
-          },
+    refresh: first,
     lifetimes,
     now,
   })
@@ -144,9 +134,10 @@ async function redeem(
   }
   const attempt = { key: keyOf(codeHash), undo: (tx: Database) => undoTokens(tx, unheard) }
   const { sessionId } = code
-  const which = { codeHash, clientId, userId, sessionId, endsWithSession, now, deadline }
+  const { clientVersion } = presented
+  const who = { userId, clientId, clientVersion, sessionId, endsWithSession }
   const used = await attempting(db, attempt, () =>
-    exchange(db, { ...which, ...values, ...audited }),
+    exchange(db, { ...who, codeHash, now, deadline, ...values, ...audited }),
   )
   return used.length > 0 ? { result: 'redeemed', code, access, user, refreshToken } : undefined
 }
@@ -160,17 +151,17 @@ const isRefreshable = ({ scope }: AuthorizationCode, { refreshTokens }: Presente
 const doesEndWithSession = (code: AuthorizationCode, presented: PresentedCode) =>
   presented.endsWithSession && !isRefreshable(code, presented)
 
-type Exchange = SessionBinding & {
-  readonly clientId: string
-  readonly codeHash: string
-  readonly now: Date
-  readonly deadline: Date
-}
+type Exchange = SessionBinding &
+  JudgedClient & {
+    readonly codeHash: string
+    readonly now: Date
+    readonly deadline: Date
+  }
 
 /** One statement: the code is used up, the tokens stored and the audit log told, or none of it. */
 const exchange = prepared((db, slots: Placeholders<Exchange>) => {
-  const { userId, clientId, codeHash, now, deadline } = slots
-  const consenting = activeGrantCte(db, { userId, clientId })
+  const { userId, clientId, clientVersion, codeHash, now, deadline } = slots
+  const consenting = activeGrantCte(db, { userId, clientId, clientVersion })
   const session = db.$with('session').as(lockedOpenSession(db, consenting, slots))
   const holder = db.$with('holder').as(whileSignedIn(db, { consenting, session }, slots))
   const used = db.$with('used').as(consumeCode(db, holder, { codeHash, clientId, now, deadline }))
@@ -182,7 +173,7 @@ const exchange = prepared((db, slots: Placeholders<Exchange>) => {
 
 function requireMatch(code: AuthorizationCode, presented: PresentedCode) {
   const { now, redirectUri, codeVerifier, dpopJkt } = presented
-  if (code.expiresAt <= now)
+  if (isExpiredCode(code, now))
     throw new OAuthError('invalid_grant', 'the authorization code has expired')
   if (code.redirectUri !== redirectUri) {
     throw new OAuthError('invalid_grant', 'redirect_uri differs from the authorization request')

@@ -2,7 +2,7 @@ import { eq } from 'drizzle-orm'
 import type { Database } from '#/database/client.ts'
 import { sessions } from '#/database/schema/sessions.ts'
 import { inheritSessionClients } from '#/domain/logout-deliveries/queue-deliveries.ts'
-import { type EndedSession, endSession } from './sessions.ts'
+import { type EndedSession, endSession } from './end-sessions.ts'
 
 /**
  * Goes on with a session under another id, within the same deadlines; the old one has ended as `replaced`, and is

@@ -4,16 +4,21 @@ import type { Database } from '#/database/client.ts'
 import { identities } from '#/database/schema/identities.ts'
 import { sessions } from '#/database/schema/sessions.ts'
 import { type User, users } from '#/database/schema/users.ts'
+import {
+  type EndedSession,
+  endSession,
+  sessionEndings,
+} from '#/domain/access-revocation/end-sessions.ts'
+import { auditEnds } from '#/domain/access-revocation/end-with-audit.ts'
 import { type AuditOrigin, writeAudit } from '#/domain/audit/audit.ts'
 import {
   inheritSessionClients,
   queueLogoutTokens,
 } from '#/domain/logout-deliveries/queue-deliveries.ts'
+import { whereLiveSession } from '#/domain/sessions/session-state.ts'
 import { moveTokensToSession, revokeTokensOfSessions } from '#/domain/tokens/revoke-tokens.ts'
 import type { LoginSource } from '#/protocol/vocabulary.ts'
 import { span } from '#/telemetry/tracing.ts'
-import { auditEnds } from './end-with-audit.ts'
-import { type EndedSession, endSession, isLive, tokenReasons } from './sessions.ts'
 
 export interface NewSession {
   /** New at every sign-in, and nobody's guess: a session id known before it is worth nothing (no fixation). */
@@ -130,7 +135,7 @@ async function findRepeated(tx: Database, { id, user, now }: NewSession): Promis
         eq(sessions.id, id),
         eq(sessions.userId, user.id),
         gt(sessions.createdAt, new Date(now.getTime() - repeatMs)),
-        isLive(now),
+        whereLiveSession(now),
       ),
     )
   return { ended: [], outcome: known ? 'repeated' : 'taken' }
@@ -164,7 +169,7 @@ async function endSurplus(
   const live = await tx
     .select({ id: sessions.id })
     .from(sessions)
-    .where(and(eq(sessions.userId, user.id), ne(sessions.id, id), isLive(now)))
+    .where(and(eq(sessions.userId, user.id), ne(sessions.id, id), whereLiveSession(now)))
     .orderBy(desc(sessions.createdAt), desc(sessions.id))
     .offset(most - 1)
   const ended: EndedSession[] = []
@@ -183,7 +188,7 @@ async function replace(
   const replaced = await endSession(tx, from, { reason: 'replaced', now })
   if (replaced.some(({ userId }) => userId !== user.id)) {
     await queueLogoutTokens(tx, replaced, now)
-    return revokeTokensOfSessions(tx, replaced, { reason: tokenReasons.replaced, now })
+    return revokeTokensOfSessions(tx, replaced, { reason: sessionEndings.replaced.tokens, now })
   }
   if (replaced.length > 0) {
     await inheritSessionClients(tx, { from, to })

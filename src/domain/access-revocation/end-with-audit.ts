@@ -1,6 +1,6 @@
 import type { Database } from '#/database/client.ts'
 import { type AuditOrigin, writeAudit } from '#/domain/audit/audit.ts'
-import type { EndedSession } from './sessions.ts'
+import type { EndedSession } from './end-sessions.ts'
 
 export interface SessionEndEvent {
   /** Signed out here, signed out from afar, or ended by a deadline or a check. */
