@@ -13,7 +13,7 @@ import type { DriverOptions } from './connection.ts'
 import { openWorkClient, type WorkClient } from './work-client.ts'
 
 /** Name -> what it is on. Dropping one by hand rolls it back until the next start. */
-const lateIndexes = {
+export const lateIndexes = {
   audit_events_client: 'audit_events (client_id, at) where client_id is not null',
   audit_events_failed: 'audit_events (at) where not success',
   audit_events_ip: 'audit_events (ip, at) where ip is not null',

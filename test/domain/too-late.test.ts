@@ -18,7 +18,12 @@ import {
 import { listConsents } from '#/domain/consents/consents.ts'
 import { consumeProof } from '#/domain/proofs/used-proofs.ts'
 import { revokeTokensOfUser } from '#/domain/tokens/revoke-tokens.ts'
-import { onPostgres, openTestDatabase, type TestDatabase } from '../support/database.ts'
+import {
+  needsPostgres,
+  onPostgres,
+  openTestDatabase,
+  type TestDatabase,
+} from '../support/database.ts'
 import { addApproved, addDeviceClient, askForCodes, poll } from '../support/devices.ts'
 import { addCode, addFamily, redeem, redirectUri, refreshFor } from '../support/grants.ts'
 import { addAdmin, addClient, addUser } from '../support/people.ts'
@@ -186,31 +191,29 @@ describe('a rotated refresh token', () => {
     expect(await alarms(removed.familyId)).toBe(0)
   })
 
-  it.runIf(onPostgres)(
-    'has its grace from when its successor was stored, however long that waited',
-    async () => {
-      const { db, user, clientId } = await setUp()
-      const { refreshToken, familyId } = await addFamily(db, user, clientId)
-      let rotation: Promise<unknown> = Promise.resolve()
-      const released = await db.transaction(async (tx) => {
-        await tx.select().from(tokens).where(eq(tokens.familyId, familyId)).for('update')
-        rotation = refresh(refreshToken, clientId)
-        const waiting = sql<boolean>`exists (select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock')`
-        const isWaiting = async () =>
-          (await db.select({ waiting }).from(sql`(select) as moment`))[0]?.waiting === true
-        await expect.poll(isWaiting, { timeout: 10_000 }).toBe(true)
-        const [moment] = await tx
-          .select({ at: sql<string>`clock_timestamp()::text` })
-          .from(sql`(select) as moment`)
-        return moment?.at ?? ''
-      })
-      await rotation
-      const successors = await db.$count(
-        tokens,
-        sql`${tokens.familyId} = ${familyId} and ${tokens.type} = 'refresh' and ${tokens.revokedAt} is null and ${tokens.createdAt} >= ${released}::timestamptz`,
-      )
-      expect(successors).toBe(1)
-      expect((await refresh(refreshToken, clientId)).result).toBe('grace')
-    },
-  )
+  it('has its grace from when its successor was stored, however long that waited', async (context) => {
+    needsPostgres(context)
+    const { db, user, clientId } = await setUp()
+    const { refreshToken, familyId } = await addFamily(db, user, clientId)
+    let rotation: Promise<unknown> = Promise.resolve()
+    const released = await db.transaction(async (tx) => {
+      await tx.select().from(tokens).where(eq(tokens.familyId, familyId)).for('update')
+      rotation = refresh(refreshToken, clientId)
+      const waiting = sql<boolean>`exists (select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock')`
+      const isWaiting = async () =>
+        (await db.select({ waiting }).from(sql`(select) as moment`))[0]?.waiting === true
+      await expect.poll(isWaiting, { timeout: 10_000 }).toBe(true)
+      const [moment] = await tx
+        .select({ at: sql<string>`clock_timestamp()::text` })
+        .from(sql`(select) as moment`)
+      return moment?.at ?? ''
+    })
+    await rotation
+    const successors = await db.$count(
+      tokens,
+      sql`${tokens.familyId} = ${familyId} and ${tokens.type} = 'refresh' and ${tokens.revokedAt} is null and ${tokens.createdAt} >= ${released}::timestamptz`,
+    )
+    expect(successors).toBe(1)
+    expect((await refresh(refreshToken, clientId)).result).toBe('grace')
+  })
 })

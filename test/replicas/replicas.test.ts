@@ -1,21 +1,19 @@
 /** Several processes on one Postgres, and one that hangs. The embedded database serves one process, so this needs a real one. */
 import postgres from 'postgres'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { beforeEach, describe, expect, it } from 'vitest'
 import { type Browser, openBrowser } from '../support/browser.ts'
-import { onPostgres } from '../support/database.ts'
+import { needsPostgres } from '../support/database.ts'
 import { authorizePath } from '../support/flow.ts'
 import { createHome, type Home, type ServerProcess } from '../support/process.ts'
 import type { Samples } from '../support/prometheus.ts'
 
-if (!onPostgres)
-  console.info('Not run: the tests of replicas and of a hung database need TEST_DATABASE_URL.')
-
-describe.skipIf(!onPostgres)('on a real Postgres (TEST_DATABASE_URL)', () => {
+describe('on a real Postgres (TEST_DATABASE_URL)', () => {
   let home: Home
-  beforeEach(async () => {
+  beforeEach(async (context) => {
+    needsPostgres(context)
     home = await createHome()
+    context.onTestFinished(() => home.remove())
   })
-  afterEach(() => home.remove())
 
   const signIn = async (server: ServerProcess) => {
     const browser = openBrowser(server)

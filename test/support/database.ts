@@ -4,7 +4,7 @@ import { PGlite } from '@electric-sql/pglite'
 import { getTableName, is } from 'drizzle-orm'
 import { PgTable } from 'drizzle-orm/pg-core'
 import { drizzle } from 'drizzle-orm/pglite'
-import { inject } from 'vitest'
+import { inject, type TestContext } from 'vitest'
 import type { Database } from '#/database/client.ts'
 import { type OpenDatabase, openDatabase } from '#/database/open-database.ts'
 import { ping } from '#/database/ping.ts'
@@ -12,6 +12,10 @@ import { schema } from '#/database/schema.ts'
 import { administer, withDatabase } from './database-template.ts'
 
 export const onPostgres = process.env['TEST_DATABASE_URL'] !== undefined
+
+/** Skips a test where there is none, and says so in the summary. */
+export const needsPostgres = ({ skip }: Pick<TestContext, 'skip'>): void =>
+  skip(!onPostgres, 'needs a real Postgres (TEST_DATABASE_URL)')
 
 export interface TestDatabase extends OpenDatabase {
   readonly db: Database
