@@ -36,7 +36,7 @@ function metricsPlace(config: Config): string {
       : []),
     ...(config.metricsUrl ? [`pushed to ${config.metricsUrl}`] : []),
   ]
-  return places.join(', ') || 'recorded, but no way out (OTEL_METRICS_EXPORTER)'
+  return places.join(', ') || 'recorded, but not exported (OTEL_METRICS_EXPORTER)'
 }
 
 const firstStart = ({ username, password, clientId, file }: FirstCredentials) => [
@@ -57,12 +57,12 @@ function productionGaps(config: Config, embedded: boolean): string[] {
       : []),
     ...(config.secure
       ? []
-      : ['BASE_URL          an https:// address; cookies are not Secure without']),
+      : ['BASE_URL          an https:// address; without it, cookies are not Secure']),
     ...(config.SESSION_SECRET
       ? []
-      : ['SESSION_SECRET    a secret of your own, the same for all replicas']),
+      : ['SESSION_SECRET    your own secret, the same for all replicas']),
     ...(config.metricsEnabled && !config.METRICS_TOKEN
-      ? ['METRICS_TOKEN     a token that scrapes must show']
+      ? ['METRICS_TOKEN     a token that scrapers must send']
       : []),
   ]
   return gaps.length === 0

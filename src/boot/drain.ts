@@ -76,7 +76,7 @@ export function createDrain({
       const end = performance.now() + timeoutMs
       // What is still under way after that is cut off.
       await withinTime(Promise.allSettled(ends(timeoutMs)), timeoutMs + closingMs).catch(() =>
-        log.warn('not everything has ended in time'),
+        log.warn('the shutdown timed out before all work had finished'),
       )
       await scrape?.close()
       await repeatedEvents.close(closingMs)
@@ -91,6 +91,6 @@ async function release({ telemetry, redis, database, log }: Held, pushMs: number
   await telemetry.stop(pushMs)
   redis?.close()
   await withinTime(database.close(), databaseCloseMs).catch((error: unknown) =>
-    log.error({ err: error }, 'the database did not close'),
+    log.error({ err: error }, 'the database connection did not close'),
   )
 }

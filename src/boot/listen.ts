@@ -12,9 +12,11 @@ import { type Connections, watchConnections } from './connections.ts'
 export function explainListenError(error: unknown, setting: string, port: number): unknown {
   const code = error instanceof Error && 'code' in error ? error.code : undefined
   if (code === 'EADDRINUSE')
-    return new Error(`${setting}: port ${port} is in use; write another one.`)
+    return new Error(`${setting}: port ${port} is already in use; choose another one.`)
   if (code === 'EACCES')
-    return new Error(`${setting}: port ${port} may not be used by this user; write one above 1023.`)
+    return new Error(
+      `${setting}: port ${port} is not permitted for this user; choose one above 1023.`,
+    )
   return error
 }
 

@@ -40,7 +40,7 @@ export function connectRedis(url: string, log: Log): SharedRedis {
     if (failing) return
     log.error(
       { err: error },
-      'Redis is out of reach; each process limits by itself until it is back',
+      'Redis is unreachable; until it is back, each process applies rate limits on its own',
     )
     failing = { since: performance.now(), probe: setTimeout(probe, probeIntervalMs) }
   }

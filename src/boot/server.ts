@@ -89,7 +89,7 @@ export async function startServer(config: Config, secrets: readonly string[]): P
   return {
     reportUncaught(kind, error) {
       recorder.uncaughtError(kind)
-      log.error({ err: error, kind }, 'an error that nobody caught')
+      log.error({ err: error, kind }, 'uncaught error')
     },
     ...createDrain({
       delayMs: config.shutdownDelayMs,
@@ -191,5 +191,5 @@ async function prepareDatabase(
 /** Once each way; while it lasts, requests are refused without a word each. */
 const logAvailability = (log: Log) => (isUp: boolean, error: unknown) => {
   if (isUp) log.info('the database is back')
-  else log.error({ err: error }, 'the database is out of reach; requests are refused')
+  else log.error({ err: error }, 'the database is unreachable; requests are refused')
 }

@@ -204,14 +204,14 @@ async function findListener(
   }
   warn(
     direct
-      ? `DATABASE_DIRECT_URL: LISTEN hears nothing there; it must lead to the server that DATABASE_URL leads to, past any pooler in transaction mode. ${unheard}`
-      : `DATABASE_URL leads to a pooler, where LISTEN cannot be relied on; DATABASE_DIRECT_URL names the way past it. ${unheard}`,
+      ? `DATABASE_DIRECT_URL receives no notifications; it must lead to the same server as DATABASE_URL, bypassing any pooler in transaction mode. ${unheard}`
+      : `DATABASE_URL leads to a pooler, where LISTEN is not reliable; set DATABASE_DIRECT_URL to bypass it. ${unheard}`,
   )
   return undefined
 }
 
 const unheard =
-  'Changes of clients and keys reach the other replicas within CLIENT_CACHE_TTL, 5 s at most.'
+  'Changes to clients and keys reach the other replicas within CLIENT_CACHE_TTL, at most 5 s.'
 
 /** What PGlite has unpacked is open to everybody; what it writes from then on is not. */
 async function openPrivately(dataDir: string): Promise<PGlite> {

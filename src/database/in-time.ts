@@ -25,6 +25,6 @@ export class TooLateError extends Error {
   readonly code = '08006'
 
   constructor() {
-    super('the database got to a statement after its deadline')
+    super('the database reached a statement after its deadline')
   }
 }

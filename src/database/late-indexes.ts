@@ -90,7 +90,7 @@ async function buildAndClose(clients: Clients, watched: Watched): Promise<void> 
 }
 
 async function buildUntilDone(clients: Clients, { signal, log }: Watched): Promise<void> {
-  const watch = logChanges(log, 'the building of indexes')
+  const watch = logChanges(log, 'building indexes')
   while (!signal.aborted) {
     try {
       if (await buildLateIndexes(clients, signal)) return watch.worked()

@@ -84,11 +84,12 @@ function requireClaims(
   { method, url, accessToken }: DpopExpectation,
 ) {
   if (typeof jti !== 'string' || jti === '') throw new Error('jti is missing')
-  if (htm !== method) throw new Error('htm is another method')
-  if (typeof htu !== 'string' || !isSameAddress(htu, url)) throw new Error('htu is another address')
+  if (htm !== method) throw new Error('htm does not match the request method')
+  if (typeof htu !== 'string' || !isSameAddress(htu, url))
+    throw new Error('htu does not match the request address')
   if (iat === undefined) throw new Error('iat is missing')
   if (accessToken !== undefined && ath !== sha256(accessToken))
-    throw new Error('ath is of another token')
+    throw new Error('ath does not match the access token')
   return { jti, iat }
 }
 

@@ -15,8 +15,8 @@ export const normalizeName = (text: string): string =>
 export function nameProblem(name: string, longest: number): string | undefined {
   if ([...name].length > longest) return `must have at most ${longest} characters`
   if (!isPlainText(name)) return 'must be plain text'
-  if (stackedMarks.test(name)) return 'must not pile up marks'
-  if (!readable.test(name)) return 'must have a letter or a digit'
+  if (stackedMarks.test(name)) return 'must not stack combining marks'
+  if (!readable.test(name)) return 'must contain a letter or a digit'
   return undefined
 }
 

@@ -11,13 +11,13 @@ export function logChanges(log: Pick<Log, 'info' | 'error'>, what: string): LogC
   let failingSince: number | undefined
   return {
     failed(error) {
-      if (failingSince === undefined) log.error({ err: error, what }, `${what} fails`)
+      if (failingSince === undefined) log.error({ err: error, what }, `${what} failed`)
       failingSince ??= performance.now()
     },
     worked() {
       if (failingSince === undefined) return
       const seconds = Math.round((performance.now() - failingSince) / 1000)
-      log.info({ what, seconds }, `${what} works again`)
+      log.info({ what, seconds }, `${what} recovered`)
       failingSince = undefined
     },
   }

@@ -11,6 +11,6 @@ export function logListenerErrors(server: Server, log: Pick<Log, 'warn'>): void 
   server.on('error', (error) => {
     if (performance.now() < quietUntil) return
     quietUntil = performance.now() + everyMs
-    log.warn({ error: errorType(error) }, 'a connection could not be taken')
+    log.warn({ error: errorType(error) }, 'a connection could not be accepted')
   })
 }

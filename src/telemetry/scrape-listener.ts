@@ -99,7 +99,7 @@ function requireToken(
     const address = c.env?.incoming?.socket.remoteAddress ?? 'unknown'
     const attempt = guess?.(address)
     if (attempt?.isAllowed === false) {
-      if (attempt.isFirstRefusal) log?.warn({ address }, 'somebody is guessing METRICS_TOKEN')
+      if (attempt.isFirstRefusal) log?.warn({ address }, 'repeated wrong values of METRICS_TOKEN')
       return c.text('too many wrong tokens\n', 429, { 'Retry-After': '60' })
     }
     if (!timingSafeEqual(digest(presented), expected)) {

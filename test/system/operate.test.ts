@@ -55,7 +55,7 @@ describe('npm run admin', () => {
     }
     const unknown = await admin('reset-password', 'nobody')
     expect([unknown.code, unknown.stdout]).toEqual([1, ''])
-    expect(unknown.stderr).toContain('no account of that name')
+    expect(unknown.stderr).toContain('no user named')
     expect((await admin('delete-everything', 'admin')).code).toBe(1)
     expect(await admin('enable', 'admin')).toMatchObject({
       code: 0,

@@ -122,7 +122,7 @@ export async function issueAuthorizationCode(
   if (issued.length === 0)
     throw new OAuthError(
       'access_denied',
-      'you have been signed out, or the application has been changed or switched off',
+      'you have been signed out, or the application has been changed or disabled',
     )
   return code
 }

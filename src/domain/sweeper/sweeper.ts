@@ -147,7 +147,7 @@ export function startSweeper(
 
 const watchTasks = (log: Log) =>
   Object.fromEntries(
-    sweeperTasks.map((task) => [task, logChanges(log, `the sweeper's task ${task}`)]),
+    sweeperTasks.map((task) => [task, logChanges(log, `the sweeper task ${task}`)]),
   ) as Record<SweeperTask, LogChanges>
 
 async function endLapsed(db: Database, { recorder, origin, now }: Turn) {

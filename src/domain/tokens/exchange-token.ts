@@ -69,7 +69,7 @@ export function exchangeToken(
     if (!live) return { result: 'invalid' }
     const { token: subject, user } = live
     if (!isPartyTo(subject, client)) return { result: 'not_entitled' }
-    if (!user) throw new OAuthError('invalid_request', 'the subject_token stands for no user')
+    if (!user) throw new OAuthError('invalid_request', 'the subject_token has no user')
     const { clientId } = client
     const { access, values } = tokenParams(tokenFor(subject, presented))
     const audited = auditParams(origin, {
@@ -182,7 +182,7 @@ function resourcesFor(
   if (targets) return narrowResources(allowedResources, targets)
   const both = subject.resources.filter((resource) => allowedResources.includes(resource))
   if (both.length === 0 && ![audienceOf(issuer, subject)].flat().includes(issuer))
-    throw new OAuthError('invalid_target', 'nothing is left of the resources')
+    throw new OAuthError('invalid_target', 'none of the resources remains')
   return both
 }
 
@@ -215,6 +215,6 @@ function scopeFor(subject: Token, client: Client, asked: readonly string[] | und
   const own = new Set(scopeWords(client.scope))
   const both = scopeWords(subject.scope).filter((word) => own.has(word))
   const scope = narrowScope(both.filter((word) => word !== 'offline_access').join(' '), asked)
-  if (scope === '') throw new OAuthError('invalid_scope', 'nothing is left of the scope')
+  if (scope === '') throw new OAuthError('invalid_scope', 'none of the scope remains')
   return scope
 }
