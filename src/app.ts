@@ -400,10 +400,10 @@ const securityContact = (config: Config) => ({
 /** No Request can be made of an address with a user in it (RFC 9110 §4.2.4), and nobody honest asks for one. */
 const refuseUserInAddress: MiddlewareHandler<AppEnv> = (c, next) => {
   if (/^https?:\/\/[^/?#]*@/i.test(c.req.url))
-    throw new PageError(400, 'Not an address', 'The address of the request names a user.')
+    throw new PageError(400, 'Invalid address', 'The address must not contain a user name.')
   return next()
 }
 
 function refuseBody(): never {
-  throw new PageError(413, 'That is too large', 'The request body is larger than 64 KiB.')
+  throw new PageError(413, 'Request too large', 'The request body is larger than 64 KiB.')
 }

@@ -344,7 +344,7 @@ describe('GET /admin/clients', () => {
     const { clientId } = (await addClient(app.database.db)).client
     const search = `/admin/clients?search=${clientId.toUpperCase()}`
     expect(idsIn(await list(search))).toEqual([clientId])
-    expect(await list(`${search}&status=inactive`)).toContain('Nothing found')
+    expect(await list(`${search}&status=inactive`)).toContain('No clients found')
   })
 
   it('shows 50 of those that wait, tells of the others, and leads to them', async () => {

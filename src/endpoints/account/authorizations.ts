@@ -22,7 +22,7 @@ export async function getAuthorizations(c: AppContext, { db, csrf }: AccountOpti
       ...(clientUri !== null && { clientUri }),
       ...(lastUsedAt !== null && { lastUsedAt }),
     })),
-    ...(c.req.query('success') === 'revoked' && { notice: 'That app no longer has access.' }),
+    ...(c.req.query('success') === 'revoked' && { notice: 'The app’s access has been revoked.' }),
   })
   return c.html(page)
 }

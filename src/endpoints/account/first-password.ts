@@ -64,15 +64,15 @@ export function renderFirstPasswordPage(props: FirstPasswordPageProps): Html {
   const form = postForm(
     { action: '/account/password', csrfToken, className: 'stack' },
     html`<input type="hidden" name="redirect" value="${redirect}">
-${passwordFields({ username, current: 'The password you were given', errors })}
-<button class="button button-primary button-block">Set password and go on</button>`,
+${passwordFields({ username, current: 'Temporary password', errors })}
+<button class="button button-primary button-block">Set password and continue</button>`,
   )
   return renderPage(
     { title: 'Choose a password' },
     html`<section class="card card-alone">
 <div class="alone-heading">
 <h1>Choose a password</h1>
-<p class="lead">The one you signed in with was made for you. From now on only you should know it.</p>
+<p class="lead">You signed in with a temporary password. Choose one that only you know.</p>
 </div>
 ${warning && caution(warning)}
 ${problem((errors.current || errors.new) && 'Your password was not changed.', 'password-problem')}

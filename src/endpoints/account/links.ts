@@ -61,9 +61,9 @@ export function linksSection(props: LinksProps): Html | '' {
 ${
   linked.length > 0
     ? html`<ul class="card-list">${linked}</ul>`
-    : html`<p class="hint">Nothing is linked yet. Link an account elsewhere, and signing in there signs you in here.</p>`
+    : html`<p class="hint">No accounts are linked. Link one to sign in with it.</p>`
 }
-${cutOff(linked.length, maxIdentities, 'Those linked later appear as you remove some.')}
+${cutOff(linked.length, maxIdentities, 'Remove some to see the others.')}
 ${offered.length > 0 && html`<div class="elsewhere-offers">${offered}</div>`}
 </section>`
 }
@@ -76,12 +76,12 @@ function linkCard(
   const trusted = providers.some((provider) => provider.source === source && provider.trustEmail)
   const remove = postForm(
     { action: `${path}/links/${id}/remove`, csrfToken },
-    html`<p class="menu-text">You can then no longer sign in here through ${title}, and your other devices that did so are signed out.${trusted && html` As long as the account there has your e-mail address, signing in there links it again.`}</p><button class="button button-danger">Remove link</button>`,
+    html`<p class="menu-text">You will no longer be able to sign in with ${title}. Other devices that signed in with it will be signed out.${trusted && html` While that account has your email address, signing in with it links it again.`}</p><button class="button button-danger">Remove link</button>`,
   )
   return listItem(
     { tile: monogram(title), title: html`<h3>${title}</h3>` },
     html`<dl class="facts">
-${fact('Known there as', label)}
+${fact('Account', label)}
 ${fact('Linked', renderTime(createdAt, now))}
 ${fact('Last used', renderTime(lastUsedAt, now))}
 </dl>
@@ -96,5 +96,5 @@ const elsewhere: Readonly<Record<string, string>> = {
   gitlab: 'GitLab',
   microsoft: 'Microsoft',
   oidc: 'Single sign-on',
-  http_api: 'Your organisation',
+  http_api: 'Your organization',
 }

@@ -14,8 +14,8 @@ import type { AccountOptions } from './routes.ts'
 const path = '/account/tokens'
 
 const notices: Readonly<Record<string, string>> = {
-  ended: 'That app is no longer connected.',
-  all_ended: 'No app is connected any more.',
+  ended: 'The app has been disconnected.',
+  all_ended: 'All apps have been disconnected.',
 }
 
 export async function getTokens(c: AppContext, { db, csrf }: AccountOptions) {

@@ -66,7 +66,7 @@ export async function deny(
 ): Promise<never> {
   const { now, origin } = c.var
   const { client, request } = pending
-  const error = { code: 'access_denied', description: 'the user said no' } as const
+  const error = { code: 'access_denied', description: 'the user denied the request' } as const
   await db.transaction(async (tx) => {
     await consumePending(tx, c, pending, error)
     await writeAudit(tx, origin, {

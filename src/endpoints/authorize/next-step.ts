@@ -46,13 +46,13 @@ export function nextStep(situation: Situation): NextStep {
 }
 
 const silent: Readonly<Record<string, Refusal>> = {
-  sign_in: { code: 'login_required', description: 'nobody is signed in' },
+  sign_in: { code: 'login_required', description: 'the user is not signed in' },
   sign_in_again: { code: 'login_required', description: 'the user has to sign in again' },
   change_password: {
     code: 'interaction_required',
-    description: 'the user has to choose a password',
+    description: 'the user has to choose a new password',
   },
-  ask_consent: { code: 'consent_required', description: 'the user has to be asked' },
+  ask_consent: { code: 'consent_required', description: 'the user has to give consent' },
 }
 
 /** Signing in makes a new session: whoever has one that is younger than the request has done what they were asked to. */
@@ -81,7 +81,7 @@ function unmetBy(
   if (acr && !acr.includes(authenticationOf(session).acr))
     return {
       code: 'unmet_authentication_requirements',
-      description: 'the user signed in in another way',
+      description: 'the user signed in with another method',
     }
   return undefined
 }
@@ -102,5 +102,5 @@ function staleBy(
   const isYoung = authTime !== null && at.getTime() - authTime.getTime() <= maxAge * 1000
   return isYoung && maxAge > 0
     ? undefined
-    : { code: 'login_required', description: 'the user did not prove anew who they are' }
+    : { code: 'login_required', description: 'the user did not authenticate again' }
 }

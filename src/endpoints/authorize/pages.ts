@@ -36,10 +36,10 @@ ${consentHeading(client, html`${outsideLink(client.uri, client.name)} wants to u
 ${accountBox(props)}
 ${permissionList(props)}
 ${consentForm(props)}
-<p class="consent-note">Afterwards you go to <strong class="host">${destination(client.redirectHost)}</strong>.</p>
+<p class="consent-note">You will be sent to <strong class="host">${destination(client.redirectHost)}</strong>.</p>
 ${clientHistory(client)}
 ${clientTerms(client)}
-<p class="consent-note">You can take this back at any time under “Apps with access”.</p>
+<p class="consent-note">You can revoke access at any time under “Apps with access”.</p>
 </section>`,
   )
 }

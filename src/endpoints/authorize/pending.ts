@@ -93,7 +93,7 @@ export class ChangedClient extends OAuthError {
   constructor() {
     super(
       'invalid_request',
-      'the application has been changed since it sent you here; start again from there',
+      'the application has been changed since it sent you here; start again from the application',
     )
   }
 }

@@ -65,7 +65,10 @@ async function readRequest(c: AppContext, { authentication }: DeviceOptions) {
   const form = uniqueParameters(fields, ['resource'])
   const client = await authenticateClient(c, authentication, form)
   if (!client.grantTypes.includes(deviceCodeGrantType))
-    throw new OAuthError('unauthorized_client', 'this client may not use the device grant')
+    throw new OAuthError(
+      'unauthorized_client',
+      'this client is not allowed to use the device grant',
+    )
   return {
     client,
     scope: resolveScope(form.get('scope'), client),

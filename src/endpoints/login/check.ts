@@ -71,7 +71,7 @@ async function askApi(
   if (answer.result === 'refused')
     return { ...refused, reason: known ? 'wrong_password' : 'unknown_user' }
   if (answer.result !== 'success') {
-    c.var.log.warn({ result: answer.result }, 'the API that checks passwords gave no answer')
+    c.var.log.warn({ result: answer.result }, 'the external sign-in API did not answer')
     return { ...refused, reason: 'unavailable' }
   }
   const { origin, now } = c.var
@@ -79,13 +79,16 @@ async function askApi(
   const account = await resolveExternalAccount(db, { ...person, isReserved }, { origin, now })
   if (account === 'conflict') {
     c.var.log.warn(
-      'an account of the API could not be made: its name or e-mail is taken or reserved, or it has no e-mail',
+      'a user of the external sign-in API could not be created: the name or email is taken or reserved, or the email is missing',
     )
     return { ...refused, reason: 'conflict' }
   }
   const { user, emailTaken } = account
   if (emailTaken)
-    c.var.log.warn({ user: user.id }, 'an e-mail address of the API belongs to another account')
+    c.var.log.warn(
+      { user: user.id },
+      'the email address that the external sign-in API gave belongs to another user',
+    )
   return user.isActive
     ? { ok: true, user, identity: person }
     : { ok: false, reason: 'account_inactive', user }

@@ -57,9 +57,9 @@ export function loginRoutes(options: LoginOptions): Hono<AppEnv> {
 }
 
 const notices: Readonly<Record<string, string>> = {
-  session_timeout: 'You were signed out because you were away for a while. Please sign in again.',
+  session_timeout: 'You were signed out due to inactivity. Please sign in again.',
   session_invalid: 'You were signed out. Please sign in again.',
-  again: 'To go on, please sign in once more.',
+  again: 'Please sign in again to continue.',
 }
 
 async function getLogin(c: AppContext, options: LoginOptions) {
@@ -204,18 +204,18 @@ function refuse(c: AppContext, options: LoginOptions, { redirect, username, reas
   return loginPage(c, options, { redirect, username, error })
 }
 
-const mismatch = { status: 401, error: 'That username and password do not match.' } as const
+const mismatch = { status: 401, error: 'Incorrect username or password.' } as const
 
 const refusals: Partial<Record<LoginFailureReason, { status: 409 | 503; error: string }>> = {
   unavailable: {
     status: 503,
-    error: 'Sign-in is not available right now. Please try again in a minute.',
+    error: 'Sign-in is temporarily unavailable. Please try again in a minute.',
   },
   // Only whoever has proven who they are reads this.
   conflict: {
     status: 409,
     error:
-      'Your password is right, but no account can be made for you here. Please ask your operator.',
+      'Your password is correct, but no account could be created for you. Please contact your administrator.',
   },
 }
 

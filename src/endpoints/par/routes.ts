@@ -44,12 +44,12 @@ async function push(
   const { now } = c.var
   // RFC 9126 §2.1.
   if (fields.has('request_uri'))
-    throw new OAuthError('invalid_request', 'a pushed request cannot refer to another one')
+    throw new OAuthError('invalid_request', 'a pushed request must not contain a request_uri')
   const parameters = parametersOf(fields, client.clientId)
   const { request } = await parse({ parameters, pushed: true, now }, options)
   // RFC 9449 §10.1: the proof names the key that the code is bound to, as dpop_jkt does.
   if (proof && request.dpopJkt !== null && request.dpopJkt !== proof.jkt)
-    throw new OAuthError('invalid_dpop_proof', 'dpop_jkt names another key than the DPoP proof')
+    throw new OAuthError('invalid_dpop_proof', 'dpop_jkt does not match the key of the DPoP proof')
   if (proof) await consumeDpopProof(c, db, { proof, status: 400 })
   const dpopJkt = proof?.jkt ?? request.dpopJkt
   const id = await pushAuthorizationRequest(db, { ...request, dpopJkt }, { lifetimeMs, now })

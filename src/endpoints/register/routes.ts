@@ -74,7 +74,7 @@ type Handler = (c: AppContext, context: Context) => Promise<Response>
 async function counted(c: AppContext, context: Context, handle: Handler): Promise<Response> {
   try {
     if (!context.enabled)
-      throw new OAuthError('registration_not_supported', 'clients cannot register themselves here')
+      throw new OAuthError('registration_not_supported', 'dynamic client registration is disabled')
     return await handle(c, context)
   } catch (error) {
     const code = error instanceof OAuthError ? error.code : undefined

@@ -103,7 +103,7 @@ async function identify(c: AppContext, options: TokenOptions) {
   const client = await authenticateClient(c, options.authentication, form)
   // RFC 9449 §5.2.
   if (client.dpopBoundAccessTokens && !proof)
-    throw new OAuthError('invalid_request', 'this client has to send a DPoP proof')
+    throw new OAuthError('invalid_request', 'this client must send a DPoP proof')
   const addressLimiter = isPoll(form) ? options.pollLimiter : undefined
   return { fields, form, client, proof, addressLimiter }
 }
@@ -116,9 +116,9 @@ function requireGrant(form: ReadonlyMap<string, string>, client: Client): Grant 
   if (grantType === undefined) throw new OAuthError('invalid_request', 'grant_type is missing')
   const grant = grants.get(grantType)
   if (!grant)
-    throw new OAuthError('unsupported_grant_type', 'this server does not know the grant_type')
+    throw new OAuthError('unsupported_grant_type', 'this server does not support the grant_type')
   if (!client.grantTypes.includes(grantType)) {
-    throw new OAuthError('unauthorized_client', 'this client may not use the grant_type')
+    throw new OAuthError('unauthorized_client', 'this client is not allowed to use the grant_type')
   }
   return grant
 }

@@ -14,7 +14,7 @@ async function getTokeninfo(c: AppContext, options: AccessTokenOptions) {
   const { issuer } = options
   const live = await readAccessToken(c, { ...options, anyAudience: true, bareToken: true })
   if (!live)
-    throw new OAuthError('missing_token', 'the Authorization header has no access token', {
+    throw new OAuthError('missing_token', 'the Authorization header contains no access token', {
       status: 401,
     })
   const { token, client, user } = live

@@ -92,7 +92,10 @@ async function leave(
   } catch (error) {
     if (!(error instanceof UpstreamError)) throw error
     const { result, message: reason } = error
-    c.var.log.warn({ provider: source, result, reason }, 'a provider could not be asked')
+    c.var.log.warn(
+      { provider: source, result, reason },
+      'an identity provider could not be reached',
+    )
     return undefined
   }
 }

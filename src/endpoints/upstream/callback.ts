@@ -99,7 +99,10 @@ async function identify(
   } catch (error) {
     if (!(error instanceof UpstreamError)) throw error
     const { result, message: reason } = error
-    c.var.log.warn({ provider: provider.source, result, reason }, 'a sign-in failed')
+    c.var.log.warn(
+      { provider: provider.source, result, reason },
+      'a sign-in with an identity provider failed',
+    )
     return result
   }
 }

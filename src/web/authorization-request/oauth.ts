@@ -56,7 +56,7 @@ const needsChallenge = ({ client, scope, required }: Bound) =>
 export function readResources(parameters: URLSearchParams, client: Client): string[] {
   const resources = parseResources(parameters.getAll('resource')) ?? []
   if (!resources.every((resource) => client.allowedResources.includes(resource)))
-    throw new OAuthError('invalid_target', 'this client may not ask for that resource')
+    throw new OAuthError('invalid_target', 'this client is not allowed to request that resource')
   return [...resources]
 }
 

@@ -16,7 +16,7 @@ export function readClaims(text: string | undefined, client: Client): ClaimsRequ
   if (acr && !acrValues.some((value) => acr.includes(value)))
     throw new OAuthError(
       'unmet_authentication_requirements',
-      'this server knows no such way of signing in',
+      'none of the requested acr values is supported',
     )
   return claims
 }
@@ -62,8 +62,8 @@ async function readSubject(
   if (hint === undefined) return claimed
   const known = await readIdTokenHint(await rules.keys(), rules.issuer, hint)
   if (known?.clientId !== client.clientId)
-    throw new OAuthError('invalid_request', 'the id_token_hint is not one of ours for this client')
+    throw new OAuthError('invalid_request', 'the id_token_hint was not issued to this client')
   if (claimed !== undefined && claimed !== known.subject)
-    throw new OAuthError('invalid_request', 'id_token_hint and sub claim name different users')
+    throw new OAuthError('invalid_request', 'id_token_hint and the sub claim name different users')
   return known.subject
 }

@@ -51,7 +51,7 @@ export async function parseAuthorizationRequest(
   const atOnce = isVouchedFor(client, rules)
   const parameters = await backToClient({ parameters: outer, client, atOnce }, () => {
     if (!pushed && mustPush(client, rules))
-      throw new OAuthError('invalid_request', 'this client has to push its requests')
+      throw new OAuthError('invalid_request', 'this client must push its authorization requests')
     return openRequestObject(outer, client, { rules, now })
   })
   const target = readTarget(parameters, client)
@@ -93,7 +93,7 @@ async function readRest(parameters: URLSearchParams, client: Client, rules: Requ
   if (!client.grantTypes.includes('authorization_code'))
     throw new OAuthError(
       'unauthorized_client',
-      'this client may not use the authorization code flow',
+      'this client is not allowed to use the authorization code flow',
     )
   const scope = resolveScope(values.get('scope'), client)
   // FAPI 2.0 §5.3.2.2 asks PKCE of those that have to push.
@@ -121,7 +121,7 @@ function requireKnownForm(values: ReadonlyMap<string, string>) {
     throw new OAuthError('unsupported_response_type', 'response_type must be code')
   const mode = responseModes.find((known) => known === (values.get('response_mode') ?? 'query'))
   if (mode === undefined || !supportsResponseMode(mode, values.get('redirect_uri') ?? ''))
-    throw new OAuthError('invalid_request', 'the response_mode cannot be used')
+    throw new OAuthError('invalid_request', 'the response_mode is not supported')
   // OIDC Core §7.2.1: only whoever issues tokens to itself sends its own registration.
   if (values.has('registration'))
     throw new OAuthError(

@@ -27,7 +27,11 @@ const allowedAt = (app: Hono<AppEnv>, path: string) =>
 
 function refuse(c: AppContext, allowed: readonly string[]): never {
   c.header('allow', allowed.join(', '))
-  throw new PageError(405, 'Not in this way', `This address answers ${allowed.join(' and ')} only.`)
+  throw new PageError(
+    405,
+    'Method not allowed',
+    `This address accepts ${allowed.join(' and ')} only.`,
+  )
 }
 
 /** Whether a handler, not just middleware, answers the method there. */

@@ -64,7 +64,7 @@ export function clientHistory({ registration }: ClientBranding): Html | '' {
   const start = html`${by === 'itself' ? 'This app registered itself' : 'A user of this server registered this app'} on ${formatDay(at)}`
   const end =
     approvedAt === null
-      ? 'no approval is on record'
+      ? 'it has not been approved'
       : html`an administrator approved it on ${formatDay(approvedAt)}`
   return html`<p class="consent-note">${start}; ${end}.</p>`
 }

@@ -236,7 +236,7 @@ ${form}
 
 /** Says of a list that shows no more than `most` where the rest is; nothing while all of it is shown. */
 export const cutOff = (shown: number, most: number, rest: Html | string): Html | '' =>
-  shown < most ? '' : html`<p class="aside-note">No more than ${most} are shown. ${rest}</p>`
+  shown < most ? '' : html`<p class="aside-note">Only ${most} are shown. ${rest}</p>`
 
 /** Shown where a list would be, when there is nothing to list. */
 export const emptyState = (

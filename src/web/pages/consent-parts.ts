@@ -42,9 +42,9 @@ ${postForm({ action: '/logout', csrfToken }, html`<button class="button button-q
 const lastingNote = ({ accessMs, refreshMs, endsWithSession }: AccessDuration): Html => {
   const access = formatDuration(accessMs)
   if (refreshMs !== undefined)
-    return html`<p class="consent-note">For up to ${formatDuration(refreshMs)}, also while you are away; each access lasts about ${access}.</p>`
+    return html`<p class="consent-note">Access lasts up to ${formatDuration(refreshMs)}, even while you are away; each token lasts about ${access}.</p>`
   const until = endsWithSession && ', or until you sign out'
-  return html`<p class="consent-note">For about ${access}${until || ''}.</p>`
+  return html`<p class="consent-note">Access lasts about ${access}${until || ''}.</p>`
 }
 
 export interface Permissions {
@@ -69,7 +69,7 @@ export const permissionList = ({
       html`<li>
 ${icons.check()}
 <div>
-<p class="scope-title">${title} ${alreadyGranted.includes(name) && badge('Allowed before')}</p>
+<p class="scope-title">${title} ${alreadyGranted.includes(name) && badge('Already allowed')}</p>
 <p class="hint">${detail}</p>
 </div>
 </li>`,
@@ -78,7 +78,7 @@ ${resources.length > 0 && resourceList(resources)}
 ${lastingNote(lasting)}`
 
 const resourceList = (resources: readonly string[]) =>
-  html`<h2 class="small-heading">At</h2>
+  html`<h2 class="small-heading">Where</h2>
 <ul class="resource-list">${resources.map((resource) => html`<li class="host">${resource}</li>`)}</ul>`
 
 /** The two answers, of one form; `fields` says what is answered. */

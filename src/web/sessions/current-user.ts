@@ -51,7 +51,11 @@ export function createSessionAccess(options: Options): SessionAccess {
     if (isHeld(c)) return c.redirect(changePasswordPath(wayBack(c)), 303)
     if (c.var.signedIn.user.role !== 'admin') {
       noteRefusedUser(c, 'admin_access')
-      throw new PageError(403, 'For administrators only', 'Your account may not open this page.')
+      throw new PageError(
+        403,
+        'Administrators only',
+        'You do not have permission to open this page.',
+      )
     }
     return next()
   }

@@ -43,16 +43,17 @@ const path = '/admin/clients'
 const pageSize = 50
 
 const notices: Readonly<Record<string, string>> = {
-  approved: 'The client is approved.',
-  rejected: 'The client is rejected.',
-  enabled: 'The client is enabled.',
-  disabled: 'The client is disabled. Its tokens and codes have ended.',
-  updated: 'The client is changed.',
-  deleted: 'The client is deleted. All that it was given has ended.',
-  revoked: 'All access that the client was given is taken back. It may ask for it again.',
+  approved: 'The client has been approved.',
+  rejected: 'The client has been rejected.',
+  enabled: 'The client has been enabled.',
+  disabled: 'The client has been disabled. Its tokens and codes have been revoked.',
+  updated: 'The client has been updated.',
+  deleted: 'The client has been deleted. Its tokens and consents have been revoked.',
+  revoked: 'All access of the client has been revoked. It can ask for access again.',
 }
 const warnings: Readonly<Record<string, string>> = {
-  changed: 'Nothing was changed: that client has changed or was decided on meanwhile. Look again.',
+  changed:
+    'Nothing was changed: the client has been changed, approved or rejected meanwhile. Review it and try again.',
 }
 
 export const getClients = (c: AppContext, options: AdminOptions) => clientsPage(c, options)
@@ -191,7 +192,7 @@ const methodOf = (metadata: ClientMetadata) => ({
 /** The client that the path names. */
 export async function requireClient(c: AppContext, { db }: AdminOptions): Promise<Client> {
   const client = await findClient(db, uuidParameter(c, 'id') ?? '')
-  if (!client) throw new PageError(404, 'No such client', 'There is no client at this address.')
+  if (!client) throw new PageError(404, 'Client not found', 'There is no client at this address.')
   return client
 }
 
@@ -249,7 +250,11 @@ export async function postClientSecret(c: AppContext, options: AdminOptions) {
   const clientId = uuidParameter(c, 'id') ?? ''
   const created = await regenerateClientSecret(options.db, clientId, actedBy(c))
   if (!created)
-    throw new PageError(404, 'No such client', 'There is no client with a secret at this address.')
+    throw new PageError(
+      404,
+      'Client not found',
+      'There is no client with a secret at this address.',
+    )
   options.clients.invalidate(clientId)
   return secretPage(c, options, created)
 }

@@ -31,7 +31,7 @@ export function createClientParser({ loopbackHttp }: { loopbackHttp: boolean }):
     const operator = operatorFields.safeParse(Object.fromEntries(fields))
     if (!operator.success) {
       const [issue] = operator.error.issues
-      throw new FormError(String(issue?.path[0]), issue?.message ?? 'Something is not valid.')
+      throw new FormError(String(issue?.path[0]), issue?.message ?? 'A value is not valid.')
     }
     const { data } = operator
     if (data.refresh_token_mode === 'fixed' && metadata.token_endpoint_auth_method === 'none')
@@ -62,7 +62,7 @@ function metadataIn(fields: URLSearchParams) {
   const text = (name: string) => fields.get(name)?.trim() || null
   const isTicked = (name: string) => fields.get(name) === 'true'
   const name = text('client_name')
-  if (name === null) throw new FormError('client_name', 'Give a name.')
+  if (name === null) throw new FormError('client_name', 'Enter a name.')
   const grants = words(fields, 'grant_types')
   const scope = words(fields, 'scope', 'other_scopes').join(' ')
   if (scope === '' && grants.some((grant) => grant !== 'client_credentials'))
@@ -116,7 +116,7 @@ function keysIn(text: string | null): unknown {
   try {
     return text === null ? null : parseJson(text)
   } catch {
-    throw new FormError('jwks', 'Public keys must be JSON.')
+    throw new FormError('jwks', 'Public keys must be valid JSON.')
   }
 }
 
@@ -131,9 +131,9 @@ const resources = z
 
 /** What is not the client's to say. */
 const operatorFields = z.object({
-  token_profile: z.enum(tokenProfiles, 'Choose how long its tokens live.').default('standard'),
+  token_profile: z.enum(tokenProfiles, 'Choose a token lifetime.').default('standard'),
   refresh_token_mode: z
-    .enum(refreshTokenModes, 'Choose whether its refresh tokens rotate.')
+    .enum(refreshTokenModes, 'Choose how refresh tokens behave.')
     .default('rotating'),
   allowed_resources: resources,
   served_resources: resources,

@@ -4,8 +4,8 @@ import { listLookalikes } from '#/domain/clients/names.ts'
 import { type NameWarning, nameWarningFor } from '#/protocol/names.ts'
 
 const doubts: Readonly<Record<NameWarning, string>> = {
-  mixed_scripts: 'Its name mixes letters of several alphabets: some may stand for others.',
-  looks_latin: 'Its name has letters of another alphabet that look like Latin ones.',
+  mixed_scripts: 'The name mixes letters from several alphabets, some of which look alike.',
+  looks_latin: 'The name has letters from another alphabet that look like Latin ones.',
 }
 
 const mostNamed = 3
@@ -30,7 +30,7 @@ function notesOn(name: string, lookalikes: readonly string[]): string[] {
   return [
     ...(doubt ? [doubts[doubt]] : []),
     ...(named.length > 0
-      ? [`It can be taken for another client: ${named.join(', ')}${more}.`]
+      ? [`The name can be confused with another client: ${named.join(', ')}${more}.`]
       : []),
   ]
 }

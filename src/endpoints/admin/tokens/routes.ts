@@ -37,7 +37,7 @@ async function getTokens(c: AppContext, { db, csrf }: AdminOptions) {
     ...(next && { next: `${path}?${new URLSearchParams({ ...sent, after: next })}` }),
     ...(problem && { problem }),
     ...(c.req.query('notice') === 'ended' && {
-      notice: 'Those tokens have ended, with all that came from the same approval.',
+      notice: 'The tokens have been revoked, with all others from the same authorization.',
     }),
   })
   return c.html(page, problem ? 400 : 200)

@@ -16,7 +16,10 @@ export const clientCredentials = defineGrant({
     const { db, client, clientTokenMs, dpopJkt, now, origin } = context
     // RFC 6749 §4.4: MUST only be used by confidential clients.
     if (client.type !== 'confidential')
-      throw new OAuthError('unauthorized_client', 'public clients cannot act for themselves')
+      throw new OAuthError(
+        'unauthorized_client',
+        'public clients cannot use the client credentials grant',
+      )
     const issue = {
       clientId: client.clientId,
       scope: machineScope(client.scope, scope),
@@ -41,7 +44,7 @@ function machineScope(registered: string, asked: string | undefined): string {
   const words = parseScope(asked)
   if (!words?.length) throw new OAuthError('invalid_scope', 'the scope is malformed')
   if (words.some(isUserScope))
-    throw new OAuthError('invalid_scope', 'without a user there is nothing to tell of one')
+    throw new OAuthError('invalid_scope', 'this scope needs a user, and this grant has none')
   return narrowScope(registered, words)
 }
 
