@@ -351,7 +351,7 @@ describe('GET /admin/clients', () => {
     for (let n = 0; n < 52; n += 1)
       await addClient(app.database.db, { name: `Waits ${n}`, status: 'pending' })
     const start = await list('/admin/clients')
-    expect(start).toMatch(/These are the 50 that have waited longest, of 5\d\./)
+    expect(start).toMatch(/Showing the oldest 50 of 5\d\./)
     expect(start.match(/\/approve"/g)).toHaveLength(50)
     const rest = await list('/admin/clients?status=pending&search=waits')
     expect(rest.match(/\/approve"/g)).toHaveLength(50)

@@ -614,7 +614,7 @@ describe('POST /device/decide', () => {
     const page = await open(browser, user_code)
     const { result, moved } = await observe(app, () => page.answer('deny'))
     expect(result.status).toBe(200)
-    expect(await result.text()).toContain('Test app was not let in')
+    expect(await result.text()).toContain('Test app was not connected')
     expect(moved).toEqual({
       ...ended('denied'),
       oauth_device_codes_active: -1,
