@@ -22,7 +22,6 @@ export const gitea = (url: string, settings: ProviderSettings): Provider =>
   createProvider(
     {
       source: 'gitea',
-      title: 'Gitea',
       openid: false,
       connect: (s) =>
         knownServer(

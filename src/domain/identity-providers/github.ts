@@ -19,7 +19,6 @@ export function github(url: string, settings: ProviderSettings): Provider {
   return createProvider(
     {
       source: 'github',
-      title: 'GitHub',
       openid: false,
       connect: (s) =>
         knownServer(

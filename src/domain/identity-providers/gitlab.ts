@@ -23,7 +23,6 @@ export const gitlab = (url: string, settings: ProviderSettings): Provider =>
   createProvider(
     {
       source: 'gitlab',
-      title: 'GitLab',
       openid: false,
       connect: (s) =>
         knownServer(

@@ -13,7 +13,6 @@ export const microsoft = (
   createProvider(
     {
       source: 'microsoft',
-      title: 'Microsoft',
       openid: true,
       connect: discovered(`${url}/${tenant}/v2.0`),
       readProfile: async (config, tokens) => ({

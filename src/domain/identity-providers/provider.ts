@@ -17,7 +17,12 @@ import {
 } from 'openid-client'
 import { z } from 'zod'
 import { isStorableValue } from '#/protocol/storable.ts'
-import type { UpstreamOperation, UpstreamProvider, UpstreamResult } from '#/protocol/vocabulary.ts'
+import {
+  type UpstreamOperation,
+  type UpstreamProvider,
+  type UpstreamResult,
+  upstreamTitles,
+} from '#/protocol/vocabulary.ts'
 import { span } from '#/telemetry/tracing.ts'
 import { boundedFetch, noticeRequests } from './bounded-fetch.ts'
 
@@ -84,7 +89,8 @@ type Tokens = Awaited<ReturnType<typeof authorizationCodeGrant>>
 /** What makes a provider different from others. */
 export interface ProviderKind {
   readonly source: UpstreamProvider
-  readonly title: string
+  /** Where an operator names it. */
+  readonly title?: string
   /** Whether it signs ID tokens for us (OIDC Core §2). */
   readonly openid: boolean
   connect(settings: ProviderSettings): Promise<Configuration> | Configuration
@@ -109,7 +115,7 @@ export class UpstreamError extends Error {
 
 /** Makes a provider of what is particular to it and what the operator says. */
 export function createProvider(kind: ProviderKind, settings: ProviderSettings): Provider {
-  const { source, title, openid } = kind
+  const { source, title = upstreamTitles[source], openid } = kind
   const { trustEmail, redirectUri, scopes } = settings
   const config = () =>
     ask(kind, settings, { operation: 'discovery', failure: 'unavailable' }, () =>

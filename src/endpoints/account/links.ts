@@ -1,6 +1,7 @@
-/** What people are linked to at identity providers: shown on /account/security, and taken back there. */
+/** Linked accounts at identity providers: shown and removed on /account/security. */
 import { html } from 'hono/html'
 import { type Identity, maxIdentities, removeIdentity } from '#/domain/identities/identities.ts'
+import { upstreamTitles } from '#/protocol/vocabulary.ts'
 import { confirmation, cutOff, fact, listItem, monogram, postForm } from '#/web/pages/components.ts'
 import type { Html } from '#/web/pages/html.ts'
 import { renderTime } from '#/web/pages/times.ts'
@@ -20,7 +21,7 @@ export type LinkSources = readonly {
   readonly trustEmail: boolean
 }[]
 
-/** Ends a link of the user's own. Somebody else's id is as good as none. */
+/** Removes one of the user's own links. Other users' ids are treated as unknown. */
 export async function postRemoveLink(c: AppContext, { db }: AccountOptions) {
   const { user, session } = signedInUser(c)
   const id = uuidParameter(c, 'id')
@@ -91,10 +92,6 @@ ${confirmation('Remove link…', remove)}`,
 
 /** Names of providers that are no longer set up, and of what is linked in another way. */
 const elsewhere: Readonly<Record<string, string>> = {
-  github: 'GitHub',
-  gitea: 'Gitea',
-  gitlab: 'GitLab',
-  microsoft: 'Microsoft',
-  oidc: 'Single sign-on',
+  ...upstreamTitles,
   http_api: 'Your organization',
 }

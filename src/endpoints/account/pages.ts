@@ -4,7 +4,7 @@ import { maxConsents } from '#/domain/consents/consents.ts'
 import { maxSessions } from '#/domain/sessions/sessions.ts'
 import { maxTokenFamilies } from '#/domain/tokens/list-token-families.ts'
 import { minPasswordLength } from '#/domain/users/password-rules.ts'
-import type { LoginSource } from '#/protocol/vocabulary.ts'
+import { type LoginSource, upstreamTitles } from '#/protocol/vocabulary.ts'
 import {
   actionMenu,
   badge,
@@ -54,7 +54,7 @@ export interface DevicesPageProps extends AccountPageProps {
 
 type Device = DevicesPageProps['sessions'][number]
 
-/** Where a person is signed in, and ending it from afar. */
+/** The user's active sessions, each with a way to end it. */
 export function renderDevicesPage(props: DevicesPageProps): Html {
   const { user, csrfToken, sessions, now = new Date() } = props
   const ordered = [...sessions].sort((a, b) => Number(b.current) - Number(a.current))
@@ -95,20 +95,17 @@ function deviceCard(device: Device, csrfToken: string, now: Date): Html {
     },
     html`<dl class="facts">
 ${fact('Last active', renderTime(device.lastSeenAt, now))}
-${fact('Signed in', html`${renderTime(device.createdAt, now)} ${ways[device.loginSource]}`)}
+${fact('Signed in', html`${renderTime(device.createdAt, now)} ${signedInWith(device.loginSource)}`)}
 ${fact(remembered ? 'Stays signed in until' : 'Signed in until', renderTime(device.expiresAt, now))}
 </dl>`,
   )
 }
 
-const ways: Readonly<Record<LoginSource, string>> = {
-  local: 'with a password',
-  http_api: 'with your organization’s password',
-  github: 'with GitHub',
-  gitea: 'with Gitea',
-  gitlab: 'with GitLab',
-  microsoft: 'with Microsoft',
-  oidc: 'with single sign-on',
+const signedInWith = (source: LoginSource) => {
+  if (source === 'local') return 'with a password'
+  return source === 'http_api'
+    ? 'with your organization’s password'
+    : `with ${upstreamTitles[source]}`
 }
 
 function deviceIcon({ browser, platform }: Device): Html {
@@ -129,7 +126,7 @@ export interface AuthorizationsPageProps extends AccountPageProps {
 
 type Consent = AuthorizationsPageProps['consents'][number]
 
-/** The apps a person has let in, and showing them out. */
+/** The apps with access, each with a way to revoke it. */
 export function renderAuthorizationsPage(props: AuthorizationsPageProps): Html {
   const { user, csrfToken, consents, now = new Date() } = props
   const empty = emptyState('apps', {

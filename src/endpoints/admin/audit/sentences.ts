@@ -1,7 +1,8 @@
-/** The events in plain words. */
+/** One sentence for each type of event. */
+import type { AuditEventType } from '#/domain/audit/audit.ts'
 import type { FoundAuditEvent } from '#/domain/audit/find-events.ts'
 
-const deeds: Readonly<Record<string, string>> = {
+const deedOf: Readonly<Record<AuditEventType, string>> = {
   AUTHENTICATION_SUCCESS: 'signed in',
   AUTHENTICATION_FAILURE: 'failed to sign in',
   LOGOUT: 'signed out',
@@ -53,6 +54,8 @@ const deeds: Readonly<Record<string, string>> = {
   METRICS_REFUSED: 'used an invalid metrics token',
   PROOF_REPLAYED: 'replayed a proof',
 }
+
+const deeds: Readonly<Record<string, string>> = deedOf
 
 /** "ada disabled a user." A type that an older release wrote keeps its name. */
 export function sentenceOf(event: FoundAuditEvent): string {

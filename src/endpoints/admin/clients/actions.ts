@@ -28,7 +28,7 @@ import { recordEndedAccess } from '#/web/sessions/record-ended.ts'
 import { uuidParameter, viewer } from '#/web/sessions/viewer.ts'
 import type { AdminOptions } from '../options.ts'
 import type { AdminPageProps } from '../page.ts'
-import { fieldsOf, type ParseClient } from './fields.ts'
+import { fieldsOf, operatorSettingsOf, type ParseClient } from './fields.ts'
 import { type ClientFilterInput, readClientFilter } from './filter.ts'
 import { withNameNotes } from './name-notes.ts'
 import {
@@ -58,7 +58,7 @@ const warnings: Readonly<Record<string, string>> = {
 
 export const getClients = (c: AppContext, options: AdminOptions) => clientsPage(c, options)
 
-/** What has just happened, or what did not. */
+/** The notice or warning that the address names. */
 export function noticesOf(c: AppContext): { notice?: string; warning?: string } {
   const [notice, warning] = [noticeOf(c, notices), noticeOf(c, warnings)]
   return { ...(notice && { notice }), ...(warning && { warning }) }
@@ -68,7 +68,7 @@ async function clientsPage(c: AppContext, options: AdminOptions, refused?: Refus
   const { db, csrf, requirePkce } = options
   const question = readClientFilter(c)
   const { sent, after } = question
-  // Those that wait come first, unless somebody looks for something else.
+  // Pending clients come first, unless a filter is set.
   const isStart = after === undefined && Object.keys(sent).length === 0
   const pending = isStart ? await listPendingClients(db) : []
   const page = await renderClientsPage({
@@ -106,24 +106,18 @@ export const listed = (client: Client): ListedClient => ({
   hasSecret: hasSecret(client.tokenEndpointAuthMethod),
   scopes: scopeWords(client.scope),
   settings: Object.fromEntries(
-    Object.entries<unknown>({ ...metadataOf(client), ...operatorSettings(client) }).filter(
+    Object.entries<unknown>({
+      ...metadataOf(client),
+      description: client.description,
+      owner_id: client.ownerId ?? '',
+      ...operatorSettingsOf(client),
+    }).filter(
       ([, value]) => value !== false && value !== '' && !(Array.isArray(value) && !value.length),
     ),
   ),
 })
 
-const operatorSettings = (client: Client) => ({
-  description: client.description,
-  owner_id: client.ownerId ?? '',
-  token_profile: client.tokenProfile,
-  refresh_token_mode: client.refreshTokenMode,
-  allowed_resources: client.allowedResources,
-  served_resources: client.servedResources,
-  extra_claims: client.extraClaims,
-  require_pkce: client.requirePkce,
-})
-
-/** What was typed stays, for a form that is out of date. */
+/** A form that has expired is shown again with its values. */
 export const postOutdatedClient = async (c: AppContext, options: AdminOptions) =>
   clientsPage(c, options, outdatedForm(await readFields(c)))
 
@@ -148,7 +142,7 @@ export async function getClientEdit(c: AppContext, options: AdminOptions) {
   return editPage(c, options, { ...client, seen: versionOf(client), form })
 }
 
-/** What people have already allowed stays; the page says which tokens end. */
+/** Consents stay; the page says which tokens are revoked. */
 export async function postClientEdit(c: AppContext, options: AdminOptions, parse: ParseClient) {
   const current = await requireClient(c, options)
   const { clientId } = current
@@ -172,7 +166,7 @@ export async function postClientEdit(c: AppContext, options: AdminOptions, parse
   }
 }
 
-/** Where the notice is shown: beside what is odd about a new name, if anything is. */
+/** The page for the notice: the client's own if its new name has warnings, else the list. */
 async function noticePath({ db }: AdminOptions, before: Client, after: Client): Promise<string> {
   if (after.name === before.name) return path
   const [noted] = await withNameNotes(db, [after])
@@ -205,7 +199,7 @@ async function editPage(
   return c.html(await renderClientEditPage(props), form.problem === '' ? 200 : (form.status ?? 400))
 }
 
-/** Approving and rejecting decide on what was looked at, the other two on whatever it is now. */
+/** Approve and reject apply to the version that was shown, enable and disable to the current one. */
 const changes = {
   approved: { status: 'active', from: 'pending' },
   rejected: { status: 'inactive', from: 'pending' },

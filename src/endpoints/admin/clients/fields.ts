@@ -1,4 +1,4 @@
-/** From the fields of the form to a new client: the same judgement of metadata as for clients that register themselves. */
+/** From the form's fields to a client, by the same metadata rules as dynamic registration. */
 import { z } from 'zod'
 import type { Client, NewClient } from '#/domain/clients/clients.ts'
 import { columnsOf, metadataOf } from '#/domain/clients/metadata.ts'
@@ -90,10 +90,23 @@ function metadataIn(fields: URLSearchParams) {
   }
 }
 
-/** The form as it would have to be sent to make this client. */
+/** What only operators set, by the names of its fields. */
+export const operatorSettingsOf = (client: Client) => ({
+  token_profile: client.tokenProfile,
+  refresh_token_mode: client.refreshTokenMode,
+  allowed_resources: client.allowedResources,
+  served_resources: client.servedResources,
+  extra_claims: client.extraClaims,
+  require_pkce: client.requirePkce,
+})
+
+/** The fields that describe this client. */
 export function fieldsOf(client: Client): URLSearchParams {
-  const metadata: Readonly<Record<string, unknown>> = metadataOf(client)
-  const { scope: _, grant_types: __, jwks, ...rest } = metadata
+  const settings: Readonly<Record<string, unknown>> = {
+    ...metadataOf(client),
+    ...operatorSettingsOf(client),
+  }
+  const { scope: _, grant_types: __, jwks, ...rest } = settings
   const fields = new URLSearchParams()
   for (const [name, value] of Object.entries(rest))
     fields.set(name, Array.isArray(value) ? value.join('\n') : String(value))
@@ -103,12 +116,6 @@ export function fieldsOf(client: Client): URLSearchParams {
   const others = scopeWords(client.scope).filter((word) => !isStandard(word))
   fields.set('other_scopes', others.join(' '))
   if (jwks) fields.set('jwks', JSON.stringify(jwks))
-  fields.set('token_profile', client.tokenProfile)
-  fields.set('refresh_token_mode', client.refreshTokenMode)
-  fields.set('allowed_resources', client.allowedResources.join('\n'))
-  fields.set('served_resources', client.servedResources.join('\n'))
-  fields.set('extra_claims', String(client.extraClaims))
-  fields.set('require_pkce', String(client.requirePkce))
   return fields
 }
 
@@ -129,7 +136,7 @@ const resources = z
     'Resources must be at most 20 absolute URIs without fragment.',
   )
 
-/** What is not the client's to say. */
+/** Settings that a client cannot register for itself. */
 const operatorFields = z.object({
   token_profile: z.enum(tokenProfiles, 'Choose a token lifetime.').default('standard'),
   refresh_token_mode: z
