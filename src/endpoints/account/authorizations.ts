@@ -1,4 +1,4 @@
-/** /account/authorizations: the apps a user has let in, and showing them out. */
+/** /account/authorizations: the apps with access, and revoking it. */
 import { listConsents, revokeConsent } from '#/domain/consents/consents.ts'
 import { describeScopes } from '#/web/pages/scope-descriptions.ts'
 import type { AppContext } from '#/web/request/context.ts'
@@ -27,7 +27,7 @@ export async function getAuthorizations(c: AppContext, { db, csrf }: AccountOpti
   return c.html(page)
 }
 
-/** Takes the consent back; the app's tokens end in the same transaction. A second time changes nothing. */
+/** Revokes the consent, and the app's tokens in the same transaction. A repeated request changes nothing. */
 export async function postRevokeConsent(c: AppContext, { db }: AccountOptions) {
   const { user } = signedInUser(c)
   const id = uuidParameter(c, 'id')

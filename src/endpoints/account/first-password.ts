@@ -1,4 +1,4 @@
-/** /account/password: where whoever signed in with a password of somebody else's choice chooses their own, and goes on. */
+/** /account/password: a user who signed in with a temporary password chooses a new one and continues. */
 import { html } from 'hono/html'
 import { redirectSource } from '#/protocol/redirect-uri.ts'
 import { findWaitingRequest } from '#/web/authorization-request/waiting-request.ts'
@@ -58,7 +58,7 @@ export interface FirstPasswordPageProps extends Shown {
   readonly csrfToken: string
 }
 
-/** It stands alone: nothing else is open yet. */
+/** Without navigation: no other page is open to the user yet. */
 export function renderFirstPasswordPage(props: FirstPasswordPageProps): Html {
   const { username, csrfToken, redirect, errors = {}, warning } = props
   const form = postForm(

@@ -53,7 +53,7 @@ export async function changeOwnPassword(
   const lane = { address: user.id, network: user.id, known: true }
   const spent = await enforceLimit(c, db, passwordLimiter, user.id)
   if (!(await passwords.verify(user.passwordHash, current, lane))) {
-    // Whoever holds a stolen session does not hold the password.
+    // Audited: this may be a stolen session guessing the password.
     noteRefusal(c.var, 'current_password', { actor: user, details: { endpoint: c.req.path } })
     return { current: 'The current password is incorrect.' }
   }
@@ -64,7 +64,7 @@ export async function changeOwnPassword(
     : { current: 'Your password has just been changed in another session.' }
 }
 
-/** The seal is made before anything is committed, the cookie is set and everything counted after it. */
+/** Seals before the commit, so that a failure changes nothing; sets the cookie and counts after it. */
 async function commit(c: AppContext, { db, cookies }: AccountOptions, passwordHash: string) {
   const { user, session } = signedInUser(c)
   const { now, recorder } = c.var

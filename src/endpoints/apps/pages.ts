@@ -55,7 +55,7 @@ const statuses: Readonly<Record<ClientStatus, readonly [string, Tone, string]>> 
 
 const register = html`<a class="button button-primary" href="/apps/new">Register an app</a>`
 
-/** The apps of whoever looks. */
+/** The user's own apps. */
 export function renderAppsPage(props: AppsFrame & { apps: readonly ListedApp[] }): Html {
   const { user, csrfToken, apps, now } = props
   const empty = emptyState('apps', {
@@ -102,7 +102,7 @@ interface ShownApp extends ListedApp {
   readonly scopes: readonly string[]
 }
 
-/** All about one app but its secret, which nobody can be shown again. */
+/** One app without its secret, which cannot be shown again. */
 export function renderAppPage(props: AppsFrame & { app: ShownApp }): Html {
   const { user, csrfToken, app, now } = props
   const { clientId, name, status } = app

@@ -1,4 +1,4 @@
-/** What a user decided, and the code that follows from it: one transaction each, in which the request is used up. */
+/** The user's decision and the code that follows from it, each in one transaction that consumes the request. */
 import type { Database } from '#/database/client.ts'
 import { writeAudit } from '#/domain/audit/audit.ts'
 import {
@@ -26,7 +26,7 @@ import { signedInUser } from '#/web/sessions/current-user.ts'
 import { ChangedClient, type PendingRequest, requireStored, type Stored } from './pending.ts'
 import type { AuthorizeOptions } from './routes.ts'
 
-/** Nobody needs to be asked. */
+/** Answers without a consent page. */
 export async function answerAtOnce(
   c: AppContext,
   pending: PendingRequest,

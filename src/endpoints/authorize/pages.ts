@@ -44,7 +44,7 @@ ${clientTerms(client)}
   )
 }
 
-/** Asks who wants to go on: the person who is signed in, or somebody else. */
+/** Lets the user continue with the current account or choose another. */
 export function renderAccountPage(props: CommonProps): Html {
   const { csrfToken, client, user, switchAccountHref } = props
   const goOn = postForm(

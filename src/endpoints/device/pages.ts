@@ -27,7 +27,7 @@ export interface CodePageProps {
   readonly user: { readonly username: string }
   /** What stands in the field. */
   readonly value?: string | undefined
-  /** Whether that came with the address, and nobody has typed it. */
+  /** Whether the code came with the address instead of being typed. */
   readonly prefilled: boolean
   readonly refused: boolean
   readonly warning?: string | undefined
@@ -133,7 +133,7 @@ export interface AnsweredPageProps {
   readonly client: { readonly name: string }
 }
 
-/** What the answer has led to. */
+/** The result of the answer. */
 export const renderAnsweredPage = ({ action, client }: AnsweredPageProps): Html =>
   action === 'approve'
     ? outcome('check', {
@@ -147,7 +147,7 @@ export const renderAnsweredPage = ({ action, client }: AnsweredPageProps): Html 
         link: html`<a class="button" href="/account/devices">Go to your account</a>`,
       })
 
-/** Shown when there is nothing to answer any more, whatever the reason. */
+/** Shown when the request is no longer pending, for whatever reason. */
 export const renderTooLatePage = (): Html =>
   outcome('alert', {
     title: 'This request is no longer valid',

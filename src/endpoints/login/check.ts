@@ -1,4 +1,4 @@
-/** Who checks a password: we do for local accounts, the operator's API, where there is one, for everybody else. */
+/** Checks a password: here for local accounts, by the external API, where one is set up, for all others. */
 import type { Database } from '#/database/client.ts'
 import type { ExternalApi } from '#/domain/external-api/external-api.ts'
 import { resolveExternalAccount } from '#/domain/identities/external-account.ts'
@@ -46,7 +46,7 @@ export async function checkCredentials(
   return { ...(await verifyCredentials(db, passwords, checked)), method: 'local' }
 }
 
-/** Local accounts never leave the house: so the operator gets in while the API is down. */
+/** Passwords of local accounts are never sent to the API, and administrators can sign in while it is down. */
 async function knownByName(db: Database, username: string): Promise<User | 'ours' | undefined> {
   if (!isUsername(username)) return 'ours'
   const user = await findUserByUsername(db, username)
@@ -64,7 +64,7 @@ async function askApi(
   { username, password }: Credentials,
 ): Promise<Identified> {
   const refused = { ok: false, user: known } as const
-  // Some directories take an empty password for a wish to be nobody, and say yes (RFC 4513 §5.1.2).
+  // Some directories accept an empty password as an anonymous bind (RFC 4513 §5.1.2).
   if (password === '' || password.length > maxPasswordLength)
     return { ...refused, reason: known ? 'wrong_password' : 'unknown_user' }
   const answer = await externalApi.ask({ username, password })

@@ -15,7 +15,7 @@ export interface LoginPageProps {
   readonly error?: string
   readonly notice?: string
   readonly warning?: string
-  /** Who else can say who somebody is. */
+  /** Identity providers to sign in with. */
   readonly providers: readonly {
     readonly source: string
     readonly title: string
@@ -23,13 +23,13 @@ export interface LoginPageProps {
   }[]
   /** Whether those sign-ins are to last. */
   readonly remember: boolean
-  /** Whether the client wants to know when they proved who they are: not every provider can say. */
+  /** Whether the client requires the time of authentication, which not every provider can report. */
   readonly mustProve?: boolean
   /** The client that sent the person here, if any. */
   readonly client?: ClientBranding
 }
 
-/** Where people prove who they are. */
+/** The sign-in page. */
 export function renderLoginPage(props: LoginPageProps): Html {
   const { client } = props
   const lead = client

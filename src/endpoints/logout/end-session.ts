@@ -74,7 +74,7 @@ async function readRequest(
   if (hint && clientId !== hint.clientId)
     refuse('The client_id and the id_token_hint name different applications.')
   const known = clientId === undefined ? undefined : await options.clients.get(clientId)
-  // Whoever merely registered, or was disabled, has no address that anybody is led to (RFC 9700 §4.11).
+  // A pending or disabled client never gets a redirect (RFC 9700 §4.11).
   const client = known?.status === 'active' ? known : undefined
   const redirectUri = values.get('post_logout_redirect_uri')
   if (redirectUri !== undefined && !client?.postLogoutRedirectUris.includes(redirectUri))

@@ -31,7 +31,7 @@ export interface RegisterOptions {
   readonly clients: ReadCache<Client>
   readonly fetchDocument: FetchDocument
   readonly enabled: boolean
-  /** What has to be shown to register (RFC 7591 §3); undefined lets everybody. */
+  /** Initial access token (RFC 7591 §3); undefined opens registration to everyone. */
   readonly initialToken: string | undefined
   readonly status: RegistrationStatus
   readonly limiter: Limiter | undefined
@@ -132,7 +132,7 @@ async function remove(c: AppContext, context: Context) {
 const limit = (c: AppContext, { db, limiter }: Context) =>
   enforceLimits(c, db, byNetworks(limiter, c.var.address))
 
-/** RFC 7592 §2: whoever shows its registration access token is the client; a deleted one gets the same 401. */
+/** RFC 7592 §2: the registration access token authenticates the client; a deleted one gets the same 401. */
 async function identify(c: AppContext, context: Context) {
   const registrationToken = readBearer(c)
   const client =
@@ -159,7 +159,7 @@ interface Described {
   readonly secret?: string | undefined
 }
 
-/** RFC 7591 §3.2.1, RFC 7592 §3. A secret is stored as a digest, so it is told when it is made and never again. */
+/** RFC 7591 §3.2.1, RFC 7592 §3. The secret is stored as a digest, so it is returned only when it is created. */
 const describe = ({ issuer }: Context, { client, registrationToken, secret }: Described) => ({
   client_id: client.clientId,
   client_id_issued_at: Math.floor(client.createdAt.getTime() / 1000),

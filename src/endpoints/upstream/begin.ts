@@ -22,7 +22,7 @@ export async function getLogin(c: AppContext, options: UpstreamOptions) {
   const asked = safePath(c.req.query('redirect'), startPage)
   const redirect = asked.length > longestRedirect ? startPage : asked
   const remember = c.req.query('remember_me') === '1'
-  // Another site must not sign anybody in; whoever wants to presses the same link on our page.
+  // Login CSRF: another site must not start a sign-in. The user can press the same link on our page.
   if (isFromOwnSite(c, options.issuer) === false)
     return c.redirect(signInPath(redirect, remember), 303)
   const url = await leave(c, options, {

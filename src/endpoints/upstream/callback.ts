@@ -85,7 +85,7 @@ const isFirstUse = (
     expiresAt: new Date(expiresAt),
   })
 
-/** Who came back, or why nobody did. */
+/** The profile of the user who came back, or why there is none. */
 async function identify(
   c: AppContext,
   provider: Provider,
@@ -125,7 +125,7 @@ async function enter(c: AppContext, visit: Visit, profile: Profile) {
   return c.redirect(afterForm(c, safePath(visit.pending?.redirect, '/')), 303)
 }
 
-/** As the provider says; who was asked anew was asked while they were away, whatever its clock says. */
+/** The time that the provider gives; after a forced sign-in, at least the moment the browser left, in case its clock is behind. */
 function authTimeOf({ authTime }: Profile, pending: PendingSignIn | undefined, now: Date) {
   if (authTime === undefined) return undefined
   const earliest = pending?.maxAge === 0 ? leftAt(pending) : 0
@@ -158,7 +158,7 @@ async function limited(c: AppContext, { source }: Provider, enforce: () => Promi
   }
 }
 
-/** What is nobody's fault here: people change their minds, and providers are down. */
+/** Results that call for no limit: users change their minds, and providers are down. */
 const isOrdinary = (result: Refusal) => result === 'access_denied' || result === 'unavailable'
 
 /** Linking is no sign-in, and counts as none. */
@@ -178,7 +178,7 @@ function reasonOf(result: UpstreamResult): LoginFailureReason {
   return known ? 'not_admitted' : 'upstream'
 }
 
-/** Audits and counts a refusal and says why. Answers that nobody here asked for are only counted: anybody can make them. */
+/** Audits and counts a refusal and explains it. Callbacks that match no pending sign-in are only counted: anyone can forge them. */
 async function refuse(
   c: AppContext,
   visit: Visit,

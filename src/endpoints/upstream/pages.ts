@@ -20,7 +20,7 @@ const unclear: Words = {
   text: (provider) => `Your identity could not be confirmed with ${provider}. Please try again.`,
 }
 
-/** What people are told. Nothing here was written by a provider. */
+/** Texts for users. None of them comes from a provider. */
 const words: Readonly<Record<Refused, Words>> = {
   bad_state: {
     status: 400,

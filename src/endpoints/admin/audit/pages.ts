@@ -25,7 +25,7 @@ export interface AuditPageProps extends AdminPageProps {
   readonly problem?: string
 }
 
-/** What happened here, newest first. */
+/** The audit log, newest first. */
 export function renderAuditPage(props: AuditPageProps): Html {
   const { user, csrfToken, events, sent, next } = props
   const filtered = Object.keys(sent).length > 0

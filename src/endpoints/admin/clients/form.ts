@@ -11,7 +11,7 @@ export interface ClientFormProps {
   readonly csrfToken: string
   readonly open: boolean
   readonly refused?: RefusedForm | undefined
-  /** Whether PKCE is asked of a new client, unless whoever makes it decides otherwise. */
+  /** The default of “Require PKCE” for new clients. */
   readonly requirePkce?: boolean
   /** The client that is changed, and its version; without it the form makes a new one. */
   readonly edited?: { readonly clientId: string; readonly seen: string }

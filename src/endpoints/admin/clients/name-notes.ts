@@ -1,4 +1,4 @@
-/** What an operator should know about the name of a client, before people decide by it. */
+/** Warnings for administrators about a client's name, since users rely on it when they consent. */
 import type { Database } from '#/database/client.ts'
 import { listLookalikes } from '#/domain/clients/names.ts'
 import { type NameWarning, nameWarningFor } from '#/protocol/names.ts'
@@ -10,7 +10,7 @@ const doubts: Readonly<Record<NameWarning, string>> = {
 
 const mostNamed = 3
 
-/** The clients of a page, each with what is odd about its name. */
+/** The clients of a page, each with the warnings about its name. */
 export async function withNameNotes<C extends { clientId: string; name: string }>(
   db: Database,
   clients: readonly C[],

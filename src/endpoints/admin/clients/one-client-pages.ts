@@ -27,7 +27,7 @@ export interface ClientPageProps extends AdminPageProps {
 
 const some = (n: number) => (n > maxCounted ? `More than ${maxCounted}` : String(n))
 
-/** All about one client. */
+/** One client: settings, tokens and consents. */
 export function renderClientPage(props: ClientPageProps): Html {
   const { user, csrfToken, client, ownerId, held, now = new Date() } = props
   const { clientId, name, status } = client
@@ -56,7 +56,7 @@ export interface ConsentsPageProps extends AdminPageProps {
   readonly next?: string
 }
 
-/** Who has let a client in. */
+/** The users who have given a client consent. */
 export function renderConsentsPage(props: ConsentsPageProps): Html {
   const { user, csrfToken, clientId, name, consents, next, now = new Date() } = props
   const nobody = emptyState('people', {

@@ -26,13 +26,13 @@ import type { SentFilter } from './filter.ts'
 import { clientForm } from './form.ts'
 
 export interface ClientsPageProps extends AdminPageProps {
-  /** What did not work, and why. */
+  /** Why an action was not taken. */
   readonly warning?: string
   /** Whether PKCE is asked of new clients unless the form says otherwise. */
   readonly requirePkce: boolean
-  /** Those that wait for approval. */
+  /** Clients that are pending approval. */
   readonly pending: readonly ListedClient[]
-  /** How many there are of them, shown or not. */
+  /** How many are pending, shown or not. */
   readonly pendingCount: number
   readonly clients: readonly ListedClient[]
   /** Address of the next page, if there is one. */
@@ -43,10 +43,10 @@ export interface ClientsPageProps extends AdminPageProps {
 
 export interface ListedClient {
   readonly clientId: string
-  /** Changes with the client, so that nobody decides on what they have not seen. */
+  /** Changes with the client, so that a decision applies only to what was shown. */
   readonly version: string
   readonly name: string
-  /** What is odd about the name. */
+  /** Warnings about the name. */
   readonly nameNotes?: readonly string[]
   readonly uri?: string | null
   readonly type: (typeof clientTypes)[number]
@@ -58,7 +58,7 @@ export interface ListedClient {
   readonly scopes: readonly string[]
   readonly createdAt: Date
   readonly updatedAt: Date
-  /** What is set, by its name in RFC 7591 or ours. */
+  /** Settings by their name in RFC 7591 or ours. */
   readonly settings: Readonly<Record<string, unknown>>
 }
 
@@ -111,7 +111,7 @@ const searchForm = ({ search = '', status = '' }: SentFilter) =>
 <button class="button">Search</button>
 </form>`
 
-/** Opening nothing: whoever comes here because of them decides here. */
+/** Pending clients, with approve and reject on each card. */
 const waiting = ({ pending, pendingCount, csrfToken }: ClientsPageProps, now: Date) =>
   html`<section class="waiting" aria-labelledby="waiting">
 <h2 id="waiting">Pending approval</h2>
@@ -126,7 +126,7 @@ const statuses: Readonly<Record<ClientStatus, readonly [string, Tone]>> = {
   inactive: ['Disabled', 'bad'],
 }
 
-/** A client that was decided on. */
+/** A client that is active or disabled. */
 export function clientCard(client: ListedClient, csrfToken: string, now: Date): Html {
   return card(client, {
     heading: 'h2',
@@ -135,7 +135,7 @@ export function clientCard(client: ListedClient, csrfToken: string, now: Date): 
   })
 }
 
-/** A client that waits, to be decided on. */
+/** A client that is pending approval. */
 export function pendingCard(client: ListedClient, csrfToken: string, now: Date): Html {
   const { clientId, name, version, updatedAt } = client
   const form = (verb: string, button: Html) =>

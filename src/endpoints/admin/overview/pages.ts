@@ -20,7 +20,7 @@ export interface OverviewPageProps extends AdminPageProps {
   readonly events: readonly FoundAuditEvent[]
 }
 
-/** How many there are of what, and what happened last. */
+/** Counts and recent activity. */
 export function renderOverviewPage(props: OverviewPageProps): Html {
   const { user, csrfToken, counts, events, ageSeconds } = props
   const nothing = emptyState('key', {

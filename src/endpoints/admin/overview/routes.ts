@@ -1,4 +1,4 @@
-/** /admin: how many there are of what, and what happened last. */
+/** /admin: counts and recent activity. */
 import { Hono } from 'hono'
 import { auditEventsQuery } from '#/domain/audit/find-events.ts'
 import type { EntityCounts } from '#/domain/entity-counts/caches.ts'
@@ -28,7 +28,7 @@ async function getOverview(c: AppContext, { db, csrf, entityCounts }: AdminOptio
   return c.html(page)
 }
 
-/** What the gauges show, of the same moment: no page asks the database to count once more. */
+/** The cached counts behind the gauges, so that a page never counts by itself. */
 async function countsOf(entityCounts: EntityCounts) {
   const [users, clients, sessions, tokens, consents] = await Promise.all([
     entityCounts.users.get(),

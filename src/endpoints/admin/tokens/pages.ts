@@ -29,7 +29,7 @@ export interface TokensPageProps extends AdminPageProps {
   readonly problem?: string
 }
 
-/** What clients hold right now. */
+/** The active tokens of all clients. */
 export function renderTokensPage(props: TokensPageProps): Html {
   const { user, csrfToken, tokens, sent, next } = props
   const filtered = Object.keys(sent).length > 0

@@ -1,4 +1,4 @@
-/** /admin/tokens: what clients hold right now, and taking it from them. */
+/** /admin/tokens: active tokens, and revoking them. */
 import { Hono } from 'hono'
 import { endTokenFamily } from '#/domain/tokens/end-family.ts'
 import { liveTokensQuery } from '#/domain/tokens/list-live-tokens.ts'

@@ -1,4 +1,4 @@
-/** /admin/users: who has an account, and taking or giving it back. */
+/** /admin/users: list, create, enable, disable and delete users. */
 import { z } from 'zod'
 import {
   changePassword,

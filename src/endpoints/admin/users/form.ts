@@ -1,4 +1,4 @@
-/** The form that creates accounts: closed until somebody wants one. */
+/** The form that creates users; collapsed until it is opened. */
 import { html } from 'hono/html'
 import { minPasswordLength } from '#/domain/users/password-rules.ts'
 import { disclosure, postForm, problem, textField } from '#/web/pages/components.ts'
@@ -27,7 +27,7 @@ export function userForm(csrfToken: string, refused?: RefusedForm): Html {
       maxLength: 200,
       optional: true,
     }),
-    // Never sent back to whoever typed it.
+    // Never sent back to the browser.
     textField({
       name: 'password',
       label: 'Password',

@@ -34,13 +34,13 @@ export interface UsersPageProps extends AdminPageProps {
   /** Address of the next page, if there is one. */
   readonly next?: string
   readonly search?: string
-  /** What an account was not made of. */
+  /** The form that was refused. */
   readonly refused?: RefusedForm
 }
 
 type Account = UsersPageProps['users'][number]
 
-/** Who has an account, and taking or giving it back. */
+/** The list of users, with the actions on each. */
 export function renderUsersPage(props: UsersPageProps): Html {
   const { user, csrfToken, users, search, next } = props
   const nobody = emptyState('people', {
@@ -112,7 +112,7 @@ ${monogram(account.username)}
 <td class="cell-action">${action}</td>
 </tr>`
 
-/** Opening the menu is the first step, its button the second: nothing happens by one slip of the hand. */
+/** Two steps, so that no single click changes anything: open the menu, then press its button. */
 function userMenu({ id, username, isActive, authSource }: Account, csrfToken: string): Html {
   const to = (verb: string) => ({
     action: `/admin/users/${encodeURIComponent(id)}/${verb}`,
@@ -149,7 +149,7 @@ export interface UserPasswordPageProps extends AdminPageProps {
   readonly password: string
 }
 
-/** A password, shown this once. */
+/** A generated password; it is shown only here. */
 export function renderUserPasswordPage(props: UserPasswordPageProps): Html {
   const { user, csrfToken, username, password } = props
   return renderPage(

@@ -1,4 +1,4 @@
-/** One account: who it is, and what it holds. */
+/** One user: profile, sessions, consents, tokens and linked accounts. */
 import { html } from 'hono/html'
 import type { FailedSignIn } from '#/domain/audit/failed-sign-ins.ts'
 import { maxConsents } from '#/domain/consents/consents.ts'
@@ -53,7 +53,7 @@ export interface PersonPageProps extends AdminPageProps {
   readonly refused?: string
 }
 
-/** Everything an operator may know of an account, and take from it. */
+/** Everything an administrator can see of a user, with the actions on it. */
 export function renderPersonPage(props: PersonPageProps): Html {
   const { user, csrfToken, account, now = new Date() } = props
   const edit = html`<a class="button" href="/admin/users/${account.id}/edit">Edit</a>`
@@ -97,10 +97,10 @@ interface Section {
   readonly list: readonly Holding[]
   readonly verb: readonly [string, string]
   readonly button: string
-  /** What the button would do, before it is pressed. */
+  /** Explains the button. */
   readonly ask: string
   readonly none: string
-  /** As many as are ever listed, and where the rest is. */
+  /** Length limit of the list, and where to find the rest. */
   readonly most: number
   readonly rest: Html | string
   /** What can be done with all of them. */

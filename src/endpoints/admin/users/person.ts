@@ -1,4 +1,4 @@
-/** /admin/users/:id: one account, editing it, and taking away single things that it holds. */
+/** /admin/users/:id: one user, editing it, and revoking single sessions, consents, tokens and links. */
 import { z } from 'zod'
 import type { Database } from '#/database/client.ts'
 import { listFailedSignIns } from '#/domain/audit/failed-sign-ins.ts'
@@ -127,7 +127,7 @@ async function editPage(c: AppContext, { db, csrf }: AdminOptions, refused?: Ref
   return c.html(page, refused?.status ?? 200)
 }
 
-/** What was typed stays, for a form that is out of date. */
+/** A form that has expired is shown again with its values. */
 export const postOutdatedEdit = async (c: AppContext, options: AdminOptions) =>
   editPage(c, options, { status: 403, text: outdated, fields: await readForm(c) })
 

@@ -1,4 +1,4 @@
-/** RFC 6749 §4.4: a client acts for itself. No refresh token (§4.4.3), no ID token: nobody is there to be named. */
+/** RFC 6749 §4.4: a client acts on its own behalf. No refresh token (§4.4.3), and no ID token, since there is no user. */
 import { z } from 'zod'
 import { issueClientToken } from '#/domain/tokens/issue-client-token.ts'
 import { narrowResources, narrowScope } from '#/domain/tokens/narrow.ts'
