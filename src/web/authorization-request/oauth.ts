@@ -1,4 +1,4 @@
-/** What is asked for, and what the code will be bound to: scope, resources, PKCE, DPoP. */
+/** What is requested and what the code is bound to: scope, resources, PKCE, DPoP. */
 import type { Client } from '#/domain/clients/clients.ts'
 import { OAuthError } from '#/protocol/errors.ts'
 import { isCodeChallenge } from '#/protocol/pkce.ts'

@@ -1,4 +1,4 @@
-/** How the user is to be met and what is to be told of them (OIDC Core §3.1.2.1 and §5.5). */
+/** How the user has to authenticate and which claims are requested (OIDC Core §3.1.2.1 and §5.5). */
 import type { Interaction } from '#/domain/authorization-requests/authorization-requests.ts'
 import type { Client } from '#/domain/clients/clients.ts'
 import { readIdTokenHint } from '#/domain/tokens/id-token-hint.ts'
@@ -43,7 +43,7 @@ export async function readInteraction(
   }
 }
 
-/** It is stored, and whoever sends more than a name or an address means nobody. */
+/** It is stored, so anything longer than a name or an email address is dropped. */
 const longestLoginHint = 256
 
 function readMaxAge(text: string | undefined): number | undefined {

@@ -20,10 +20,10 @@ import { isVouchedFor, type Vouching } from './vouched.ts'
 export interface RequestRules extends ObjectRules, Vouching {
   readonly clients: ReadCache<Client>
   readonly keys: () => Promise<KeySet>
-  /** Whether PKCE is asked of everybody. */
+  /** Whether PKCE is required of all clients. */
   readonly pkceRequired: boolean
   readonly recorder: Pick<Recorder, 'requestedWithoutPkce'>
-  /** Whether everybody has to push (RFC 9126 §5). */
+  /** Whether all clients have to push their requests (RFC 9126 §5). */
   readonly pushRequired: boolean
 }
 
@@ -122,7 +122,7 @@ function requireKnownForm(values: ReadonlyMap<string, string>) {
   const mode = responseModes.find((known) => known === (values.get('response_mode') ?? 'query'))
   if (mode === undefined || !supportsResponseMode(mode, values.get('redirect_uri') ?? ''))
     throw new OAuthError('invalid_request', 'the response_mode is not supported')
-  // OIDC Core §7.2.1: only whoever issues tokens to itself sends its own registration.
+  // OIDC Core §7.2.1: only self-issued OpenID providers accept this parameter.
   if (values.has('registration'))
     throw new OAuthError(
       'registration_not_supported',

@@ -23,7 +23,7 @@ export interface Csrf {
   requireOr(showAgain: Handler<AppEnv>): MiddlewareHandler<AppEnv>
 }
 
-/** What people are told whose form was out of date. */
+/** The text for a form that has expired. */
 export const outdated =
   'Nothing was changed: this page had expired, perhaps because you signed in or out in another tab. Please try again, with cookies enabled.'
 

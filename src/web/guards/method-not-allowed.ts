@@ -5,7 +5,7 @@ import type { AppContext, AppEnv } from '#/web/request/context.ts'
 
 const methods = ['GET', 'POST', 'PUT', 'DELETE'] as const
 
-/** To be mounted after all routes: whoever gets here was met by none. */
+/** Mounted after all routes: no route has matched. */
 export function methodNotAllowed(app: Hono<AppEnv>): MiddlewareHandler<AppEnv> {
   return async (c, next) => {
     const allowed = allowedAt(app, c.req.path)

@@ -8,7 +8,7 @@ import { gateMark, icons } from './icons.ts'
 import type { DescribedScope } from './scope-descriptions.ts'
 import { formatDuration } from './times.ts'
 
-/** The app on one side, this server on the other, and what it wants. */
+/** Logos of app and server, and what the app requests. */
 export const consentHeading = (client: ClientBranding, title: Html): Html =>
   html`<div class="alone-heading">
 <div class="consent-hero">
@@ -19,7 +19,7 @@ ${gateMark()}
 <h1>${title}</h1>
 </div>`
 
-/** Whose account it is about, the way to another one, and the way out. */
+/** The current account, with links to switch it and to sign out. */
 export const accountBox = ({
   user,
   switchAccountHref,
@@ -38,7 +38,7 @@ ${monogram(user.username)}
 ${postForm({ action: '/logout', csrfToken }, html`<button class="button button-quiet button-small">Sign out</button>`)}
 </div>`
 
-/** How long the app may do it, if it is allowed. */
+/** How long the access lasts. */
 const lastingNote = ({ accessMs, refreshMs, endsWithSession }: AccessDuration): Html => {
   const access = formatDuration(accessMs)
   if (refreshMs !== undefined)

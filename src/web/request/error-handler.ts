@@ -49,7 +49,7 @@ export function createErrorHandler({ issuer }: { issuer: string }): ErrorHandler
   }
 }
 
-/** Somebody piles up rows, or a limit is too low: both are for an operator to look at. */
+/** Either an attack or a limit that is too low; an operator has to look at both. */
 function answerFull(c: AppContext, { table }: TableFullError) {
   c.var.log.error({ table }, 'a table is full: a request was refused')
   c.var.recorder.rowRefused(table)
@@ -61,7 +61,7 @@ function answerFull(c: AppContext, { table }: TableFullError) {
   )
 }
 
-/** That the database is known to be down was logged when it became so. */
+/** A known outage was logged when it began. */
 function answerOutage(c: AppContext, error: Error) {
   if (codeOf(error) !== 'DATABASE_DOWN')
     c.var.log.error({ err: error }, 'a request failed because the database is unavailable')
