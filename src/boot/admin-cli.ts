@@ -1,4 +1,4 @@
-/** What an operator with a shell can do without signing in: the way back for whoever has locked themselves out. */
+/** `npm run admin`: recovery for administrators who are locked out, without signing in. */
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Config } from '#/config.ts'

@@ -1,4 +1,4 @@
-/** What a newcomer sees: where to sign in, where the metrics are, what is missing for production. */
+/** The start-up banner: where to sign in, where the metrics are, what is missing for production. */
 
 import type { Config } from '#/config.ts'
 import type { FirstCredentials } from './bootstrap.ts'

@@ -1,7 +1,7 @@
 import type { Config } from '#/config.ts'
 import type { DatabaseOptions } from '#/database/client.ts'
 
-/** Where the database is and how it is spoken with, for whoever opens it. */
+/** The database settings that opening it needs. */
 export const databaseAddress = (config: Config) =>
   ({
     url: config.DATABASE_URL,

@@ -35,7 +35,7 @@ interface Drainable extends Held {
   /** Ends everything that uses the database. */
   readonly ends: (timeoutMs: number) => readonly (Promise<unknown> | undefined)[]
   readonly scrape: ScrapeListener | undefined
-  /** What is still to be written of refusals. */
+  /** Audit events that are buffered. */
   readonly repeatedEvents: Pick<RepeatedEvents, 'close'>
 }
 
@@ -74,7 +74,7 @@ export function createDrain({
       if (delayed) await sleep(delayMs, undefined, { signal: delay.signal }).catch(() => undefined)
       delayed = false
       const end = performance.now() + timeoutMs
-      // What is still under way after that is cut off.
+      // Work that has not finished by then is cut off.
       await withinTime(Promise.allSettled(ends(timeoutMs)), timeoutMs + closingMs).catch(() =>
         log.warn('the shutdown timed out before all work had finished'),
       )

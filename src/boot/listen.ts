@@ -20,7 +20,7 @@ export function explainListenError(error: unknown, setting: string, port: number
   return error
 }
 
-/** Headers and body: whoever takes longer to send a request is answered 408 and holds no connection any more. */
+/** For headers and body: a slower request is answered 408 and its connection closed. */
 const requestTimeouts = {
   headersTimeout: 10_000,
   requestTimeout: 20_000,
@@ -28,7 +28,7 @@ const requestTimeouts = {
   keepAliveTimeout: 75_000,
 }
 
-/** A proxy that has not heard of the drain yet sends its next request on a connection it keeps, and hears of it. */
+/** A proxy that has not noticed the drain sends its next request on a kept connection; the answer closes it. */
 const farewellMs = 250
 
 export interface Listener {

@@ -2,7 +2,7 @@ import { Redis } from 'ioredis'
 import type { Log } from '#/telemetry/log.ts'
 import type { SharedRedis } from '#/web/limits/limit-store.ts'
 
-/** How long one command may take: whoever waits for it is a person who signs in. */
+/** Timeout of one command: a user's sign-in waits for it. */
 const commandTimeoutMs = 250
 /** How often a Redis that is out of reach is asked whether it is back. */
 const probeIntervalMs = 250

@@ -144,7 +144,7 @@ async function startBackground(
   return () => [stopSweeper(), logouts.stop(), indexes?.stop()]
 }
 
-/** Delivers logout tokens: what is due at the start, and whatever any replica announces. */
+/** Delivers logout tokens: those that are due at the start, and those that any replica announces. */
 async function startLogouts({ db, listen }: OpenDatabase, options: DeliveryOptions & { log: Log }) {
   const worker = startLogoutWorker(db, options)
   await listen(logoutChannel, worker.wake, worker.wake)
@@ -175,7 +175,7 @@ async function prepareDatabase(
       const { DEFAULT_ADMIN_PASSWORD: password, DATA_DIR: dataDir, BASE_URL: issuer } = config
       first = await createFirstAccounts(db, { password, dataDir, now: clock() })
       const weak = first && password && (await findPasswordProblem(password, { ...admin, issuer }))
-      // Whoever has it in their installation is to get a server all the same.
+      // Existing installations with a weak password must still start.
       if (weak) log.warn(`DEFAULT_ADMIN_PASSWORD should be changed. ${passwordProblems[weak]}`)
     },
   })
