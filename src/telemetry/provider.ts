@@ -125,7 +125,7 @@ class PullReader extends MetricReader {
   }
 }
 
-/** Cumulative, as Prometheus needs it. A cumulative gauge would keep values that nobody observes any more for ever. */
+/** Cumulative, as Prometheus needs it, except for gauges: cumulative gauges would keep values that are no longer observed. */
 const temporalityOf = (type: InstrumentType) =>
   type === InstrumentType.OBSERVABLE_GAUGE
     ? AggregationTemporality.DELTA

@@ -15,9 +15,9 @@ export interface ScrapeOptions {
   readonly host: string
   /** 0 takes any free one. */
   readonly port: number
-  /** Bearer token that scrapes must show; undefined lets everybody in. */
+  /** Bearer token that scrapes must send; undefined for none. */
   readonly token: string | undefined
-  /** Holds back guesses at the token; undefined holds back nobody. */
+  /** Rate limit on wrong tokens; undefined for none. */
   readonly guess?: (address: string) => TokenGuess
   /** A scrape showed a token, and it was wrong. */
   readonly onWrongToken?: (address: string) => void

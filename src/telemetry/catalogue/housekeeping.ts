@@ -1,4 +1,4 @@
-/** What is counted at a scrape, and what the server does for its own good. */
+/** Population gauges, limits, caches and housekeeping. */
 import {
   boundedTables,
   cacheNames,

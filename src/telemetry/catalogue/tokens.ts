@@ -16,7 +16,7 @@ import {
 import { databaseBuckets, signingBuckets } from '../buckets.ts'
 import { counter, gauge, histogram } from '../series.ts'
 
-/** Machines get access tokens alone: nobody is there to be named by an ID token, and the client can ask again. */
+/** Client credentials yield access tokens only: there is no user for an ID token, and the client can request another. */
 const tokensOfGrant = (grantType: GrantType) =>
   grantType === 'client_credentials' || grantType === tokenExchangeGrantType
     ? (['access'] as const)
