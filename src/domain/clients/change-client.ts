@@ -1,4 +1,4 @@
-/** What becomes of a client, whoever decides it: its operator, its owner or, registered by itself, the client. */
+/** Changing and deleting a client, by an administrator, its owner or the client itself. */
 import { eq } from 'drizzle-orm'
 import type { Database } from '#/database/client.ts'
 import { type Client, clients } from '#/database/schema/clients.ts'
@@ -37,8 +37,8 @@ export interface ChangedClient extends CreatedClient {
 }
 
 /**
- * Puts `next` in the place of a locked client, whoever changes it, and ends what it may not have any more; all of it where
- * it has to be approved again. `secret` is a new one, for a client that had none.
+ * Replaces a locked client by `next` and ends what it may no longer have, or everything where it has to be approved
+ * again. `secret` is a new one, for a client that had none.
  */
 export async function changeClient(
   tx: Database,
@@ -81,7 +81,7 @@ export async function removeClient(tx: Database, clientId: string, by: By): Prom
   return ended
 }
 
-/** Deletes a client, whoever it belongs to; undefined when it has gone already. */
+/** Deletes a client, whoever owns it; undefined when it is already gone. */
 export const deleteClientBy = (
   db: Database,
   clientId: string,

@@ -1,7 +1,7 @@
 /**
  * The session ledger. A browser session is a row; it starts with a committed INSERT and ends once, by a guarded
- * UPDATE. Whoever gets the ended row back records the end, and nobody else does: so parallel requests, replayed
- * cookies, replicas and repeated sign-outs count once. Rows created = accepted + lapsed but not yet swept + ended.
+ * UPDATE. Only the caller that gets the ended row back records the end, so parallel requests, replayed cookies,
+ * replicas and repeated sign-outs count once. Rows created = accepted + lapsed but not yet swept + ended.
  */
 import {
   and,
@@ -66,8 +66,8 @@ const selectSession = prepared((db, { id }: Placeholders<{ id: string }>) =>
 )
 
 /**
- * The part of a statement that finds a session of the user that `holder` has locked, unless it has ended. Its own lock
- * holds off whoever is ending it, so that they hear of everything that the statement makes of it.
+ * The part of a statement that finds an open session of the user that `holder` has locked. It locks the session, so
+ * that ending it waits and then also ends what the statement creates.
  */
 export const lockedOpenSession = (
   db: Database,
@@ -114,8 +114,8 @@ export function sessionStatusOf(
 }
 
 /**
- * Ends the live rows that match. A row whose deadline has already passed ended then and for that reason, whoever
- * finds it. The guard makes it happen once: only the caller that gets a row back may record its end.
+ * Ends the matching rows that have not ended. A row past its deadline ended then, and for that reason. The guard
+ * makes it happen once: only the caller that gets a row back may record its end.
  */
 function endSessions(
   db: Database,
@@ -189,8 +189,8 @@ export const tokenReasons: Readonly<Record<SessionEndReason, TokenRevocationReas
 }
 
 /**
- * The ends that clients hear of. A lapsed session is none: clients have deadlines of their own. Of a replaced one only
- * the caller knows whether its user has gone.
+ * The ends that clients are notified of. Not of lapsed sessions: clients have their own deadlines. For a replaced one
+ * only the caller knows whether its user has changed.
  */
 const announced: ReadonlySet<SessionEndReason> = new Set([
   'logout',
@@ -200,7 +200,7 @@ const announced: ReadonlySet<SessionEndReason> = new Set([
   'fingerprint_mismatch',
 ])
 
-/** Ends one session, whoever's it is; empty when it had ended already. */
+/** Ends one session of any user; empty when it had already ended. */
 export const endSession = (db: Database, id: string, end: SessionEnd): Promise<EndedSession[]> =>
   endSessions(db, eq(sessions.id, id), end)
 

@@ -1,6 +1,6 @@
 /**
- * The sweeper ends what the browser never told us about (a closed laptop, cleared cookies) and deletes what is past
- * use, in batches that replicas share without waiting for each other.
+ * The sweeper ends sessions, codes and requests that have lapsed and deletes what is past its retention, in batches
+ * that replicas share without waiting for each other.
  */
 import type { Database } from '#/database/client.ts'
 import type { AuditOrigin } from '#/domain/audit/audit.ts'

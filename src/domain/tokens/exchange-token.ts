@@ -113,9 +113,9 @@ type Use = SessionBinding & {
 }
 
 /**
- * One statement: the token is stored if the subject token is still live, its user consents to the client that it began
- * with, and the client that asks is active. The clients in between are held, too: whoever ends what one of them holds
- * either sees the new token, or was there before.
+ * One statement: the token is stored if the subject token is still active, its user consents to the client that it
+ * began with, and the requesting client is active. The clients in between are locked, too, so that revoking the
+ * access of one of them waits and then finds the new token, or comes first.
  */
 const exchange = prepared((db, slots: Placeholders<Use>) => {
   const { userId, clientId, originClientId, id, now, deadline } = slots

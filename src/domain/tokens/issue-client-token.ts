@@ -14,9 +14,9 @@ type NewClientToken = Pick<NewTokens, 'scope' | 'dpopJkt' | 'lifetimes' | 'now'>
 }
 
 /**
- * An access token for a client that acts for itself (RFC 6749 §4.4); undefined when it is not active any more. Machines
- * ask often, so this is one statement: it locks the client's row, which whoever deactivates it waits for, and inserts
- * the token and what the audit log says of it only if that row is an active client.
+ * An access token for client credentials (RFC 6749 §4.4); undefined when the client is no longer active. One
+ * statement, since clients request them often: it locks the client's row, so that disabling it waits, and inserts the
+ * token and its audit event only if the client is active.
  */
 export function issueClientToken(
   db: Database,

@@ -70,7 +70,7 @@ export const rotateRefreshToken = prepared(
   },
 )
 
-/** Stores what follows from a token that stays what it is, provided that nobody ends its family meanwhile. */
+/** Stores the tokens issued for a refresh token that does not rotate, and locks it against the end of its family. */
 export const reuseRefreshToken = prepared(
   (db, { userId, clientId, id, now, deadline }: Placeholders<Use>) => {
     const holder = holderOf(db, { userId, clientId })
@@ -101,9 +101,9 @@ export const lockedLiveToken = (db: Database, holder: ReturnType<typeof holderOf
 export const graceMs = 30_000
 
 /**
- * Whether a retry may still be given this successor: unused, and stored a moment ago. How long ago is told by the
- * database's clock alone, whichever replicas are involved; `always` for a retry that came before there was one. It is held
- * until the transaction ends, so that nobody ends its family meanwhile.
+ * Whether a retry may still be answered with this successor: it is unused and was stored within the grace period by
+ * the database's clock, or `always`, for a retry that began before it was stored. Locks it until the transaction
+ * ends, so that its family cannot end meanwhile.
  */
 export const lockSuccessor = async (
   tx: Database,
@@ -132,8 +132,8 @@ const lock = prepared((db, { hash, clientId, now, always }: Placeholders<Success
 )
 
 /**
- * Notes that the successor of a used token is handed out once more, so that nobody takes it for one that nobody knows;
- * false when the token is not used any more.
+ * Notes that a successor was handed out again, so that its use is not taken for theft; false when the token is no
+ * longer in use.
  */
 export async function noteRetry(tx: Database, id: string): Promise<boolean> {
   const noted = await tx

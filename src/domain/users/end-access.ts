@@ -1,7 +1,7 @@
 /**
- * Taking access away: disabling, deleting, changing a password. The account's row is locked first (see lockUser);
- * then its sessions, tokens and unredeemed codes end in the same transaction, so that no gauge and no request ever
- * sees one without the other.
+ * Disabling and deleting users, and changing passwords. The user's row is locked first (see lockUser); sessions,
+ * tokens and unredeemed codes end in the same transaction, so that no gauge or request sees one change without the
+ * other.
  */
 import { and, eq, or, sql } from 'drizzle-orm'
 import type { Database } from '#/database/client.ts'
@@ -104,11 +104,11 @@ export function deleteUser(
 export interface PasswordChange {
   readonly id: string
   readonly passwordHash: string
-  /** Whether it is somebody else's choice, so that the next sign-in asks for another. */
+  /** Whether it is a temporary password: the next sign-in asks for another. */
   readonly mustChange?: boolean
   /** The hash that the old password was checked against: if it is no longer the current one, nothing changes. */
   readonly verified?: string | null
-  /** The session that asks, and the id under which it goes on: a stolen cookie from before opens nothing. */
+  /** The current session and its new id, so that a cookie stolen before the change is worthless. */
   readonly renew?: { readonly from: string; readonly to: string }
 }
 
@@ -192,7 +192,10 @@ async function discardCodes(tx: Database, userId: string, now: Date) {
   return discardApprovedDeviceCodes(tx, { userId }, now)
 }
 
-/** They lose their owner at the end: whoever ends one of them holds it, and waits for the tokens that end here first. */
+/**
+ * Locks the clients that lose their owner when the user is deleted, before any token: ending a client locks in the
+ * same order, so that the two cannot deadlock.
+ */
 const holdClientsOf = (tx: Database, ownerId: string) =>
   tx
     .select({ clientId: clients.clientId })
@@ -202,9 +205,8 @@ const holdClientsOf = (tx: Database, ownerId: string) =>
     .for('update')
 
 /**
- * Locks the account and every active admin, so that two admins cannot disable each other at the same moment: whoever
- * comes second is no admin any more. All in one order: somebody who is just losing the role is an admin for some of
- * those who wait, and not for others.
+ * Locks the user and all active admins in one order, so that two admins cannot disable each other at the same moment:
+ * the second one is no longer an admin by then.
  */
 export async function refusalOf(
   tx: Database,
