@@ -221,63 +221,63 @@ export const settings = {
   SECURITY_CONTACT: server(
     contacts,
     undefined,
-    'Where whoever finds a weakness can tell you, best first: `mailto:`, `https://` or `tel:` addresses. Given, they are at `/.well-known/security.txt` (RFC 9116).',
+    'Where to report vulnerabilities, in order of preference: `mailto:`, `https://` or `tel:` addresses. If set, they are served at `/.well-known/security.txt` (RFC 9116).',
   ),
   SECURITY_POLICY: server(
     httpsUrl,
     undefined,
-    'The page that says how you handle such reports; goes into `security.txt`.',
+    'URL of your vulnerability disclosure policy, for `security.txt`.',
   ),
   PROXY_STRIPS_PATH: server(
     flag,
     'false',
-    'Whether the reverse proxy takes the path of `BASE_URL` away before it passes a request on.',
+    'Whether the reverse proxy strips the path of `BASE_URL` before it forwards a request.',
   ),
   TRUSTED_PROXIES: server(
     proxies,
     '',
-    'Addresses or networks of reverse proxies whose `X-Forwarded-For` and `traceparent` are believed, separated by commas. Empty: nobody.',
+    'Addresses or networks of reverse proxies whose `X-Forwarded-For` and `traceparent` are trusted, separated by commas. Empty: none.',
   ),
   OUTBOUND_PRIVATE_ADDRESSES: server(
     flag,
     'false',
-    'Also ask private addresses that clients name (`jwks_uri`, `request_uri`, logout URIs …), and this machine by plain http. For development and closed networks: with it every client that may register can make this server ask the neighbours.',
+    'Allow requests to private addresses that clients register (`jwks_uri`, `request_uri`, logout URIs …), and to this machine by plain http. For development and closed networks only: every client that can register can then make this server send requests into its network.',
   ),
   CORS_ENABLED: server(
     flag,
     'true',
-    'Let scripts of other origins call the endpoints that take no cookie (token, userinfo, discovery and the like).',
+    'Let scripts of other origins call the endpoints that use no cookie (token, userinfo, discovery and others).',
   ),
   CORS_ALLOWED_ORIGINS: server(
     origins,
     '*',
-    'The origins whose scripts may, separated by commas; `*` for all. Pages are never among what they may call.',
+    'Allowed origins, separated by commas; `*` for all. Pages are never included.',
   ),
-  CORS_MAX_AGE: server(duration, '12h', 'How long browsers may remember that permission.'),
+  CORS_MAX_AGE: server(duration, '12h', 'How long browsers may cache preflight responses.'),
   REQUEST_TIMEOUT: server(
     positiveDuration,
     '10s',
-    'How long a request may take until it is answered, by 503 with `Retry-After` when nothing else can be said. Of an export: until its first byte.',
+    'How long a request may take before it is answered with 503 and `Retry-After`. For an export: until its first byte.',
   ),
   MAX_CONNECTIONS: server(
     whole(1),
     '10000',
-    'Most connections at a time. Beyond it one that waits for its next request makes room; without one the new connection is closed.',
+    'Maximum number of connections. Beyond it an idle one is closed; if none is idle, the new one.',
   ),
   MAX_CONNECTIONS_PER_ADDRESS: server(
     whole(1),
     '512',
-    'The same for each address (IPv6: each /64). This machine and `TRUSTED_PROXIES` are not counted.',
+    'The same per address (IPv6: per /64). This machine and `TRUSTED_PROXIES` are not counted.',
   ),
   SHUTDOWN_DELAY: server(
     duration,
     undefined,
-    'How long requests are still taken after SIGTERM while `/readyz` says 503, so that balancers hear of it: longer than the time between two of their checks. A second SIGTERM ends it. Default: `5s` with `DATABASE_URL` and an `https://` BASE_URL, else `0s`.',
+    'How long requests are still accepted after SIGTERM while `/readyz` answers 503, so that load balancers notice: longer than the interval of their checks. A second SIGTERM ends it. Default: `5s` with `DATABASE_URL` and an `https://` BASE_URL, else `0s`.',
   ),
   SERVER_SHUTDOWN_TIMEOUT: server(
     positiveDuration,
     '10s',
-    'How long requests under way may take to finish after SIGTERM and `SHUTDOWN_DELAY`.',
+    'How long requests in flight may take to finish after SIGTERM and `SHUTDOWN_DELAY`.',
   ),
 
   DATA_DIR: data(
@@ -294,60 +294,60 @@ export const settings = {
   DATABASE_DIRECT_URL: data(
     databaseUrl,
     undefined,
-    'The same database past its pooler, for migrations and LISTEN. Without it behind a pooler, changes of clients and keys reach other replicas within `CLIENT_CACHE_TTL`, 5 s at most.',
+    'The same database without its pooler, for migrations and LISTEN. Behind a pooler without it, changes of clients and keys reach other replicas within `CLIENT_CACHE_TTL`, at most 5 s.',
     { secret: true },
   ),
   DB_PREPARE: data(
     z.enum(['auto', 'true', 'false'], 'write auto, true or false'),
     'auto',
-    'Let Postgres keep prepared statements. `auto`: unless a pooler answers in its place; `true` is for poolers that keep them too.',
+    'Use named prepared statements. `auto`: unless a pooler is detected; `true`: for poolers that support them.',
   ),
   DB_START_TIMEOUT: data(
     duration,
     '30s',
-    'How long a start waits for a database that does not answer yet.',
+    'How long start-up waits for a database that does not answer yet.',
   ),
   DB_MAX_OPEN_CONNS: data(
     whole(1, 1000),
     '25',
-    'Most connections of one process to Postgres; one more serves the population counts and one listens.',
+    'Maximum number of connections of one process to Postgres; one more serves the population counts and one listens.',
   ),
   DB_TIMEOUT: data(
     positiveDuration,
     '5s',
-    'How long a statement may take, its wait for a connection and for locks included; Postgres is told so too. What takes longer is answered by 503.',
+    'How long a statement may take, including the wait for a connection and for locks; also set in Postgres. Requests that take longer are answered with 503.',
   ),
   REDIS_URL: data(
     redisUrl,
     undefined,
-    'Redis for rate limits shared by all replicas. Unset: each process counts for itself.',
+    'Redis for rate limits shared by all replicas. Unset: each process counts on its own.',
     { secret: true },
   ),
   DEFAULT_ADMIN_PASSWORD: data(
     z.string().min(8, 'write at least 8 characters'),
     undefined,
-    'Password of the `admin` account made at the first start; never printed. Unset: a random one, printed once, which the first sign-in has to change.',
+    'Password of the `admin` user created at the first start; never printed. Unset: a random one, printed once, which has to be changed at the first sign-in.',
     { secret: true },
   ),
   MAX_AUTHORIZATION_REQUESTS: data(
     whole(1),
     '100000',
-    'Most authorization requests, pushed or not, that are stored at a time; beyond it further ones are answered by 503.',
+    'Maximum number of stored authorization requests, pushed or not; further ones are answered with 503.',
   ),
   MAX_DEVICE_CODES: data(
     whole(1),
     '200000',
-    'Most device codes that are stored at a time, those that ended within a day included; beyond it further requests are answered by 503.',
+    'Maximum number of stored device codes, including those that ended within a day; further requests are answered with 503.',
   ),
   MAX_USED_PROOFS: data(
     whole(1),
     '2000000',
-    'Most used assertions, DPoP proofs and request objects that are remembered at a time; beyond it requests with further ones are answered by 503.',
+    'Maximum number of remembered client assertions, DPoP proofs and request objects; requests with further ones are answered with 503.',
   ),
   CLIENT_CACHE_TTL: data(
     duration,
     '5s',
-    'How long clients and signing keys (a minute at most) are kept in memory; changes reach every replica at once through Postgres (behind a pooler see `DATABASE_DIRECT_URL`).',
+    'How long clients and signing keys (at most a minute) are cached in memory; changes reach every replica immediately through Postgres (behind a pooler see `DATABASE_DIRECT_URL`).',
   ),
 
   SESSION_SECRET: sessions(
@@ -356,7 +356,7 @@ export const settings = {
     'Seals cookies and wraps the signing keys. At least 32 characters; to rotate, write `new,old` and drop the old one after `SESSION_REMEMBER_ME_MAX_AGE`. Required with `DATABASE_URL`; generated beside the embedded database.',
     { secret: true },
   ),
-  SESSION_MAX_AGE: sessions(secondsAsMs(60), '43200', 'Seconds a session lives at most.'),
+  SESSION_MAX_AGE: sessions(secondsAsMs(60), '43200', 'Maximum lifetime of a session in seconds.'),
   SESSION_IDLE_TIMEOUT: sessions(
     secondsAsMs(0),
     '1800',
@@ -366,22 +366,22 @@ export const settings = {
   SESSION_REMEMBER_ME_MAX_AGE: sessions(
     secondsAsMs(60),
     '2592000',
-    'Seconds a remembered session lives at most.',
+    'Maximum lifetime of a remembered session in seconds.',
   ),
   SESSION_MAX_PER_USER: sessions(
     whole(0),
     '0',
-    'Browsers that a person may be signed in with at once; the oldest is signed out for one more. 0 for no cap.',
+    'Maximum number of sessions per user; the oldest ends when another starts. 0 for no limit.',
   ),
   SESSION_FINGERPRINT: sessions(
     flag,
     'true',
-    'End a session whose cookie comes back from another browser or platform.',
+    'End a session whose cookie is sent by another browser or platform.',
   ),
   SESSION_FINGERPRINT_IP: sessions(
     flag,
     'false',
-    'Make the address part of the fingerprint. Signs out people whose address changes.',
+    'Make the address part of the fingerprint. Signs out users whose address changes.',
   ),
   SESSION_RETENTION: sessions(positiveDuration, '720h', 'How long ended sessions are kept.'),
   SESSION_SWEEP_INTERVAL: sessions(
@@ -401,7 +401,7 @@ export const settings = {
   AUTH_MODE: sessions(
     z.enum(['local', 'http_api'], 'write local or http_api'),
     'local',
-    'Who checks the passwords of accounts that are not local: nobody, or an HTTP API of yours. Local accounts, the first operator among them, are always checked here.',
+    'Who checks the passwords of accounts that are not local: nobody (`local`) or your own HTTP API (`http_api`). Local accounts, including the first administrator, are always checked here.',
   ),
   HTTP_API_URL: sessions(
     apiUrl,
@@ -416,7 +416,7 @@ export const settings = {
   HTTP_API_AUTH_MODE: sessions(
     z.enum(['none', 'simple', 'hmac'], 'write none, simple or hmac'),
     'none',
-    'How the API knows us: not at all, by the secret in a header, or by a signature.',
+    'How this server authenticates to the API: not at all, with the secret in a header, or with a signature.',
   ),
   HTTP_API_AUTH_SECRET: sessions(
     z.string().regex(/^[!-~]{16,}$/, 'write a random text of at least 16 visible ASCII characters'),
@@ -432,63 +432,63 @@ export const settings = {
   HTTP_API_MAX_RETRIES: sessions(
     whole(0, 10),
     '3',
-    'How often an API that cannot be reached, or answers 429, 502, 503 or 504, is asked again.',
+    'How often a request is retried when the API cannot be reached or answers 429, 502, 503 or 504.',
   ),
   HTTP_API_RETRY_DELAY: sessions(
     duration,
     '1s',
-    'Upper bound of the first wait, a random time; the bound doubles each time.',
+    'Upper bound of the first, random delay; the bound doubles with each retry.',
   ),
   HTTP_API_MAX_RETRY_DELAY: sessions(
     duration,
     '10s',
-    'Longest wait, also when the API asks for more by `Retry-After`.',
+    'Maximum delay, even if the API asks for more with `Retry-After`.',
   ),
 
   AUTH_CODE_EXPIRATION: tokens(
     positiveDuration,
     '1m',
-    'Life of an authorization code (RFC 6749 advises 10 minutes at most).',
+    'Lifetime of an authorization code (RFC 6749 advises 10 minutes at most).',
   ),
   DEVICE_CODE_EXPIRATION: tokens(
     positiveDuration,
     '30m',
-    'Life of a device code: how long somebody has to answer a device (RFC 8628).',
+    'Lifetime of a device code: how long a user has to approve a device (RFC 8628).',
   ),
   JWT_EXPIRATION: tokens(
     positiveDuration,
     '1h',
-    'Life of access and ID tokens of clients with the standard profile.',
+    'Lifetime of access and ID tokens of clients with the standard profile.',
   ),
   JWT_EXPIRATION_JITTER: tokens(
     duration,
     '0s',
-    'Most that is added to it at random, so that many clients which began together do not refresh together.',
+    'Maximum random addition to it, so that many clients that started together do not refresh together.',
   ),
   JWT_EXPIRATION_MAX: tokens(
     positiveDuration,
     '24h',
-    'Longest life of any access or ID token, whatever the profile and the jitter.',
+    'Maximum lifetime of any access or ID token, whatever the profile and the jitter.',
   ),
   TOKEN_PROFILE_SHORT_ACCESS_TTL: tokens(
     positiveDuration,
     '15m',
-    'Life of access tokens of clients with the short profile.',
+    'Lifetime of access tokens of clients with the short profile.',
   ),
   TOKEN_PROFILE_SHORT_REFRESH_TTL: tokens(
     positiveDuration,
     '24h',
-    'Life of a refresh token of clients with the short profile.',
+    'Lifetime of a refresh token of clients with the short profile.',
   ),
   TOKEN_PROFILE_LONG_ACCESS_TTL: tokens(
     positiveDuration,
     '24h',
-    'Life of access tokens of clients with the long profile.',
+    'Lifetime of access tokens of clients with the long profile.',
   ),
   TOKEN_PROFILE_LONG_REFRESH_TTL: tokens(
     positiveDuration,
     '2160h',
-    'Life of a refresh token of clients with the long profile.',
+    'Lifetime of a refresh token of clients with the long profile.',
   ),
   JWT_PRIVATE_CLAIM_PREFIX: tokens(
     z
@@ -498,29 +498,33 @@ export const settings = {
         `write a letter and up to 30 letters, digits or underscores, and none of ${reservedClaims.join(', ')}`,
       ),
     'extra',
-    'Name of the one claim under which clients that may send `extra_claims` find them in their access tokens.',
+    'Name of the claim in access tokens that holds the `extra_claims` of clients that may send them.',
   ),
-  EXTRA_CLAIMS_MAX_RAW_SIZE: tokens(whole(2), '4096', 'Most characters of `extra_claims`.'),
-  EXTRA_CLAIMS_MAX_KEYS: tokens(whole(1), '16', 'Most members of `extra_claims`.'),
+  EXTRA_CLAIMS_MAX_RAW_SIZE: tokens(
+    whole(2),
+    '4096',
+    'Maximum length of `extra_claims` in characters.',
+  ),
+  EXTRA_CLAIMS_MAX_KEYS: tokens(whole(1), '16', 'Maximum number of members of `extra_claims`.'),
   EXTRA_CLAIMS_MAX_VAL_SIZE: tokens(
     whole(1),
     '512',
-    'Most characters of each value in `extra_claims`, as JSON.',
+    'Maximum length of each value in `extra_claims`, as JSON, in characters.',
   ),
   CLIENT_CREDENTIALS_TOKEN_EXPIRATION: tokens(
     positiveDuration,
     '1h',
-    'Life of an access token of a client that acts for itself.',
+    'Lifetime of an access token from the client credentials grant.',
   ),
   JWT_SIGNING_ALGORITHM: tokens(
     signingAlgorithm,
     'ES256',
-    'What access tokens are signed with: ES256, RS256 or EdDSA. Clients choose for their ID tokens; keys for all three are always there.',
+    'Algorithm that signs access tokens: ES256, RS256 or EdDSA. Clients choose theirs for ID tokens; keys for all three always exist.',
   ),
   JWT_KEY_ROTATION_INTERVAL: tokens(
     positiveDuration,
     '2160h',
-    'How long a key signs before the next one takes over; until their last token has expired, old keys stay published.',
+    'How long a key signs before the next one takes over; old keys stay published until their last token has expired.',
   ),
   JWT_KEY_PUBLISH_AHEAD: tokens(
     duration.refine(
@@ -528,22 +532,22 @@ export const settings = {
       'write at least 10m: key lists are cached for 5 minutes',
     ),
     '24h',
-    'How long before its first use a key is published, so that everybody who caches keys has it in time.',
+    'How long before its first use a key is published, so that everyone who caches keys has it in time.',
   ),
   REFRESH_TOKEN_EXPIRATION: tokens(
     positiveDuration,
     '720h',
-    'Life of a refresh token; each rotation starts it anew.',
+    'Lifetime of a refresh token; each rotation restarts it.',
   ),
   REFRESH_TOKEN_EXPIRATION_MAX: tokens(
     positiveDuration,
     '2160h',
-    'Longest life of a refresh token, and of all its successors together: however often it rotates, the user has to sign in again.',
+    'Maximum lifetime of a refresh token and all its successors together; after it the user has to sign in again.',
   ),
   ENABLE_REFRESH_TOKENS: tokens(
     flag,
     'true',
-    'Issue refresh tokens: with `openid` for `offline_access`, without it to every client that may refresh.',
+    'Issue refresh tokens: with `openid` only for `offline_access`, without it to every client with the refresh token grant.',
   ),
   ENABLE_TOKEN_ROTATION: tokens(
     flag,
@@ -558,207 +562,207 @@ export const settings = {
   DPOP_REQUIRE_NONCE: tokens(
     flag,
     'true',
-    'Want a fresh nonce of this server in every DPoP proof (RFC 9449 §8). `false`: the clock of the client has to be right within a minute instead.',
+    'Require a fresh nonce from this server in every DPoP proof (RFC 9449 §8). `false`: the clock of the client has to be correct within a minute instead.',
   ),
   PKCE_REQUIRED: tokens(
     flag,
     'false',
-    'Ask PKCE of every client. Without it, confidential clients may rely on the nonce of OpenID Connect (RFC 9700 §2.1.1); public clients, plain OAuth requests and clients that have to push their requests always need it.',
+    'Require PKCE of every client. Otherwise confidential clients may rely on the nonce of OpenID Connect (RFC 9700 §2.1.1); public clients, plain OAuth requests and clients that must push their requests always need it.',
   ),
   PKCE_REQUIRED_FOR_NEW_CLIENTS: tokens(
     flag,
     'true',
-    'Ask PKCE of every client that is made from now on, by an administrator, at `/apps` or by itself. Administrators can change it for each client.',
+    'Require PKCE of every new client, whether created by an administrator, at `/apps` or by registration. Administrators can change it for each client.',
   ),
   INTROSPECTION_REQUIRE_OWNERSHIP: tokens(
     flag,
     'true',
-    'Tell a client of its own tokens and of those made for a resource that it serves. `false`: every confidential client may introspect every token.',
+    'Let a client introspect only its own tokens and those for a resource that it serves. `false`: every confidential client may introspect every token.',
   ),
   REQUIRE_PUSHED_AUTHORIZATION_REQUESTS: tokens(
     flag,
     'false',
-    'Accept no authorization request but those that clients have pushed to `/oauth/par` (RFC 9126). Clients can be registered to have to, too.',
+    'Accept only authorization requests that clients have pushed to `/oauth/par` (RFC 9126). It can also be required per client.',
   ),
   PUSHED_REQUEST_EXPIRATION: tokens(
     positiveDuration.refine((ms) => ms >= 5000 && ms <= 600_000, 'write a duration from 5s to 10m'),
     '90s',
-    'How long after a client has pushed a request a browser may come with it.',
+    'How long a pushed request can be used by a browser.',
   ),
-  CONSENT_REMEMBER: tokens(flag, 'true', 'Do not ask again for what a user has already approved.'),
+  CONSENT_REMEMBER: tokens(flag, 'true', 'Do not ask again for what a user has already allowed.'),
 
   ENABLE_DYNAMIC_CLIENT_REGISTRATION: registration(
     flag,
     'false',
-    'Let clients register themselves at `/oauth/register` (RFC 7591) and look after their registration (RFC 7592).',
+    'Let clients register themselves at `/oauth/register` (RFC 7591) and manage their registration (RFC 7592).',
   ),
   DYNAMIC_CLIENT_REGISTRATION_TOKEN: registration(
     z
       .string()
       .regex(/^[\w.~+/-]{16,}=*$/, 'write at least 16 letters, digits or any of - . _ ~ + /'),
     undefined,
-    'Initial access token that a client has to show to register. Unset: everybody may.',
+    'Initial access token that clients need to register. Unset: open registration.',
     { secret: true },
   ),
   DYNAMIC_CLIENT_REGISTRATION_RETENTION: registration(
     positiveDuration,
     '720h',
-    'How long clients that registered themselves wait for approval, from their last change, before they are deleted; those that somebody has allowed stay. With `DYNAMIC_CLIENT_REGISTRATION_STATUS=active` also how long one may go unused that nobody has allowed and that has no tokens.',
+    'How long self-registered clients stay pending, from their last change, before they are deleted; those with a consent stay. With `DYNAMIC_CLIENT_REGISTRATION_STATUS=active` also how long a client without consents and tokens is kept.',
   ),
   DYNAMIC_CLIENT_REGISTRATION_MAX: registration(
     whole(1),
     '10000',
-    'Most clients that registered themselves; beyond it registering is answered by 503.',
+    'Maximum number of self-registered clients; further registrations are answered with 503.',
   ),
   PRIVATE_USE_SCHEMES: registration(
     schemes,
     '',
-    'Schemes without a dot, separated by commas, that apps may redirect to although nobody owns them, as in `cursor, vscode` (RFC 8252 §7.1). Reverse domain names are always allowed, and administrators may register any.',
+    'Schemes without a dot, separated by commas, that apps may redirect to although any app can claim them, as in `cursor, vscode` (RFC 8252 §7.1). Reverse domain names are always allowed, and administrators may register any.',
   ),
   DYNAMIC_CLIENT_REGISTRATION_STATUS: registration(
     z.enum(['pending', 'active'], 'write pending or active'),
     'pending',
-    'What new clients are: `pending` until an administrator approves them, and again when they change; or `active` at once.',
+    'Status of new clients: `pending` until an administrator approves them, and again when they change; or `active` immediately.',
   ),
 
   GITHUB_URL: upstream(
     upstreamUrl,
     'https://github.com',
-    'Where GitHub is; another address for GitHub Enterprise Server.',
+    'URL of GitHub; another one for GitHub Enterprise Server.',
   ),
   GITHUB_OAUTH_ENABLED: upstream(
     flag,
     'true',
-    '`false` switches it off; otherwise it is on once client id and secret are set.',
+    '`false` disables it; otherwise it is enabled once client ID and secret are set.',
   ),
   GITHUB_CLIENT_ID: upstream(
     z.string(),
     undefined,
     'Client id of this server at GitHub; its redirect URI there is `BASE_URL/auth/callback/github`.',
   ),
-  GITHUB_CLIENT_SECRET: upstream(z.string(), undefined, 'The secret that goes with it.', {
+  GITHUB_CLIENT_SECRET: upstream(z.string(), undefined, 'Client secret of this server there.', {
     secret: true,
   }),
-  GITHUB_SCOPES: upstream(words, 'user:email', 'What is asked for there.'),
+  GITHUB_SCOPES: upstream(words, 'user:email', 'Scopes to request there.'),
   GITHUB_TRUST_EMAIL: upstream(
     flag,
     'true',
-    'Link a sign-in to the existing account with the primary e-mail address that GitHub has verified.',
+    'Link a sign-in to the existing user with the primary email address that GitHub has verified.',
   ),
-  GITEA_URL: upstream(upstreamUrl, undefined, 'Where your Gitea is.'),
+  GITEA_URL: upstream(upstreamUrl, undefined, 'URL of your Gitea.'),
   GITEA_OAUTH_ENABLED: upstream(
     flag,
     'true',
-    '`false` switches it off; otherwise it is on once client id and secret are set.',
+    '`false` disables it; otherwise it is enabled once client ID and secret are set.',
   ),
   GITEA_CLIENT_ID: upstream(
     z.string(),
     undefined,
     'Client id of this server at Gitea; its redirect URI there is `BASE_URL/auth/callback/gitea`.',
   ),
-  GITEA_CLIENT_SECRET: upstream(z.string(), undefined, 'The secret that goes with it.', {
+  GITEA_CLIENT_SECRET: upstream(z.string(), undefined, 'Client secret of this server there.', {
     secret: true,
   }),
-  GITEA_SCOPES: upstream(words, 'read:user', 'What is asked for there.'),
+  GITEA_SCOPES: upstream(words, 'read:user', 'Scopes to request there.'),
   GITEA_TRUST_EMAIL: upstream(
     flag,
     'false',
-    'Link a sign-in to the existing account with an e-mail address that it calls verified: whoever runs it can then sign in as everybody here.',
+    'Link a sign-in to the existing user with an email address that the provider calls verified: its operator can then sign in as anyone here.',
   ),
   GITLAB_URL: upstream(
     upstreamUrl,
     'https://gitlab.com',
-    'Where GitLab is; another address for your own.',
+    'URL of GitLab; another one for your own.',
   ),
   GITLAB_OAUTH_ENABLED: upstream(
     flag,
     'true',
-    '`false` switches it off; otherwise it is on once client id and secret are set.',
+    '`false` disables it; otherwise it is enabled once client ID and secret are set.',
   ),
   GITLAB_CLIENT_ID: upstream(
     z.string(),
     undefined,
     'Client id of this server at GitLab; its redirect URI there is `BASE_URL/auth/callback/gitlab`.',
   ),
-  GITLAB_CLIENT_SECRET: upstream(z.string(), undefined, 'The secret that goes with it.', {
+  GITLAB_CLIENT_SECRET: upstream(z.string(), undefined, 'Client secret of this server there.', {
     secret: true,
   }),
-  GITLAB_SCOPES: upstream(words, 'read_user', 'What is asked for there.'),
+  GITLAB_SCOPES: upstream(words, 'read_user', 'Scopes to request there.'),
   GITLAB_TRUST_EMAIL: upstream(
     flag,
     'false',
-    'Link a sign-in to the existing account with an e-mail address that it calls verified: whoever runs it can then sign in as everybody here.',
+    'Link a sign-in to the existing user with an email address that the provider calls verified: its operator can then sign in as anyone here.',
   ),
   MICROSOFT_URL: upstream(
     upstreamUrl,
     'https://login.microsoftonline.com',
-    'Where Microsoft signs people in; another address for national clouds.',
+    'URL of the Microsoft sign-in service; another one for national clouds.',
   ),
   MICROSOFT_TENANT_ID: upstream(
     z.string().regex(/^[\w.-]+$/, 'write the id or the domain of a tenant'),
     'common',
-    'Whose accounts may sign in: the id of your tenant, or `common`, `organizations` or `consumers` for everybody’s.',
+    'Whose accounts may sign in: the ID of your tenant, or `common`, `organizations` or `consumers` for all.',
   ),
   MICROSOFT_OAUTH_ENABLED: upstream(
     flag,
     'true',
-    '`false` switches it off; otherwise it is on once client id and secret are set.',
+    '`false` disables it; otherwise it is enabled once client ID and secret are set.',
   ),
   MICROSOFT_CLIENT_ID: upstream(
     z.string(),
     undefined,
     'Client id of this server at Microsoft Entra ID; its redirect URI there is `BASE_URL/auth/callback/microsoft`.',
   ),
-  MICROSOFT_CLIENT_SECRET: upstream(z.string(), undefined, 'The secret that goes with it.', {
+  MICROSOFT_CLIENT_SECRET: upstream(z.string(), undefined, 'Client secret of this server there.', {
     secret: true,
   }),
-  MICROSOFT_SCOPES: upstream(words, 'openid profile email', 'What is asked for there.'),
+  MICROSOFT_SCOPES: upstream(words, 'openid profile email', 'Scopes to request there.'),
   MICROSOFT_TRUST_EMAIL: upstream(
     flag,
     'false',
-    'Link a sign-in to the existing account with the same e-mail address. Only for a tenant of your own, whose administrators decide which addresses its accounts have.',
+    'Link a sign-in to the existing user with the same email address. Only for your own tenant, whose administrators decide which addresses its accounts have.',
   ),
   OIDC_ISSUER: upstream(
     upstreamIssuer,
     undefined,
-    'Issuer of any OpenID Connect provider, exactly as it writes itself; everything else is discovered.',
+    'Issuer of an OpenID Connect provider, exactly as in its metadata; everything else is discovered.',
   ),
   OIDC_NAME: upstream(
     z.string().max(40, 'write at most 40 characters'),
     'single sign-on',
-    'What the button calls it: "Continue with …".',
+    'Its name on the button: "Continue with …".',
   ),
   OIDC_OAUTH_ENABLED: upstream(
     flag,
     'true',
-    '`false` switches it off; otherwise it is on once client id and secret are set.',
+    '`false` disables it; otherwise it is enabled once client ID and secret are set.',
   ),
   OIDC_CLIENT_ID: upstream(
     z.string(),
     undefined,
     'Client id of this server at the OpenID Connect provider; its redirect URI there is `BASE_URL/auth/callback/oidc`.',
   ),
-  OIDC_CLIENT_SECRET: upstream(z.string(), undefined, 'The secret that goes with it.', {
+  OIDC_CLIENT_SECRET: upstream(z.string(), undefined, 'Client secret of this server there.', {
     secret: true,
   }),
-  OIDC_SCOPES: upstream(words, 'openid profile email', 'What is asked for there.'),
+  OIDC_SCOPES: upstream(words, 'openid profile email', 'Scopes to request there.'),
   OIDC_TRUST_EMAIL: upstream(
     flag,
     'false',
-    'Link a sign-in to the existing account with an e-mail address that it calls verified: whoever runs it can then sign in as everybody here.',
+    'Link a sign-in to the existing user with an email address that the provider calls verified: its operator can then sign in as anyone here.',
   ),
   OAUTH_AUTO_REGISTER: upstream(
     flag,
     'true',
-    'Make an account for whoever signs in through a provider for the first time.',
+    'Create a user at the first sign-in with a provider.',
   ),
-  OAUTH_TIMEOUT: upstream(positiveDuration, '15s', 'How long one answer of a provider may take.'),
+  OAUTH_TIMEOUT: upstream(positiveDuration, '15s', 'How long one response of a provider may take.'),
 
-  ENABLE_RATE_LIMIT: limits(flag, 'true', 'Limit requests.'),
+  ENABLE_RATE_LIMIT: limits(flag, 'true', 'Enable rate limits.'),
   LOGIN_RATE_LIMIT: limits(
     rate,
     '5',
-    'Wrong passwords per minute for one account from one address (or one browser that the account knows), twice that from its IPv6 /56, four times from its /24 or /48; also wrong current passwords of one account when it is changed.',
+    'Wrong passwords per minute for one account from one address (or one known browser of the account), twice that from its IPv6 /56, four times from its /24 or /48; also wrong current passwords of one account when it is changed.',
   ),
   LOGIN_ADDRESS_RATE_LIMIT: limits(
     rate,
@@ -768,7 +772,7 @@ export const settings = {
   LOGIN_ACCOUNT_RATE_LIMIT: limits(
     rate,
     '100',
-    'Wrong passwords per minute for one account from all unknown browsers together; beyond it each network has one attempt a minute. A browser that signed in to the account before is not held up by it.',
+    'Wrong passwords per minute for one account from all unknown browsers together; beyond it each network has one attempt a minute. A browser that has signed in to the account before is not affected.',
   ),
   OAUTH_LOGIN_RATE_LIMIT: limits(
     rate,
@@ -814,7 +818,7 @@ export const settings = {
   DEVICE_POLL_RATE_LIMIT: limits(
     rate,
     '240',
-    'Polls per minute and address to `/oauth/token` that fail, by devices of public clients; waiting is no failure.',
+    'Failed polls per minute and address to `/oauth/token`, by devices of public clients; a pending answer is not a failure.',
   ),
   CLIENT_RATE_LIMIT: limits(
     rate,
@@ -824,12 +828,12 @@ export const settings = {
   ENDPOINT_CEILING: limits(
     rate,
     '6000',
-    'Requests per minute from one address, failed or not, to each endpoint that costs much: sign-in, authorization, token, device codes and the like. Also those that one access token may make to userinfo.',
+    'Requests per minute from one address, failed or not, to each expensive endpoint: sign-in, authorization, token, device codes and the like. Also those that one access token may make to userinfo.',
   ),
   REQUEST_CEILING: limits(
     rate,
     '30000',
-    'Requests per minute from one address to one process, whatever they are; not those of authenticated clients and valid access tokens, probes, discovery and assets.',
+    'All requests per minute from one address to one process, except those of authenticated clients and valid access tokens, probes, discovery and assets.',
   ),
 
   METRICS_ENABLED: metrics(
@@ -840,7 +844,7 @@ export const settings = {
   METRICS_TOKEN: metrics(
     z.string().min(16, 'write at least 16 characters'),
     undefined,
-    'Bearer token that a scrape must show. Required when the exporter listens beyond this machine.',
+    'Bearer token that a scrape must send. Required when the exporter listens beyond loopback.',
     { secret: true },
   ),
   METRICS_POPULATION_TTL: metrics(
@@ -859,8 +863,8 @@ export const settings = {
     undefined,
     'OTLP/HTTP collector to push metrics and traces to. Unset: no push.',
   ),
-  OTEL_EXPORTER_OTLP_METRICS_ENDPOINT: metrics(httpUrl, undefined, 'Full URL for metrics alone.'),
-  OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: metrics(httpUrl, undefined, 'Full URL for traces alone.'),
+  OTEL_EXPORTER_OTLP_METRICS_ENDPOINT: metrics(httpUrl, undefined, 'Full URL for metrics only.'),
+  OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: metrics(httpUrl, undefined, 'Full URL for traces only.'),
   OTEL_EXPORTER_OTLP_PROTOCOL: metrics(
     z.enum(['http/protobuf', 'http/json'], 'write http/protobuf or http/json'),
     'http/protobuf',
@@ -872,12 +876,12 @@ export const settings = {
       'write prometheus, otlp, both separated by a comma, or none',
     ),
     'prometheus,otlp',
-    'Ways out for metrics.',
+    'Exporters for metrics.',
   ),
   OTEL_TRACES_EXPORTER: metrics(
     z.enum(['otlp', 'none'], 'write otlp or none'),
     'otlp',
-    'Way out for traces; needs an endpoint.',
+    'Exporter for traces; needs an endpoint.',
   ),
   OTEL_TRACES_SAMPLER_ARG: metrics(
     z.string().transform((text, context) => {
@@ -885,7 +889,7 @@ export const settings = {
       return ratio >= 0 && ratio <= 1 ? ratio : problem(context, 'write a number from 0 to 1')
     }),
     '1',
-    'Share of traces that are kept.',
+    'Fraction of traces that are sampled.',
   ),
   OTEL_METRIC_EXPORT_INTERVAL: metrics(whole(100), '60000', 'Milliseconds between pushes.'),
   OTEL_METRIC_EXPORT_TIMEOUT: metrics(whole(100), '30000', 'Milliseconds a push may take.'),
@@ -899,7 +903,7 @@ export const settings = {
     '',
     'Further resource attributes, `key=value` separated by commas.',
   ),
-  OTEL_SDK_DISABLED: metrics(flag, 'false', '`true` switches metrics and traces off.'),
+  OTEL_SDK_DISABLED: metrics(flag, 'false', '`true` disables metrics and traces.'),
   AUTHGATE_COMMIT: metrics(
     z.string(),
     undefined,
@@ -912,20 +916,16 @@ export const settings = {
       'write trace, debug, info, warn, error or silent',
     ),
     'info',
-    'Least severity that is logged.',
+    'Minimum severity that is logged.',
   ),
   ACCESS_LOG: logs(
     z.enum(['off', 'json'], 'write off or json'),
     'off',
-    'With `json`, one line for each request but probes, at level `info`: method, route, status, milliseconds, address, and client and account where they are known; never a query or a body.',
+    'With `json`, one line for each request but probes, at level `info`: method, route, status, milliseconds, address, and client and user where they are known; never a query or a body.',
   ),
   ENABLE_AUDIT_LOGGING: logs(flag, 'true', 'Write audit events.'),
   AUDIT_LOG_RETENTION: logs(positiveDuration, '2160h', 'How long audit events are kept.'),
-  CONSENT_RETENTION: logs(
-    positiveDuration,
-    '2160h',
-    'How long it is kept what people had allowed an app, once they have taken it back.',
-  ),
+  CONSENT_RETENTION: logs(positiveDuration, '2160h', 'How long revoked consents are kept.'),
 } satisfies Record<string, Setting>
 
 type Settings = typeof settings
