@@ -61,7 +61,7 @@ const deeds: Readonly<Record<string, string>> = deedOf
 export function sentenceOf(event: FoundAuditEvent): string {
   // What was done to a client was not done by it.
   const byClient = event.clientId !== null && event.resourceType !== 'client'
-  const who = event.actorName ?? (event.actorUserId ? 'A user' : byClient ? 'A client' : 'Somebody')
+  const who = event.actorName ?? (event.actorUserId ? 'A user' : byClient ? 'A client' : 'Someone')
   const deed = Object.hasOwn(deeds, event.type) ? deeds[event.type] : undefined
   const { count } = event.details
   const times = typeof count === 'number' ? ` (${count} times)` : ''

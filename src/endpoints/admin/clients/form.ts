@@ -156,15 +156,15 @@ ${text({
 })}
 </div>`,
       html`<div class="columns columns-narrow">
-${select({ name: 'id_token_signed_response_alg', label: 'ID tokens', options: algorithms })}
+${select({ name: 'id_token_signed_response_alg', label: 'ID token algorithm', options: algorithms })}
 ${select({
   name: 'userinfo_signed_response_alg',
-  label: 'UserInfo responses',
+  label: 'UserInfo algorithm',
   options: [{ value: '', text: 'Plain JSON' }, ...algorithms],
 })}
 ${select({
   name: 'introspection_signed_response_alg',
-  label: 'Signed introspection responses',
+  label: 'Introspection algorithm',
   options: algorithms,
 })}
 </div>`,

@@ -169,7 +169,7 @@ function card(
 ${uri && fact('Website', outsideLink(uri, uri))}
 ${fact('Redirect URIs', client.redirectUris.length > 0 ? uris : none)}
 ${fact('Scopes', chips(client.scopes))}
-${fact('Grants', chips(client.grantTypes.map((grantType) => grantType.replace(/^urn:.*:/, ''))))}
+${fact('Grant types', chips(client.grantTypes.map((grantType) => grantType.replace(/^urn:.*:/, ''))))}
 ${last}
 </dl>
 <details class="all-settings">
