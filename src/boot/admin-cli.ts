@@ -1,4 +1,4 @@
-/** What an operator with a shell can do without signing in: the way back for whoever has locked themselves out. */
+/** `npm run admin`: recovery for administrators who are locked out, without signing in. */
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Config } from '#/config/config.ts'
@@ -24,16 +24,16 @@ const commands: Readonly<Record<string, Command>> = {
 
 export const adminHelp = `Usage: npm run admin -- COMMAND NAME
 
-  reset-password NAME   Gives a local account a new random password and prints it once; the next sign-in asks for
-                        another. All its sessions and tokens end.
-  enable NAME           Lets a disabled account sign in again.
+  reset-password NAME   Sets a random password for a local user and prints it once; the next sign-in asks for
+                        another. All sessions and tokens of the user are revoked.
+  enable NAME           Enables a disabled user.
 
-It reads the same settings and the same .env file as the server. With DATABASE_URL servers may run meanwhile; stop the
+It reads the same settings and the same .env file as the server. With DATABASE_URL, servers can keep running; stop the
 server first where the embedded database is used. A running server's counters do not see what is done here; its gauges
 and the audit log do.
 `
 
-/** Does one thing to one account and answers what to tell; throws an `OperatorError` when nothing was changed. */
+/** Runs one command for one user and returns what to print; throws an `AdminCommandError` when nothing was changed. */
 export async function runAdminCommand(
   config: Config,
   command: string,
@@ -56,7 +56,7 @@ export async function runAdminCommand(
   })
   try {
     const user = await findUserByUsername(database.db, normalizeUsername(name))
-    if (!user) throw new AdminCommandError(`There is no account of that name: ${name}`)
+    if (!user) throw new AdminCommandError(`There is no user named ${name}.`)
     return await work(database.db, user, config.audit.enabled)
   } finally {
     await database.close()
@@ -64,7 +64,7 @@ export async function runAdminCommand(
 }
 
 async function resetPassword(db: Database, user: User, enabled: boolean): Promise<string> {
-  const elsewhere = `The password of ${user.username} is kept elsewhere (${user.authSource}) and cannot be reset here.`
+  const elsewhere = `The password of ${user.username} is managed elsewhere (${user.authSource}) and cannot be reset here.`
   if (user.authSource !== 'local') throw new AdminCommandError(elsewhere)
   const password = randomSecret().slice(0, 20)
   const passwordHash = await createPasswords().hash(password)
@@ -74,17 +74,15 @@ async function resetPassword(db: Database, user: User, enabled: boolean): Promis
   const { sessions, tokens } = ended
   const disabled = ended.user.isActive
     ? ''
-    : `The account is disabled and stays so; let it in again with: npm run admin -- enable ${user.username}\n`
-  return `New password of ${user.username}, told only now: ${password}
-The next sign-in asks for another one.
-Ended: ${sessions.length} sessions, ${tokens.access} access tokens, ${tokens.refresh} refresh tokens.
+    : `The user is still disabled. To enable: npm run admin -- enable ${user.username}\n`
+  return `New password for ${user.username}, shown only once: ${password}
+The next sign-in asks for a new one.
+Revoked: ${sessions.length} sessions, ${tokens.access} access tokens, ${tokens.refresh} refresh tokens.
 ${disabled}`
 }
 
 async function enable(db: Database, user: User, enabled: boolean): Promise<string> {
   const by = { origin: { enabled }, now: new Date() }
   const changed = await enableUser(db, user.id, by)
-  return changed
-    ? `${user.username} may sign in again.\n`
-    : `${user.username} is enabled already.\n`
+  return changed ? `${user.username} is enabled.\n` : `${user.username} is already enabled.\n`
 }

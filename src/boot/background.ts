@@ -50,7 +50,7 @@ export async function startBackground(
   return () => [stopSweeper(), logouts.stop(), indexes?.stop()]
 }
 
-/** Delivers logout tokens: what is due at the start, and whatever any replica announces. */
+/** Delivers logout tokens: those that are due at the start, and those that any replica announces. */
 async function startLogouts({ db, listen }: OpenDatabase, options: DeliveryOptions & { log: Log }) {
   const worker = startLogoutWorker(db, options)
   await listen(logoutChannel, worker.wake, worker.wake)

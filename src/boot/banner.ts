@@ -1,4 +1,4 @@
-/** What a newcomer sees: where to sign in, where the metrics are, what is missing for production. */
+/** The start-up banner: where to sign in, where the metrics are, what is missing for production. */
 
 import type { Config } from '#/config/config.ts'
 import type { FirstCredentials } from './bootstrap.ts'
@@ -33,7 +33,7 @@ function metricsPlace(config: Config): string {
     ...(exporter ? [`http://${exporter.host}:${exporter.port}/metrics`] : []),
     ...(otlp ? [`pushed to ${otlp.url}`] : []),
   ]
-  return places.join(', ') || 'recorded, but no way out (OTEL_METRICS_EXPORTER)'
+  return places.join(', ') || 'recorded, but not exported (OTEL_METRICS_EXPORTER)'
 }
 
 const firstStart = ({ username, password, clientId, file }: FirstCredentials) => [
@@ -57,12 +57,10 @@ function productionGaps(
       : []),
     ...(server.secure
       ? []
-      : ['BASE_URL          an https:// address; cookies are not Secure without']),
-    ...(sessions.secrets
-      ? []
-      : ['SESSION_SECRET    a secret of your own, the same for all replicas']),
+      : ['BASE_URL          an https:// address; without it, cookies are not Secure']),
+    ...(sessions.secrets ? [] : ['SESSION_SECRET    your own secret, the same for all replicas']),
     ...(metrics.enabled && !metrics.token
-      ? ['METRICS_TOKEN     a token that scrapes must show']
+      ? ['METRICS_TOKEN     a token that scrapers must send']
       : []),
   ]
   return gaps.length === 0

@@ -70,7 +70,7 @@ export async function createCaches(
   return { clients, keys: kept.get }
 }
 
-/** Where no news come, what is kept is looked up anew after this time, however long it was meant to be kept. */
+/** Maximum cache time where notifications do not arrive. */
 const longestUnheardTtlMs = 5000
 
 /** A replica that misses the news of a key still sees it long before its first use, whatever the TTL of clients. */
@@ -79,10 +79,10 @@ const longestKeyTtlMs = 60_000
 /** How long a key set that is known to be outdated is waited for: the last one is better than none. */
 const longestKeyWaitMs = 500
 
-/** However many tokens with made-up key ids come in, they cost one load in this time. */
+/** Tokens with unknown key ids cause at most one load in this time. */
 const reloadPauseMs = 10_000
 
-/** Whoever asks again too soon gets the answer of the last time. */
+/** Repeats the last answer within an interval. */
 function atMostEvery<T>(pauseMs: number, load: () => Promise<T>): () => Promise<T> {
   let last: { readonly at: number; readonly answer: Promise<T> } | undefined
   return () => {

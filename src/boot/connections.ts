@@ -45,7 +45,7 @@ export function watchConnections(
     const state = held.get(socket)
     return state !== undefined && state.answering === 0 && socket.bytesRead === state.bytesAtRest
   }
-  /** The one that has been idle for longest, if any: whoever needs it again opens another. */
+  /** The connection that has been idle longest, if any; its peer can open another. */
   const makeRoom = (sockets: Iterable<Socket>) => {
     for (const socket of sockets) if (isIdle(socket)) return forget(socket)
     return false
@@ -107,7 +107,7 @@ export function watchConnections(
   }
 }
 
-/** Undefined for proxies that are trusted, and for this machine itself, where a proxy may stand that nobody has named. */
+/** Undefined for trusted proxies and for loopback, where an undeclared proxy may run. */
 function limitedNetwork(socket: Socket, trusted: BlockList): string | undefined {
   const address = (socket.remoteAddress ?? '').replace(/^::ffff:/, '')
   const version = isIP(address)

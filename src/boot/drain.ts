@@ -35,7 +35,7 @@ interface Drainable extends Held {
   /** Ends everything that uses the database. */
   readonly ends: (timeoutMs: number) => readonly (Promise<unknown> | undefined)[]
   readonly scrape: ScrapeListener | undefined
-  /** What is still to be written of refusals. */
+  /** Audit events that are buffered. */
   readonly repeatedEvents: Pick<RepeatedEvents, 'close'>
 }
 
@@ -74,9 +74,9 @@ export function createDrain({
       if (delayed) await sleep(delayMs, undefined, { signal: delay.signal }).catch(() => undefined)
       delayed = false
       const end = performance.now() + timeoutMs
-      // What is still under way after that is cut off.
+      // Work that has not finished by then is cut off.
       await withinTime(Promise.allSettled(ends(timeoutMs)), timeoutMs + closingMs).catch(() =>
-        log.warn('not everything has ended in time'),
+        log.warn('the shutdown timed out before all work had finished'),
       )
       await scrape?.close()
       await repeatedEvents.close(closingMs)
@@ -91,6 +91,6 @@ async function release({ telemetry, redis, database, log }: Held, pushMs: number
   await telemetry.stop(pushMs)
   redis?.close()
   await withinTime(database.close(), databaseCloseMs).catch((error: unknown) =>
-    log.error({ err: error }, 'the database did not close'),
+    log.error({ err: error }, 'the database connection did not close'),
   )
 }

@@ -17,7 +17,7 @@ export function endWithNpm({ npm_lifecycle_event: script }: NodeJS.ProcessEnv): 
   const timer = setInterval(() => {
     if (process.ppid === parent && ancestors.every(isAlive)) return
     clearInterval(timer)
-    // npm itself, the last one, is nobody's to end.
+    // The last one is npm itself, which is not ours to end.
     for (const pid of [...ancestors.slice(0, -1), process.pid]) terminate(pid)
   }, everyMs)
   timer.unref()

@@ -11,13 +11,15 @@ import { type ConnectionLimits, type Connections, watchConnections } from './con
 export function explainListenError(error: unknown, setting: string, port: number): unknown {
   const code = error instanceof Error && 'code' in error ? error.code : undefined
   if (code === 'EADDRINUSE')
-    return new Error(`${setting}: port ${port} is in use; write another one.`)
+    return new Error(`${setting}: port ${port} is already in use; choose another one.`)
   if (code === 'EACCES')
-    return new Error(`${setting}: port ${port} may not be used by this user; write one above 1023.`)
+    return new Error(
+      `${setting}: port ${port} is not permitted for this user; choose one above 1023.`,
+    )
   return error
 }
 
-/** Headers and body: whoever takes longer to send a request is answered 408 and holds no connection any more. */
+/** For headers and body: a slower request is answered 408 and its connection closed. */
 const requestTimeouts = {
   headersTimeout: 10_000,
   requestTimeout: 20_000,
@@ -25,7 +27,7 @@ const requestTimeouts = {
   keepAliveTimeout: 75_000,
 }
 
-/** A proxy that has not heard of the drain yet sends its next request on a connection it keeps, and hears of it. */
+/** A proxy that has not noticed the drain sends its next request on a kept connection; the answer closes it. */
 const farewellMs = 250
 
 export interface Listener {

@@ -9,7 +9,7 @@ import { endWithNpm } from './end-with-npm.ts'
 export interface Stoppable {
   /** Longest that `stop` may take. */
   readonly stopBoundMs: number
-  /** Drains, flushes, closes. `delay` keeps serving for a while first, until balancers have heard of it. */
+  /** Drains, flushes, closes. With `delay`, serves on until load balancers have noticed. */
   stop(options: { delay: boolean }): Promise<void>
   /** Ends that delay; false when there is none. */
   skipDelay(): boolean
@@ -20,7 +20,7 @@ export interface Stoppable {
 /** A terminal signals to all of its processes, and npm passes the signal on once more. */
 const echoMs = 500
 
-/** Watches over the process; until `serve` is told of a server, a signal ends it at once. */
+/** Handles signals and uncaught errors; until `serve` is called with a server, a signal ends the process at once. */
 export function watchProcess(environment: NodeJS.ProcessEnv) {
   let server: Stoppable | undefined
   let ending = false
@@ -39,7 +39,7 @@ export function watchProcess(environment: NodeJS.ProcessEnv) {
     if (!server) process.exit(0)
     const before = askedAt
     askedAt = performance.now()
-    // Only whoever asks an orchestrator to stop has balancers that are to hear of it.
+    // SIGTERM comes from orchestrators, whose load balancers need time to notice.
     if (!ending) end(server, signal === 'SIGTERM')
     else if (askedAt - before > echoMs && !server.skipDelay())
       process.exit(128 + constants.signals[signal])
@@ -55,7 +55,7 @@ export function watchProcess(environment: NodeJS.ProcessEnv) {
   for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, onSignal)
   process.on('uncaughtException', (error) => onUncaught('exception', error))
   process.on('unhandledRejection', (error) => onUncaught('rejection', error))
-  // Whoever read the output has gone, or its disk is full: nothing to end for.
+  // The reader of the output has gone or the disk is full: no reason to exit.
   for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {})
   endWithNpm(environment)
   return {
@@ -72,7 +72,7 @@ export function failToStart(error: unknown): never {
   process.exit(1)
 }
 
-/** An error of a connection that nobody listened to: the connection is gone, and nothing else is touched by it. */
+/** An unhandled error of a connection: only that connection is lost. */
 const isOfConnection = (error: unknown) =>
   error instanceof Error &&
   'syscall' in error &&

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs'
 import { type Config, ConfigError, parseConfig } from '#/config/config.ts'
 
-/** What is in the environment already wins over the .env file. Undefined after its problems were told. */
+/** The environment takes precedence over the .env file. Undefined after problems were printed. */
 export function readConfig(environment: NodeJS.ProcessEnv): Config | undefined {
   if (existsSync('.env')) process.loadEnvFile('.env')
   try {

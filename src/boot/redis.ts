@@ -2,7 +2,7 @@ import { Redis } from 'ioredis'
 import type { Log } from '#/telemetry/log.ts'
 import type { SharedRedis } from '#/web/limits/limit-store.ts'
 
-/** How long one command may take: whoever waits for it is a person who signs in. */
+/** Timeout of one command: a user's sign-in waits for it. */
 const commandTimeoutMs = 250
 /** How often a Redis that is out of reach is asked whether it is back. */
 const probeIntervalMs = 250
@@ -40,7 +40,7 @@ export function connectRedis(url: string, log: Log): SharedRedis {
     if (failing) return
     log.error(
       { err: error },
-      'Redis is out of reach; each process limits by itself until it is back',
+      'Redis is unreachable; until it is back, each process applies rate limits on its own',
     )
     failing = { since: performance.now(), probe: setTimeout(probe, probeIntervalMs) }
   }

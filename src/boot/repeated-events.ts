@@ -10,7 +10,7 @@ interface Told {
   readonly log: Log
 }
 
-/** What is lost is counted, and said, unless that was said when the database went away. */
+/** Lost events are counted and logged, unless an outage of the database was logged already. */
 export const auditRepeated = (db: Database, { recorder, log }: Told): RepeatedEvents =>
   createRepeatedEvents(db, {
     onDropped(count, error) {

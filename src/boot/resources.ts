@@ -99,7 +99,7 @@ async function prepareRows(
   const first = await createFirstAccounts(db, { password, dataDir, ...by })
   const issuer = config.server.baseUrl
   const weak = first && password && (await findPasswordProblem(password, { ...admin, issuer }))
-  // Whoever has it in their installation is to get a server all the same.
+  // Existing installations with a weak password must still start.
   if (weak) log.warn(`DEFAULT_ADMIN_PASSWORD should be changed. ${passwordProblems[weak]}`)
   return first
 }
@@ -107,5 +107,5 @@ async function prepareRows(
 /** Once each way; while it lasts, requests are refused without a word each. */
 const logAvailability = (log: Log) => (isUp: boolean, error: unknown) => {
   if (isUp) log.info('the database is back')
-  else log.error({ err: error }, 'the database is out of reach; requests are refused')
+  else log.error({ err: error }, 'the database is unreachable; requests are refused')
 }

@@ -27,7 +27,7 @@ export async function startServer(config: Config, secrets: readonly string[]): P
   return {
     reportUncaught(kind, error) {
       telemetry.recorder.uncaughtError(kind)
-      log.error({ err: error, kind }, 'an error that nobody caught')
+      log.error({ err: error, kind }, 'uncaught error')
     },
     ...serving,
   }

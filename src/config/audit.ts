@@ -5,11 +5,7 @@ import { type Area, noProblems, type Settings, setting, type ValuesOf } from './
 const settings = {
   ENABLE_AUDIT_LOGGING: setting(flag, 'true', 'Write audit events.'),
   AUDIT_LOG_RETENTION: setting(positiveDuration, '2160h', 'How long audit events are kept.'),
-  CONSENT_RETENTION: setting(
-    positiveDuration,
-    '2160h',
-    'How long it is kept what people had allowed an app, once they have taken it back.',
-  ),
+  CONSENT_RETENTION: setting(positiveDuration, '2160h', 'How long revoked consents are kept.'),
 } satisfies Settings
 
 const read = (v: ValuesOf<typeof settings>) => ({

@@ -16,40 +16,40 @@ const settings = {
   ENABLE_DYNAMIC_CLIENT_REGISTRATION: setting(
     flag,
     'false',
-    'Let clients register themselves at `/oauth/register` (RFC 7591) and look after their registration (RFC 7592).',
+    'Let clients register themselves at `/oauth/register` (RFC 7591) and manage their registration (RFC 7592).',
   ),
   DYNAMIC_CLIENT_REGISTRATION_TOKEN: setting(
     z
       .string()
       .regex(/^[\w.~+/-]{16,}=*$/, 'write at least 16 letters, digits or any of - . _ ~ + /'),
     undefined,
-    'Initial access token that a client has to show to register. Unset: everybody may.',
+    'Initial access token that clients need to register. Unset: open registration.',
     { secret: true },
   ),
   DYNAMIC_CLIENT_REGISTRATION_STATUS: setting(
     z.enum(['pending', 'active'], 'write pending or active'),
     'pending',
-    'What new clients are: `pending` until an administrator approves them, and again when they change; or `active` at once.',
+    'Status of new clients: `pending` until an administrator approves them, and again when they change; or `active` immediately.',
   ),
   DYNAMIC_CLIENT_REGISTRATION_RETENTION: setting(
     positiveDuration,
     '720h',
-    'How long clients that registered themselves wait for approval, from their last change, before they are deleted; those that somebody has allowed stay. With `DYNAMIC_CLIENT_REGISTRATION_STATUS=active` also how long one may go unused that nobody has allowed and that has no tokens.',
+    'How long self-registered clients stay pending, from their last change, before they are deleted; those with a consent stay. With `DYNAMIC_CLIENT_REGISTRATION_STATUS=active` also how long a client without consents and tokens is kept.',
   ),
   PRIVATE_USE_SCHEMES: setting(
     schemes,
     '',
-    'Schemes without a dot, separated by commas, that apps may redirect to although nobody owns them, as in `cursor, vscode` (RFC 8252 §7.1). Reverse domain names are always allowed, and administrators may register any.',
+    'Schemes without a dot, separated by commas, that apps may redirect to although any app can claim them, as in `cursor, vscode` (RFC 8252 §7.1). Reverse domain names are always allowed, and administrators may register any.',
   ),
   PKCE_REQUIRED_FOR_NEW_CLIENTS: setting(
     flag,
     'true',
-    'Ask PKCE of every client that is made from now on, by an administrator, at `/apps` or by itself. Administrators can change it for each client.',
+    'Require PKCE of every new client, whether created by an administrator, at `/apps` or by registration. Administrators can change it for each client.',
   ),
   CLIENT_CACHE_TTL: setting(
     duration,
     '5s',
-    'How long clients and signing keys (a minute at most) are kept in memory; changes reach every replica at once through Postgres (behind a pooler see `DATABASE_DIRECT_URL`).',
+    'How long clients and signing keys (at most a minute) are cached in memory; changes reach every replica immediately through Postgres (behind a pooler see `DATABASE_DIRECT_URL`).',
   ),
 } satisfies Settings
 

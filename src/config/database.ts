@@ -29,28 +29,28 @@ const settings = {
   DATABASE_DIRECT_URL: setting(
     databaseUrl,
     undefined,
-    'The same database past its pooler, for migrations and LISTEN. Without it behind a pooler, changes of clients and keys reach other replicas within `CLIENT_CACHE_TTL`, 5 s at most.',
+    'The same database without its pooler, for migrations and LISTEN. Behind a pooler without it, changes of clients and keys reach other replicas within `CLIENT_CACHE_TTL`, at most 5 s.',
     { secret: true },
   ),
   DB_PREPARE: setting(
     z.enum(['auto', 'true', 'false'], 'write auto, true or false'),
     'auto',
-    'Let Postgres keep prepared statements. `auto`: unless a pooler answers in its place; `true` is for poolers that keep them too.',
+    'Use named prepared statements. `auto`: unless a pooler is detected; `true`: for poolers that support them.',
   ),
   DB_START_TIMEOUT: setting(
     duration,
     '30s',
-    'How long a start waits for a database that does not answer yet.',
+    'How long start-up waits for a database that does not answer yet.',
   ),
   DB_MAX_OPEN_CONNS: setting(
     whole(1, 1000),
     '25',
-    'Most connections of one process to Postgres; one more serves the population counts and one listens.',
+    'Maximum number of connections of one process to Postgres; one more serves the population counts and one listens.',
   ),
   DB_TIMEOUT: setting(
     positiveDuration,
     '5s',
-    'How long a statement may take, its wait for a connection and for locks included; Postgres is told so too. What takes longer is answered by 503.',
+    'How long a statement may take, including the wait for a connection and for locks; also set in Postgres. Requests that take longer are answered with 503.',
   ),
 } satisfies Settings
 

@@ -16,14 +16,14 @@ const settings = {
   REDIS_URL: setting(
     redisUrl,
     undefined,
-    'Redis for rate limits shared by all replicas. Unset: each process counts for itself.',
+    'Redis for rate limits shared by all replicas. Unset: each process counts on its own.',
     { secret: true },
   ),
-  ENABLE_RATE_LIMIT: setting(flag, 'true', 'Limit requests.'),
+  ENABLE_RATE_LIMIT: setting(flag, 'true', 'Enable rate limits.'),
   LOGIN_RATE_LIMIT: setting(
     rate,
     '5',
-    'Wrong passwords per minute for one account from one address (or one browser that the account knows), twice that from its IPv6 /56, four times from its /24 or /48; also wrong current passwords of one account when it is changed.',
+    'Wrong passwords per minute for one account from one address (or one known browser of the account), twice that from its IPv6 /56, four times from its /24 or /48; also wrong current passwords of one account when it is changed.',
   ),
   LOGIN_ADDRESS_RATE_LIMIT: setting(
     rate,
@@ -33,7 +33,7 @@ const settings = {
   LOGIN_ACCOUNT_RATE_LIMIT: setting(
     rate,
     '100',
-    'Wrong passwords per minute for one account from all unknown browsers together; beyond it each network has one attempt a minute. A browser that signed in to the account before is not held up by it.',
+    'Wrong passwords per minute for one account from all unknown browsers together; beyond it each network has one attempt a minute. A browser that has signed in to the account before is not affected.',
   ),
   OAUTH_LOGIN_RATE_LIMIT: setting(
     rate,
@@ -79,7 +79,7 @@ const settings = {
   DEVICE_POLL_RATE_LIMIT: setting(
     rate,
     '240',
-    'Polls per minute and address to `/oauth/token` that fail, by devices of public clients; waiting is no failure.',
+    'Failed polls per minute and address to `/oauth/token`, by devices of public clients; a pending answer is not a failure.',
   ),
   CLIENT_RATE_LIMIT: setting(
     rate,
@@ -89,32 +89,32 @@ const settings = {
   ENDPOINT_CEILING: setting(
     rate,
     '6000',
-    'Requests per minute from one address, failed or not, to each endpoint that costs much: sign-in, authorization, token, device codes and the like. Also those that one access token may make to userinfo.',
+    'Requests per minute from one address, failed or not, to each expensive endpoint: sign-in, authorization, token, device codes and the like. Also those that one access token may make to userinfo.',
   ),
   REQUEST_CEILING: setting(
     rate,
     '30000',
-    'Requests per minute from one address to one process, whatever they are; not those of authenticated clients and valid access tokens, probes, discovery and assets.',
+    'All requests per minute from one address to one process, except those of authenticated clients and valid access tokens, probes, discovery and assets.',
   ),
   MAX_AUTHORIZATION_REQUESTS: setting(
     whole(1),
     '100000',
-    'Most authorization requests, pushed or not, that are stored at a time; beyond it further ones are answered by 503.',
+    'Maximum number of stored authorization requests, pushed or not; further ones are answered with 503.',
   ),
   MAX_DEVICE_CODES: setting(
     whole(1),
     '200000',
-    'Most device codes that are stored at a time, those that ended within a day included; beyond it further requests are answered by 503.',
+    'Maximum number of stored device codes, including those that ended within a day; further requests are answered with 503.',
   ),
   MAX_USED_PROOFS: setting(
     whole(1),
     '2000000',
-    'Most used assertions, DPoP proofs and request objects that are remembered at a time; beyond it requests with further ones are answered by 503.',
+    'Maximum number of remembered client assertions, DPoP proofs and request objects; requests with further ones are answered with 503.',
   ),
   DYNAMIC_CLIENT_REGISTRATION_MAX: setting(
     whole(1),
     '10000',
-    'Most clients that registered themselves; beyond it registering is answered by 503.',
+    'Maximum number of self-registered clients; further registrations are answered with 503.',
   ),
 } satisfies Settings
 

@@ -16,7 +16,7 @@ const words = z.string().transform((text) => text.split(/[\s,]+/).filter((word) 
 const enabled = setting(
   flag,
   'true',
-  '`false` switches it off; otherwise it is on once client id and secret are set.',
+  '`false` disables it; otherwise it is enabled once client ID and secret are set.',
 )
 const clientId = (provider: string, source: string) =>
   setting(
@@ -24,21 +24,21 @@ const clientId = (provider: string, source: string) =>
     undefined,
     `Client id of this server at ${provider}; its redirect URI there is \`BASE_URL/auth/callback/${source}\`.`,
   )
-const clientSecret = setting(z.string(), undefined, 'The secret that goes with it.', {
+const clientSecret = setting(z.string(), undefined, 'Client secret of this server there.', {
   secret: true,
 })
-const scopes = <D extends string>(usual: D) => setting(words, usual, 'What is asked for there.')
+const scopes = <D extends string>(usual: D) => setting(words, usual, 'Scopes to request there.')
 const trustEmail = setting(
   flag,
   'false',
-  'Link a sign-in to the existing account with an e-mail address that it calls verified: whoever runs it can then sign in as everybody here.',
+  'Link a sign-in to the existing user with an email address that the provider calls verified: its operator can then sign in as anyone here.',
 )
 
 const settings = {
   GITHUB_URL: setting(
     url,
     'https://github.com',
-    'Where GitHub is; another address for GitHub Enterprise Server.',
+    'URL of GitHub; another one for GitHub Enterprise Server.',
   ),
   GITHUB_OAUTH_ENABLED: enabled,
   GITHUB_CLIENT_ID: clientId('GitHub', 'github'),
@@ -47,15 +47,15 @@ const settings = {
   GITHUB_TRUST_EMAIL: setting(
     flag,
     'true',
-    'Link a sign-in to the existing account with the primary e-mail address that GitHub has verified.',
+    'Link a sign-in to the existing user with the primary email address that GitHub has verified.',
   ),
-  GITEA_URL: setting(url, undefined, 'Where your Gitea is.'),
+  GITEA_URL: setting(url, undefined, 'URL of your Gitea.'),
   GITEA_OAUTH_ENABLED: enabled,
   GITEA_CLIENT_ID: clientId('Gitea', 'gitea'),
   GITEA_CLIENT_SECRET: clientSecret,
   GITEA_SCOPES: scopes('read:user'),
   GITEA_TRUST_EMAIL: trustEmail,
-  GITLAB_URL: setting(url, 'https://gitlab.com', 'Where GitLab is; another address for your own.'),
+  GITLAB_URL: setting(url, 'https://gitlab.com', 'URL of GitLab; another one for your own.'),
   GITLAB_OAUTH_ENABLED: enabled,
   GITLAB_CLIENT_ID: clientId('GitLab', 'gitlab'),
   GITLAB_CLIENT_SECRET: clientSecret,
@@ -64,12 +64,12 @@ const settings = {
   MICROSOFT_URL: setting(
     url,
     'https://login.microsoftonline.com',
-    'Where Microsoft signs people in; another address for national clouds.',
+    'URL of the Microsoft sign-in service; another one for national clouds.',
   ),
   MICROSOFT_TENANT_ID: setting(
     z.string().regex(/^[\w.-]+$/, 'write the id or the domain of a tenant'),
     'common',
-    'Whose accounts may sign in: the id of your tenant, or `common`, `organizations` or `consumers` for everybody’s.',
+    'Whose accounts may sign in: the ID of your tenant, or `common`, `organizations` or `consumers` for all.',
   ),
   MICROSOFT_OAUTH_ENABLED: enabled,
   MICROSOFT_CLIENT_ID: clientId('Microsoft Entra ID', 'microsoft'),
@@ -78,29 +78,25 @@ const settings = {
   MICROSOFT_TRUST_EMAIL: setting(
     flag,
     'false',
-    'Link a sign-in to the existing account with the same e-mail address. Only for a tenant of your own, whose administrators decide which addresses its accounts have.',
+    'Link a sign-in to the existing user with the same email address. Only for your own tenant, whose administrators decide which addresses its accounts have.',
   ),
   OIDC_ISSUER: setting(
     issuer,
     undefined,
-    'Issuer of any OpenID Connect provider, exactly as it writes itself; everything else is discovered.',
+    'Issuer of an OpenID Connect provider, exactly as in its metadata; everything else is discovered.',
   ),
   OIDC_NAME: setting(
     z.string().max(40, 'write at most 40 characters'),
     'single sign-on',
-    'What the button calls it: "Continue with …".',
+    'Its name on the button: "Continue with …".',
   ),
   OIDC_OAUTH_ENABLED: enabled,
   OIDC_CLIENT_ID: clientId('the OpenID Connect provider', 'oidc'),
   OIDC_CLIENT_SECRET: clientSecret,
   OIDC_SCOPES: scopes('openid profile email'),
   OIDC_TRUST_EMAIL: trustEmail,
-  OAUTH_AUTO_REGISTER: setting(
-    flag,
-    'true',
-    'Make an account for whoever signs in through a provider for the first time.',
-  ),
-  OAUTH_TIMEOUT: setting(positiveDuration, '15s', 'How long one answer of a provider may take.'),
+  OAUTH_AUTO_REGISTER: setting(flag, 'true', 'Create a user at the first sign-in with a provider.'),
+  OAUTH_TIMEOUT: setting(positiveDuration, '15s', 'How long one response of a provider may take.'),
 } satisfies Settings
 
 type Values = ValuesOf<typeof settings>

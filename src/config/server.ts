@@ -63,63 +63,63 @@ const settings = {
   PROXY_STRIPS_PATH: setting(
     flag,
     'false',
-    'Whether the reverse proxy takes the path of `BASE_URL` away before it passes a request on.',
+    'Whether the reverse proxy strips the path of `BASE_URL` before it forwards a request.',
   ),
   TRUSTED_PROXIES: setting(
     proxies,
     '',
-    'Addresses or networks of reverse proxies whose `X-Forwarded-For` and `traceparent` are believed, separated by commas. Empty: nobody.',
+    'Addresses or networks of reverse proxies whose `X-Forwarded-For` and `traceparent` are trusted, separated by commas. Empty: none.',
   ),
   SECURITY_CONTACT: setting(
     contacts,
     undefined,
-    'Where whoever finds a weakness can tell you, best first: `mailto:`, `https://` or `tel:` addresses. Given, they are at `/.well-known/security.txt` (RFC 9116).',
+    'Where to report vulnerabilities, in order of preference: `mailto:`, `https://` or `tel:` addresses. If set, they are served at `/.well-known/security.txt` (RFC 9116).',
   ),
   SECURITY_POLICY: setting(
     httpsUrl,
     undefined,
-    'The page that says how you handle such reports; goes into `security.txt`.',
+    'URL of your vulnerability disclosure policy, for `security.txt`.',
   ),
   OUTBOUND_PRIVATE_ADDRESSES: setting(
     flag,
     'false',
-    'Also ask private addresses that clients name (`jwks_uri`, `request_uri`, logout URIs …), and this machine by plain http. For development and closed networks: with it every client that may register can make this server ask the neighbours.',
+    'Allow requests to private addresses that clients register (`jwks_uri`, `request_uri`, logout URIs …), and to this machine by plain http. For development and closed networks only: every client that can register can then make this server send requests into its network.',
   ),
   CORS_ENABLED: setting(
     flag,
     'true',
-    'Let scripts of other origins call the endpoints that take no cookie (token, userinfo, discovery and the like).',
+    'Let scripts of other origins call the endpoints that use no cookie (token, userinfo, discovery and others).',
   ),
   CORS_ALLOWED_ORIGINS: setting(
     origins,
     '*',
-    'The origins whose scripts may, separated by commas; `*` for all. Pages are never among what they may call.',
+    'Allowed origins, separated by commas; `*` for all. Pages are never included.',
   ),
-  CORS_MAX_AGE: setting(duration, '12h', 'How long browsers may remember that permission.'),
+  CORS_MAX_AGE: setting(duration, '12h', 'How long browsers may cache preflight responses.'),
   REQUEST_TIMEOUT: setting(
     positiveDuration,
     '10s',
-    'How long a request may take until it is answered, by 503 with `Retry-After` when nothing else can be said. Of an export: until its first byte.',
+    'How long a request may take before it is answered with 503 and `Retry-After`. For an export: until its first byte.',
   ),
   MAX_CONNECTIONS: setting(
     whole(1),
     '10000',
-    'Most connections at a time. Beyond it one that waits for its next request makes room; without one the new connection is closed.',
+    'Maximum number of connections. Beyond it an idle one is closed; if none is idle, the new one.',
   ),
   MAX_CONNECTIONS_PER_ADDRESS: setting(
     whole(1),
     '512',
-    'The same for each address (IPv6: each /64). This machine and `TRUSTED_PROXIES` are not counted.',
+    'The same per address (IPv6: per /64). This machine and `TRUSTED_PROXIES` are not counted.',
   ),
   SHUTDOWN_DELAY: setting(
     duration,
     undefined,
-    'How long requests are still taken after SIGTERM while `/readyz` says 503, so that balancers hear of it: longer than the time between two of their checks. A second SIGTERM ends it. Default: `5s` with `DATABASE_URL` and an `https://` BASE_URL, else `0s`.',
+    'How long requests are still accepted after SIGTERM while `/readyz` answers 503, so that load balancers notice: longer than the interval of their checks. A second SIGTERM ends it. Default: `5s` with `DATABASE_URL` and an `https://` BASE_URL, else `0s`.',
   ),
   SERVER_SHUTDOWN_TIMEOUT: setting(
     positiveDuration,
     '10s',
-    'How long requests under way may take to finish after SIGTERM and `SHUTDOWN_DELAY`.',
+    'How long requests in flight may take to finish after SIGTERM and `SHUTDOWN_DELAY`.',
   ),
 } satisfies Settings
 

@@ -17,7 +17,7 @@ const settings = {
     'Seals cookies and wraps the signing keys. At least 32 characters; to rotate, write `new,old` and drop the old one after `SESSION_REMEMBER_ME_MAX_AGE`. Required with `DATABASE_URL`; generated beside the embedded database.',
     { secret: true },
   ),
-  SESSION_MAX_AGE: setting(secondsAsMs(60), '43200', 'Seconds a session lives at most.'),
+  SESSION_MAX_AGE: setting(secondsAsMs(60), '43200', 'Maximum lifetime of a session in seconds.'),
   SESSION_IDLE_TIMEOUT: setting(
     secondsAsMs(0),
     '1800',
@@ -27,22 +27,22 @@ const settings = {
   SESSION_REMEMBER_ME_MAX_AGE: setting(
     secondsAsMs(60),
     '2592000',
-    'Seconds a remembered session lives at most.',
+    'Maximum lifetime of a remembered session in seconds.',
   ),
   SESSION_MAX_PER_USER: setting(
     whole(0),
     '0',
-    'Browsers that a person may be signed in with at once; the oldest is signed out for one more. 0 for no cap.',
+    'Maximum number of sessions per user; the oldest ends when another starts. 0 for no limit.',
   ),
   SESSION_FINGERPRINT: setting(
     flag,
     'true',
-    'End a session whose cookie comes back from another browser or platform.',
+    'End a session whose cookie is sent by another browser or platform.',
   ),
   SESSION_FINGERPRINT_IP: setting(
     flag,
     'false',
-    'Make the address part of the fingerprint. Signs out people whose address changes.',
+    'Make the address part of the fingerprint. Signs out users whose address changes.',
   ),
   SESSION_RETENTION: setting(positiveDuration, '720h', 'How long ended sessions are kept.'),
   SESSION_SWEEP_INTERVAL: setting(

@@ -31,7 +31,7 @@ const settings = {
   DEFAULT_ADMIN_PASSWORD: setting(
     z.string().min(8, 'write at least 8 characters'),
     undefined,
-    'Password of the `admin` account made at the first start; never printed. Unset: a random one, printed once, which the first sign-in has to change.',
+    'Password of the `admin` user created at the first start; never printed. Unset: a random one, printed once, which has to be changed at the first sign-in.',
     { secret: true },
   ),
   RESERVED_USERNAMES: setting(
@@ -42,7 +42,7 @@ const settings = {
   AUTH_MODE: setting(
     z.enum(['local', 'http_api'], 'write local or http_api'),
     'local',
-    'Who checks the passwords of accounts that are not local: nobody, or an HTTP API of yours. Local accounts, the first operator among them, are always checked here.',
+    'Who checks the passwords of accounts that are not local: nobody (`local`) or your own HTTP API (`http_api`). Local accounts, including the first administrator, are always checked here.',
   ),
   HTTP_API_URL: setting(
     apiUrl,
@@ -57,7 +57,7 @@ const settings = {
   HTTP_API_AUTH_MODE: setting(
     z.enum(['none', 'simple', 'hmac'], 'write none, simple or hmac'),
     'none',
-    'How the API knows us: not at all, by the secret in a header, or by a signature.',
+    'How this server authenticates to the API: not at all, with the secret in a header, or with a signature.',
   ),
   HTTP_API_AUTH_SECRET: setting(
     z.string().regex(/^[!-~]{16,}$/, 'write a random text of at least 16 visible ASCII characters'),
@@ -73,17 +73,17 @@ const settings = {
   HTTP_API_MAX_RETRIES: setting(
     whole(0, 10),
     '3',
-    'How often an API that cannot be reached, or answers 429, 502, 503 or 504, is asked again.',
+    'How often a request is retried when the API cannot be reached or answers 429, 502, 503 or 504.',
   ),
   HTTP_API_RETRY_DELAY: setting(
     duration,
     '1s',
-    'Upper bound of the first wait, a random time; the bound doubles each time.',
+    'Upper bound of the first, random delay; the bound doubles with each retry.',
   ),
   HTTP_API_MAX_RETRY_DELAY: setting(
     duration,
     '10s',
-    'Longest wait, also when the API asks for more by `Retry-After`.',
+    'Maximum delay, even if the API asks for more with `Retry-After`.',
   ),
 } satisfies Settings
 

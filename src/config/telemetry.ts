@@ -18,7 +18,7 @@ const settings = {
   METRICS_TOKEN: setting(
     z.string().min(16, 'write at least 16 characters'),
     undefined,
-    'Bearer token that a scrape must show. Required when the exporter listens beyond this machine.',
+    'Bearer token that a scrape must send. Required when the exporter listens beyond loopback.',
     { secret: true },
   ),
   METRICS_POPULATION_TTL: setting(
@@ -37,8 +37,8 @@ const settings = {
     undefined,
     'OTLP/HTTP collector to push metrics and traces to. Unset: no push.',
   ),
-  OTEL_EXPORTER_OTLP_METRICS_ENDPOINT: setting(httpUrl, undefined, 'Full URL for metrics alone.'),
-  OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: setting(httpUrl, undefined, 'Full URL for traces alone.'),
+  OTEL_EXPORTER_OTLP_METRICS_ENDPOINT: setting(httpUrl, undefined, 'Full URL for metrics only.'),
+  OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: setting(httpUrl, undefined, 'Full URL for traces only.'),
   OTEL_EXPORTER_OTLP_PROTOCOL: setting(
     z.enum(['http/protobuf', 'http/json'], 'write http/protobuf or http/json'),
     'http/protobuf',
@@ -55,9 +55,9 @@ const settings = {
   OTEL_TRACES_EXPORTER: setting(
     z.enum(['otlp', 'none'], 'write otlp or none'),
     'otlp',
-    'Way out for traces; needs an endpoint.',
+    'Exporter for traces; needs an endpoint.',
   ),
-  OTEL_TRACES_SAMPLER_ARG: setting(share, '1', 'Share of traces that are kept.'),
+  OTEL_TRACES_SAMPLER_ARG: setting(share, '1', 'Fraction of traces that are sampled.'),
   OTEL_METRIC_EXPORT_INTERVAL: setting(whole(100), '60000', 'Milliseconds between pushes.'),
   OTEL_METRIC_EXPORT_TIMEOUT: setting(whole(100), '30000', 'Milliseconds a push may take.'),
   OTEL_SERVICE_NAME: setting(
@@ -70,7 +70,7 @@ const settings = {
     '',
     'Further resource attributes, `key=value` separated by commas.',
   ),
-  OTEL_SDK_DISABLED: setting(flag, 'false', '`true` switches metrics and traces off.'),
+  OTEL_SDK_DISABLED: setting(flag, 'false', '`true` disables metrics and traces.'),
   AUTHGATE_COMMIT: setting(
     z.string(),
     undefined,
@@ -82,12 +82,12 @@ const settings = {
       'write trace, debug, info, warn, error or silent',
     ),
     'info',
-    'Least severity that is logged.',
+    'Minimum severity that is logged.',
   ),
   ACCESS_LOG: setting(
     z.enum(['off', 'json'], 'write off or json'),
     'off',
-    'With `json`, one line for each request but probes, at level `info`: method, route, status, milliseconds, address, and client and account where they are known; never a query or a body.',
+    'With `json`, one line for each request but probes, at level `info`: method, route, status, milliseconds, address, and client and user where they are known; never a query or a body.',
   ),
 } satisfies Settings
 

@@ -30,57 +30,57 @@ const settings = {
   JWT_EXPIRATION: setting(
     positiveDuration,
     '1h',
-    'Life of access and ID tokens of clients with the standard profile.',
+    'Lifetime of access and ID tokens of clients with the standard profile.',
   ),
   JWT_EXPIRATION_JITTER: setting(
     duration,
     '0s',
-    'Most that is added to it at random, so that many clients which began together do not refresh together.',
+    'Maximum random addition to it, so that many clients that started together do not refresh together.',
   ),
   JWT_EXPIRATION_MAX: setting(
     positiveDuration,
     '24h',
-    'Longest life of any access or ID token, whatever the profile and the jitter.',
+    'Maximum lifetime of any access or ID token, whatever the profile and the jitter.',
   ),
   TOKEN_PROFILE_SHORT_ACCESS_TTL: setting(
     positiveDuration,
     '15m',
-    'Life of access tokens of clients with the short profile.',
+    'Lifetime of access tokens of clients with the short profile.',
   ),
   TOKEN_PROFILE_SHORT_REFRESH_TTL: setting(
     positiveDuration,
     '24h',
-    'Life of a refresh token of clients with the short profile.',
+    'Lifetime of a refresh token of clients with the short profile.',
   ),
   TOKEN_PROFILE_LONG_ACCESS_TTL: setting(
     positiveDuration,
     '24h',
-    'Life of access tokens of clients with the long profile.',
+    'Lifetime of access tokens of clients with the long profile.',
   ),
   TOKEN_PROFILE_LONG_REFRESH_TTL: setting(
     positiveDuration,
     '2160h',
-    'Life of a refresh token of clients with the long profile.',
+    'Lifetime of a refresh token of clients with the long profile.',
   ),
   CLIENT_CREDENTIALS_TOKEN_EXPIRATION: setting(
     positiveDuration,
     '1h',
-    'Life of an access token of a client that acts for itself.',
+    'Lifetime of an access token from the client credentials grant.',
   ),
   REFRESH_TOKEN_EXPIRATION: setting(
     positiveDuration,
     '720h',
-    'Life of a refresh token; each rotation starts it anew.',
+    'Lifetime of a refresh token; each rotation restarts it.',
   ),
   REFRESH_TOKEN_EXPIRATION_MAX: setting(
     positiveDuration,
     '2160h',
-    'Longest life of a refresh token, and of all its successors together: however often it rotates, the user has to sign in again.',
+    'Maximum lifetime of a refresh token and all its successors together; after it the user has to sign in again.',
   ),
   ENABLE_REFRESH_TOKENS: setting(
     flag,
     'true',
-    'Issue refresh tokens: with `openid` for `offline_access`, without it to every client that may refresh. `false`: there are none. Those issued before are refused (`unsupported_grant_type`) as long as it is off, and neither discovery nor forms offer them; `offline_access` is ignored.',
+    'Issue refresh tokens: with `openid` only for `offline_access`, without it to every client with the refresh token grant. `false`: there are none. Those issued before are refused (`unsupported_grant_type`) as long as it is off, and neither discovery nor forms offer them; `offline_access` is ignored.',
   ),
   ENABLE_TOKEN_ROTATION: setting(
     flag,
@@ -100,24 +100,28 @@ const settings = {
   JWT_PRIVATE_CLAIM_PREFIX: setting(
     claimName,
     'extra',
-    'Name of the one claim under which clients that may send `extra_claims` find them in their access tokens.',
+    'Name of the claim in access tokens that holds the `extra_claims` of clients that may send them.',
   ),
-  EXTRA_CLAIMS_MAX_RAW_SIZE: setting(whole(2), '4096', 'Most characters of `extra_claims`.'),
-  EXTRA_CLAIMS_MAX_KEYS: setting(whole(1), '16', 'Most members of `extra_claims`.'),
+  EXTRA_CLAIMS_MAX_RAW_SIZE: setting(
+    whole(2),
+    '4096',
+    'Maximum length of `extra_claims` in characters.',
+  ),
+  EXTRA_CLAIMS_MAX_KEYS: setting(whole(1), '16', 'Maximum number of members of `extra_claims`.'),
   EXTRA_CLAIMS_MAX_VAL_SIZE: setting(
     whole(1),
     '512',
-    'Most characters of each value in `extra_claims`, as JSON.',
+    'Maximum length of each value in `extra_claims`, as JSON, in characters.',
   ),
   JWT_SIGNING_ALGORITHM: setting(
     signingAlgorithm,
     'ES256',
-    'What access tokens are signed with: ES256, RS256 or EdDSA. Clients choose for their ID tokens; keys for all three are always there.',
+    'Algorithm that signs access tokens: ES256, RS256 or EdDSA. Clients choose theirs for ID tokens; keys for all three always exist.',
   ),
   JWT_KEY_ROTATION_INTERVAL: setting(
     positiveDuration,
     '2160h',
-    'How long a key signs before the next one takes over; until their last token has expired, old keys stay published.',
+    'How long a key signs before the next one takes over; old keys stay published until their last token has expired.',
   ),
   JWT_KEY_PUBLISH_AHEAD: setting(
     duration.refine(
@@ -125,17 +129,17 @@ const settings = {
       'write at least 10m: key lists are cached for 5 minutes',
     ),
     '24h',
-    'How long before its first use a key is published, so that everybody who caches keys has it in time.',
+    'How long before its first use a key is published, so that everyone who caches keys has it in time.',
   ),
   DPOP_REQUIRE_NONCE: setting(
     flag,
     'true',
-    'Want a fresh nonce of this server in every DPoP proof (RFC 9449 §8). `false`: the clock of the client has to be right within a minute instead.',
+    'Require a fresh nonce from this server in every DPoP proof (RFC 9449 §8). `false`: the clock of the client has to be correct within a minute instead.',
   ),
   INTROSPECTION_REQUIRE_OWNERSHIP: setting(
     flag,
     'true',
-    'Tell a client of its own tokens and of those made for a resource that it serves. `false`: every confidential client may introspect every token.',
+    'Let a client introspect only its own tokens and those for a resource that it serves. `false`: every confidential client may introspect every token.',
   ),
 } satisfies Settings
 

@@ -5,7 +5,7 @@ import type { Listener } from './listener.ts'
 /** How long a message to oneself may take, which otherwise takes milliseconds. */
 const testTimeoutMs = 3000
 
-/** Whether what one connection sends is heard by the other. */
+/** Whether a notification that one connection sends reaches the other. */
 export async function receivesNotifications(
   listener: Listener,
   sender: postgres.Sql,

@@ -11,7 +11,7 @@ export interface Availability {
   require(): void
   /** Something failed which does not tell whether everything does: asks. */
   suspect(): void
-  /** Nobody could be reached. */
+  /** No host could be reached. */
   failed(error: unknown): void
   stop(): void
 }
@@ -19,15 +19,15 @@ export interface Availability {
 export interface AvailabilityOptions {
   /** Opens a connection of its own and asks something on it, within the bound. */
   readonly probe: (boundMs: number) => Promise<void>
-  /** How long a server that is only slow may take to let somebody in. */
+  /** How long a slow server may take to accept a connection. */
   readonly patientMs: number
-  /** Told once for each change. */
+  /** Called once per change. */
   readonly onChange: (isUp: boolean, error: unknown) => void
 }
 
 /** Short enough that a lost packet costs less than a second. */
 const quickMs = 700
-/** A quick probe's answer decides about everybody: a busy server is given longer. */
+/** A quick probe decides for all requests, so a busy server gets this long to answer it. */
 const suspicionMs = 1000
 const pauseMs = 250
 

@@ -128,7 +128,8 @@ function parseHosts(
   const written = authority === '' ? [] : authority.split(',').map(splitHost)
   const names = parameters.get('host')?.split(',') ?? written.map(([host]) => host)
   const ports = parameters.get('port')?.split(',') ?? written.map(([, port]) => port ?? '')
-  if (ports.length > 1 && names.length !== ports.length) fail('it has not as many ports as hosts')
+  if (ports.length > 1 && names.length !== ports.length)
+    fail('it has a different number of ports than hosts')
   return (names.length === 0 ? ['localhost'] : names).map((host, index) => ({
     host: host === '' ? 'localhost' : host,
     port: wholeNumber(ports[ports.length === 1 ? 0 : index] || '5432', 'port', 65_535),

@@ -19,7 +19,7 @@ export interface Driver {
   readonly options: DriverOptions
   /** Drizzle's own, which it puts into the client it is given. */
   readonly types: Pick<postgres.ParsedOptions, 'parsers' | 'serializers'>
-  /** Told of whatever the server refuses. */
+  /** Called with every error that the server reports. */
   readonly onError?: (error: unknown) => void
 }
 
@@ -44,7 +44,7 @@ export interface Connection {
   run(statement: Statement, lateAt: number): Promise<Answer>
   /** Gives up what ran too long. */
   checkTime(now: number): void
-  /** Ends it at once; what runs on it is rejected, and the server is told. */
+  /** Closes it immediately: running statements are rejected, and cancelled at the server. */
   destroy(error: Error): void
   /** Ends it when what runs on it has ended, after a second at most. */
   close(): Promise<void>
@@ -81,7 +81,7 @@ export async function openConnection(
   }
 }
 
-/** As long as the connection string allows, and a moment more: a socket that gives up by itself says what is wrong. */
+/** The connect timeout and a little more, so that the socket's own timeout comes first: its error says what is wrong. */
 export const openingBoundMs = ({ connect_timeout: seconds }: DriverOptions): number =>
   (Number(seconds ?? 10) + 1) * 1000
 
@@ -148,7 +148,7 @@ function createConnection(driver: Driver, boundMs: number, onLost: () => void): 
     }
   }
 
-  /** The server is told too, should it still listen: it would go on with what nobody waits for. */
+  /** Cancels at the server, too, which would otherwise finish statements that nobody waits for. */
   function destroy(error: Error) {
     cancelling = true
     for (const { query } of running) void Promise.resolve(query.cancel()).catch(() => {})
@@ -187,7 +187,7 @@ function connect({ options, types }: Driver, boundMs: number, hooks: Hooks): pos
     // A pool decides how long a connection lives: the driver might end it in the middle of a transaction.
     max_lifetime: null,
     connect_timeout: boundMs / 1000,
-    // Drizzle reads and writes arrays itself; and nobody catches the driver's question when its connection dies.
+    // Drizzle handles arrays itself; and the driver's type query would be an unhandled rejection when its connection dies.
     fetch_types: false,
     onclose: hooks.onClose,
     socket: hooks.openSocket,

@@ -50,7 +50,7 @@ export function statementDeadline(): Date {
   return new Date(at + (server.aheadOfUsMs ?? Date.now() - now))
 }
 
-/** Whether a write would not be made any more: its answer could not reach whoever waits for it. */
+/** Whether a write would be refused because the request waiting for it has timed out. */
 export const isTooLate = (): boolean => performance.now() >= deadlineAt() - marginMs()
 
 const marginMs = () => Math.min(answerMs, server.timeoutMs / 4)

@@ -1,4 +1,4 @@
-/** What the driver is told: everything that a connection string says, parsed, and a way of ours to open its sockets. */
+/** Driver options from the parsed connection string, with our own function to open sockets. */
 import type { Duplex } from 'node:stream'
 import type { DriverOptions } from './connection.ts'
 import type { ConnectionTarget, DatabaseHost } from './connection-string.ts'

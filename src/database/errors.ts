@@ -1,6 +1,6 @@
 /** What the errors of the database and of its driver mean: the one home of their classes. */
 
-/** We gave up ourselves: nothing was sent, or its answer did not come in time. */
+/** This process gave up: nothing was sent, or no answer arrived in time. */
 export class OutageError extends Error {
   override readonly name = 'OutageError'
   readonly code: 'DATABASE_DOWN' | 'DATABASE_LATE'
@@ -27,7 +27,7 @@ export function codeOf(error: unknown): string {
   return ''
 }
 
-/** Nobody could be spoken to: the driver's and the system's words, ours, and SQLSTATE class 08. */
+/** No connection: codes of the driver, of the system and of ours, and SQLSTATE class 08. */
 const unreachable =
   /^(08|CONNECT|DATABASE_DOWN|ECONN|EPIPE|ETIMEDOUT|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH|ENETDOWN)/
 

@@ -40,7 +40,7 @@ async function requireWritable(place: DatabaseHost, options: DriverOptions): Pro
   try {
     const [row] = await runWithin(connection, { text: asksWhetherItReads }, boundMs)
     if ((row as { reads: boolean }).reads)
-      throw connectionError(`${describeHost(place)} only reads`)
+      throw connectionError(`${describeHost(place)} is read-only`)
     return place
   } finally {
     await connection.close()
@@ -50,5 +50,7 @@ async function requireWritable(place: DatabaseHost, options: DriverOptions): Pro
 /** Where one refuses us, that is what an operator has to know; the others may just be down. */
 function summary(errors: readonly unknown[]): unknown {
   const messages = errors.map((error) => (error instanceof Error ? error.message : String(error)))
-  return errors.find(isRefusal) ?? connectionError(`no host takes writes (${messages.join('; ')})`)
+  return (
+    errors.find(isRefusal) ?? connectionError(`no host accepts writes (${messages.join('; ')})`)
+  )
 }

@@ -8,7 +8,7 @@ import type { Database } from './client.ts'
 import { statementDeadline } from './deadline.ts'
 import { sqlStates } from './errors.ts'
 
-/** The condition that somebody still waits for this statement. */
+/** The condition that the statement's deadline has not passed. */
 export const inTime = (deadline: Placeholder | Date = statementDeadline()): SQL =>
   sql`clock_timestamp() < ${deadline instanceof Date ? deadline.toISOString() : deadline}::timestamptz`
 
@@ -20,12 +20,12 @@ export async function isPast(db: Database, deadline: Date): Promise<boolean> {
   return moment?.past === true
 }
 
-/** A statement that changed nothing, since it ran after its deadline. Class 08: to whoever asked, the database was away. */
+/** A statement that changed nothing because it ran after its deadline. Class 08: treated like an unreachable database. */
 export class TooLateError extends Error {
   override readonly name = 'TooLateError'
   readonly code = sqlStates.unreachable
 
   constructor() {
-    super('the database got to a statement after its deadline')
+    super('the database reached a statement after its deadline')
   }
 }

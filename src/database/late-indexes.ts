@@ -45,11 +45,11 @@ const failedPauseMs = 60_000
 export interface LateIndexes {
   /** Settles when all are there, or building was stopped. */
   readonly built: Promise<void>
-  /** Breaks off what is being built; the next start builds it again. */
+  /** Cancels the index that is being built; the next start builds it again. */
   stop(): Promise<void>
 }
 
-/** Builds what is missing in the background, for as long as it takes, and tries again after a failure. */
+/** Builds missing indexes in the background and retries after a failure. */
 export function startLateIndexes(
   options: DriverOptions,
   log: Pick<Log, 'info' | 'error'>,
@@ -62,7 +62,7 @@ export function startLateIndexes(
     built,
     async stop() {
       stopping.abort()
-      // Postgres goes on with a statement whose client has gone; this tells it.
+      // Postgres finishes a statement whose client has gone unless it is cancelled.
       await closeAll(clients)
       await built
     },
@@ -90,7 +90,7 @@ async function buildAndClose(clients: Clients, watched: Watched): Promise<void> 
 }
 
 async function buildUntilDone(clients: Clients, { signal, log }: Watched): Promise<void> {
-  const watch = logChanges(log, 'the building of indexes')
+  const watch = logChanges(log, 'building indexes')
   while (!signal.aborted) {
     try {
       if (await buildLateIndexes(clients, signal)) return watch.worked()
@@ -119,7 +119,7 @@ async function buildLateIndexes(clients: Clients, signal: AbortSignal): Promise<
       if (brokenOff) await builder.unsafe(`drop index concurrently "${name}"`)
       await builder.unsafe(`create index concurrently "${name}" on ${on}`)
     }
-    // Behind a pooler the session is somebody else's afterwards.
+    // Behind a pooler another client uses the session afterwards.
     await builder.unsafe('reset statement_timeout')
   })
 }
@@ -136,7 +136,7 @@ async function missingIndexes(client: postgres.Sql) {
     .map(([name, on]) => ({ name, on, brokenOff: validity.has(name) }))
 }
 
-/** Nobody else writes to an embedded database. */
+/** No other process writes to an embedded database. */
 export async function buildLateIndexesEmbedded(client: Pick<PGlite, 'exec'>): Promise<void> {
   for (const [name, on] of Object.entries(lateIndexes))
     await client.exec(`create index if not exists "${name}" on ${on}`)

@@ -57,7 +57,7 @@ export async function migrateEmbedded(
 
 type Row = Record<string, unknown>
 
-/** A schema that is newer than ours is left as it is: also its indexes are no longer ours to say. */
+/** A schema from a newer release is left alone, its indexes included. */
 async function bringUpToDate(
   run: RunStatement,
   { migrate, prepare }: { migrate(): Promise<void>; prepare(): Promise<void> },

@@ -31,7 +31,7 @@ import { schema } from './schema.ts'
 import { type DatabaseTraits, waitForDatabase } from './wait-for-database.ts'
 
 export interface OpenDatabase {
-  /** How the schema is changed: past any pooler where a way is known; undefined where nobody else can change it. */
+  /** The target for migrations, bypassing a pooler where possible; undefined for the embedded database. */
   readonly migrator?: DriverOptions
   readonly db: Database
   /** A handle of its own for the COUNTs behind the gauges, so that a slow count never holds up a sign-in. */
@@ -63,7 +63,7 @@ export interface DatabaseOptions {
   readonly prepareStatements?: 'auto' | 'true' | 'false'
   /** Milliseconds to wait for a database that does not answer yet. */
   readonly startTimeoutMs?: number
-  /** Told what an operator should know of the way to the database. */
+  /** Called with warnings about the connection settings. */
   readonly warn?: (message: string) => void
   readonly dataDir: string
   readonly poolSize: number
@@ -71,9 +71,9 @@ export interface DatabaseOptions {
   readonly timeoutMs: number
   /** Milliseconds after which Postgres itself gives up on a population COUNT. */
   readonly countTimeoutMs: number
-  /** Told of every statement; undefined leaves the driver as it is. */
+  /** Called for every statement; undefined leaves the driver uninstrumented. */
   readonly record: RecordOperation | undefined
-  /** Told once whenever the database is lost or found again. */
+  /** Called once whenever the database becomes unreachable or reachable again. */
   readonly onAvailability: (isUp: boolean, error: unknown) => void
   /** Runs on the migrated database, by one replica at a time. */
   readonly prepare: Prepare
@@ -197,16 +197,16 @@ async function findListener(
   }
   warn(
     direct
-      ? `DATABASE_DIRECT_URL: LISTEN hears nothing there; it must lead to the server that DATABASE_URL leads to, past any pooler in transaction mode. ${unheard}`
-      : `DATABASE_URL leads to a pooler, where LISTEN cannot be relied on; DATABASE_DIRECT_URL names the way past it. ${unheard}`,
+      ? `DATABASE_DIRECT_URL receives no notifications; it must lead to the same server as DATABASE_URL, bypassing any pooler in transaction mode. ${unheard}`
+      : `DATABASE_URL leads to a pooler, where LISTEN is not reliable; set DATABASE_DIRECT_URL to bypass it. ${unheard}`,
   )
   return undefined
 }
 
 const unheard =
-  'Changes of clients and keys reach the other replicas within CLIENT_CACHE_TTL, 5 s at most.'
+  'Changes to clients and keys reach the other replicas within CLIENT_CACHE_TTL, at most 5 s.'
 
-/** What PGlite has unpacked is open to everybody; what it writes from then on is not. */
+/** PGlite unpacks files that every user can read; this closes them, and files written later are private. */
 async function openPrivately(dataDir: string): Promise<PGlite> {
   const client = await PGlite.create(`${dataDir}/pgdata`)
   protectDirectory(dataDir)

@@ -94,9 +94,9 @@ async function offersTls(socket: Socket): Promise<boolean> {
   socket.write(request)
   const [answer] = (await settled(socket, 'data', 10_000)) as [Buffer]
   // CVE-2021-23222: what comes with the answer was put in on the way.
-  if (answer.length !== 1) throw new Error('it says more than was asked')
+  if (answer.length !== 1) throw new Error('it sent more than was asked')
   if (answer[0] !== 0x53 && answer[0] !== 0x4e)
-    throw new Error('it does not speak as Postgres does')
+    throw new Error('it does not speak the Postgres protocol')
   return answer[0] === 0x53
 }
 

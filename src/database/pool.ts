@@ -16,7 +16,7 @@ export interface PoolOptions {
   readonly timeoutMs: number
   /** For opening a connection; as long as for a statement if left out. */
   readonly openTimeoutMs?: number
-  /** Told once for each change. */
+  /** Called once per change. */
   readonly onChange: (isUp: boolean, error: unknown) => void
 }
 
@@ -166,7 +166,7 @@ function refuseAll({ waiting, idle }: State, cause: unknown) {
   for (const connection of idle.splice(0)) connection.destroy(error)
 }
 
-/** After what has arrived was read, so that a pause of ours is not taken for one of the server's. */
+/** Runs after received data has been read, so that a pause of this process does not look like one of the server. */
 function checkTime(state: State) {
   const { all, idle, waiting } = state
   const now = performance.now()

@@ -79,7 +79,7 @@ interface Transaction {
   readonly record: RecordOperation
 }
 
-/** A transaction, or a savepoint in it: what failed inside and was not undone fails it, whoever caught the error. */
+/** A transaction or savepoint: a statement that failed in it and was not rolled back fails it, even if the error was caught. */
 interface Scope {
   isOpen: boolean
   failure?: { readonly error: unknown }

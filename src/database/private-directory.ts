@@ -43,7 +43,7 @@ function takeFromOthers(path: string, found: Stats, uid: number) {
   // Some file systems (a share of Windows, a mounted FAT) agree and change nothing.
   if ((lstatSync(path).mode & forOthers) !== 0)
     throw new Error(
-      `${path} can be read or changed by others on this machine, and its file system keeps no permissions. Set DATA_DIR to a directory on another one.`,
+      `${path} can be read or changed by others on this machine, and its file system does not support permissions. Set DATA_DIR to a directory on another one.`,
     )
 }
 

@@ -13,7 +13,7 @@ export interface Readiness {
 }
 
 export interface WriteRefusals {
-  /** Since when writes are refused is of no use: only that the last one that told was. */
+  /** Whether the last write that reported was refused. */
   seen: boolean
 }
 

@@ -1,4 +1,4 @@
-/** Right after an outage replicas still give back what they used up in vain, so nobody is judged by what is used up. */
+/** Right after an outage replicas are still undoing attempts that failed, so a consumed code or token is no sign of reuse yet. */
 
 /** Longer than replicas take to notice that the database is back, and to give back. */
 const settlingMs = 3000

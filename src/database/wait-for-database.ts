@@ -57,7 +57,7 @@ async function askServer(target: ConnectionTarget): Promise<DatabaseTraits> {
 }
 
 const giveUp = (target: ConnectionTarget, error: unknown, timeoutMs: number) =>
-  `${explain(target, error)} It was waited for during ${timeoutMs / 1000} s (DB_START_TIMEOUT).`
+  `${explain(target, error)} Waited ${timeoutMs / 1000} s for it (DB_START_TIMEOUT).`
 
 /** Server's messages never hold a password; ours hold hosts and ports alone. */
 function explain(target: ConnectionTarget, error: unknown): string {
@@ -68,10 +68,10 @@ function explain(target: ConnectionTarget, error: unknown): string {
 
 function adviceFor(code: string, message: string): string {
   if (code === '28P01') return ' Its user name or password is wrong.'
-  if (code === '3D000') return ' Create the database, or write the name of another one.'
+  if (code === '3D000') return ' Create the database, or use the name of another one.'
   if (code.startsWith('28') && /no encryption|SSL off/.test(message))
-    return ' The server asks for TLS: add sslmode=require, or better verify-full.'
+    return ' The server requires TLS: add sslmode=require, or better verify-full.'
   if (code === '08P01' && message.includes('startup parameter'))
-    return ' A pooler refuses it: remove it from the connection string, or list it in its ignore_startup_parameters.'
+    return ' The pooler refuses it: remove it from the connection string, or list it in its ignore_startup_parameters.'
   return ''
 }

@@ -11,7 +11,7 @@ interface Authentication {
   readonly amr: readonly string[] | undefined
   /** OIDC Core §2. */
   readonly acr: string | undefined
-  /** OIDC Core §2; null when nobody can say: a provider may have answered from a session of its own. */
+  /** OIDC Core §2; null when unknown: a provider may have answered from a session of its own. */
   readonly authTime: Date | null
 }
 

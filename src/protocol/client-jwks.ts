@@ -13,7 +13,7 @@ const described = {
   key_ops: z.array(text).max(10).optional(),
 }
 
-/** What is kept of a key: whatever else comes with it (certificates, comments) is dropped. */
+/** The members of a key that are stored; others (certificates, comments) are dropped. */
 const publicKey = z.discriminatedUnion('kty', [
   z.object({ kty: z.literal('EC'), ...described, crv: text, x: number, y: number }),
   z.object({ kty: z.literal('RSA'), ...described, n: number, e: number }),

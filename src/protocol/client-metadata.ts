@@ -282,7 +282,7 @@ function fillIn({ response_types: _, ...given }: Fields) {
 
 const unnamed = 'Unnamed client'
 
-/** Where answers go is a name that nobody can give themselves; what a private-use scheme has for a host, anybody can. */
+/** The host of an https redirect URI cannot be claimed by others; that of a private-use scheme can. */
 const nameByAddress = (given: Pick<Fields, 'redirect_uris' | 'client_uri'>) => {
   const address = given.redirect_uris[0] ?? given.client_uri
   return (address && /^https?:/.test(address) && new URL(address).hostname) || unnamed

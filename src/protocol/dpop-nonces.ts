@@ -10,13 +10,13 @@ const windowMs = 150_000
 export const nonceLifetimeMs = 3 * windowMs
 
 export interface DpopNonces {
-  /** What a client is told to use next. */
+  /** The nonce for the client's next proof. */
   current(now: Date): string
   /** Whether it was made by one of us, two and a half to five minutes ago at most. */
   isKnown(nonce: string, now: Date): boolean
 }
 
-/** The newest secret makes nonces, all recognise them. */
+/** The newest secret creates nonces, all secrets verify them. */
 export function createDpopNonces(secrets: readonly string[]): DpopNonces {
   const keys = secrets.map((secret) => deriveKey(secret, 'dpop nonces'))
   const own = newestOf(keys)

@@ -39,7 +39,7 @@ export interface DpopProof {
 
 export type VerifiedDpopProof =
   | { readonly result: 'valid'; readonly proof: DpopProof }
-  /** It holds, but for a nonce of ours, RFC 9449 §8. */
+  /** Valid but for a missing server nonce (RFC 9449 §8). */
   | { readonly result: 'nonce_missing' }
   | { readonly result: 'invalid'; readonly cause: unknown }
 
@@ -74,7 +74,7 @@ function requirePublicJwk(jwk: JWK | undefined): JWK {
     ['d', 'p', 'q', 'dp', 'dq', 'qi', 'oth', 'k'].some((name) => name in jwk)
   )
     throw new Error('jwk is not a public key')
-  // Before the signature is looked at: whoever sends proofs must not decide what they cost.
+  // Before the signature is verified, so that senders cannot make verification expensive.
   if (!isOfBoundedSize(jwk)) throw new Error('jwk is too small or too large')
   return jwk
 }
@@ -84,18 +84,19 @@ function requireClaims(
   { method, url, accessToken }: DpopExpectation,
 ) {
   if (typeof jti !== 'string' || jti === '') throw new Error('jti is missing')
-  if (htm !== method) throw new Error('htm is another method')
-  if (typeof htu !== 'string' || !isSameAddress(htu, url)) throw new Error('htu is another address')
+  if (htm !== method) throw new Error('htm does not match the request method')
+  if (typeof htu !== 'string' || !isSameAddress(htu, url))
+    throw new Error('htu does not match the request address')
   if (iat === undefined) throw new Error('iat is missing')
   if (accessToken !== undefined && ath !== sha256(accessToken))
-    throw new Error('ath is of another token')
+    throw new Error('ath does not match the access token')
   return { jti, iat }
 }
 
 const isFreshNonce = (nonce: unknown, nonces: DpopNonces, now: Date) =>
   typeof nonce === 'string' && nonces.isKnown(nonce, now)
 
-/** RFC 9449 §4.3 point 11: a nonce of ours tells when the proof was made, better than the clock of the client. */
+/** RFC 9449 §4.3 point 11: a server nonce dates the proof more reliably than the client's clock. */
 function requireFresh(iat: number, { nonces, now }: DpopExpectation): Date {
   if (nonces) return new Date(now.getTime() + nonceLifetimeMs)
   if (Math.abs(now.getTime() / 1000 - iat) > maxAgeSeconds) throw new Error('iat is far from now')

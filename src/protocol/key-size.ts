@@ -1,4 +1,4 @@
-/** How large the RSA keys of others may be: verifying costs us time that whoever brings the key decides on. */
+/** Limits on RSA keys of clients and providers, since a larger key makes verification slower. */
 
 export const rsaBits = { least: 2048, most: 4096 } as const
 

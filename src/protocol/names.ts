@@ -15,8 +15,8 @@ export const normalizeName = (text: string): string =>
 export function nameProblem(name: string, longest: number): string | undefined {
   if ([...name].length > longest) return `must have at most ${longest} characters`
   if (!isPlainText(name)) return 'must be plain text'
-  if (stackedMarks.test(name)) return 'must not pile up marks'
-  if (!readable.test(name)) return 'must have a letter or a digit'
+  if (stackedMarks.test(name)) return 'must not stack combining marks'
+  if (!readable.test(name)) return 'must contain a letter or a digit'
   return undefined
 }
 
@@ -29,7 +29,7 @@ const emoji = /\p{RGI_Emoji}/gv
 
 /** Control, format, unassigned and ignorable characters, and a blank that counts as a symbol. */
 const hidden = /[\p{C}\p{DI}\p{Zl}\p{Zp}\u2800]/v
-/** Some scripts cannot be written without them (RFC 5892 appendix A); elsewhere nobody sees them. */
+/** Joiners: some scripts need them (RFC 5892 appendix A); elsewhere they are invisible. */
 const joiner =
   /(?<=[[\p{scx=Arab}\p{scx=Beng}\p{scx=Deva}\p{scx=Gujr}\p{scx=Guru}\p{scx=Knda}\p{scx=Mlym}\p{scx=Orya}\p{scx=Sinh}\p{scx=Taml}\p{scx=Telu}]&&[\p{L}\p{M}]])[\u200c\u200d](?=\p{L})/gv
 /** Marks of a script of their own stack by its rules; those that go with any letter have no business in threes. */
@@ -89,7 +89,7 @@ function likeness(character: string): string {
 /** Why an operator should read a name letter by letter. */
 export type NameWarning = 'mixed_scripts' | 'looks_latin'
 
-/** What is odd about a name: letters of several alphabets, or of another one that all look like Latin letters. */
+/** The warning about a name: letters from several alphabets, or from another one that all look Latin. */
 export function nameWarningFor(name: string): NameWarning | undefined {
   const letters = name.replaceAll(/\P{L}/gu, '')
   if (letters === '' || /^\p{scx=Latn}*$/u.test(letters)) return undefined

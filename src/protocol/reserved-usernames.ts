@@ -1,4 +1,4 @@
-/** Names that only an operator may give: whoever bears one is taken for somebody who speaks for the server. */
+/** Usernames that only administrators can assign, since they would seem to speak for the server. */
 
 /** RFC 2142, and what else operators are called. */
 export const reservedUsernames = [

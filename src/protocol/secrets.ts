@@ -18,7 +18,7 @@ export function newestOf<T>(items: readonly T[]): T {
   return first
 }
 
-/** A 256-bit key for one purpose, so that no two uses of a secret can be played against each other (RFC 5869). */
+/** A 256-bit key for one purpose, so that uses of one secret stay independent (RFC 5869). */
 export function deriveKey(secret: string, purpose: string): Uint8Array {
   const name = `${purpose}\n${secret}`
   const known = derived.get(name)

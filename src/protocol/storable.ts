@@ -16,7 +16,7 @@ export function isStorableValue(value: unknown): boolean {
   }
 }
 
-/** JSON of somebody else's (RFC 8259 §8.2 leaves such texts to us). Throws for what is none, or cannot be stored. */
+/** Parses JSON from outside. Throws for invalid JSON and for texts that Postgres cannot store (RFC 8259 §8.2). */
 export const parseJson = (text: string): unknown => JSON.parse(text, refuseUnstorable)
 
 /** The same, or undefined for what is none. */

@@ -9,7 +9,7 @@ const length = 8
 export const randomUserCode = (): string =>
   format(Array.from({ length }, () => letters[randomInt(letters.length)]).join(''))
 
-/** What somebody typed, as we write it; undefined when no code looks like it. Case and punctuation do not matter. */
+/** Normalizes a typed code; undefined if it cannot be one. Case and punctuation do not matter. */
 export function parseUserCode(typed: string): string | undefined {
   if (typed.length > 64) return undefined
   const plain = typed.toUpperCase().replaceAll(/[\s\p{P}]/gu, '')

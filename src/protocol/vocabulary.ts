@@ -27,14 +27,16 @@ export type UserAuthSource = (typeof userAuthSources)[number]
 /** Providers that people can sign in through; `oidc` is any issuer that an operator names. */
 export const upstreamProviders = ['github', 'gitea', 'gitlab', 'microsoft', 'oidc'] as const
 /** What people know them by; an operator gives the last one a name of its own. */
-export const upstreamProviderNames: Readonly<Record<(typeof upstreamProviders)[number], string>> = {
+export type UpstreamProvider = (typeof upstreamProviders)[number]
+
+/** What pages call them, unless an operator names `oidc` (OIDC_NAME). */
+export const upstreamTitles: Readonly<Record<UpstreamProvider, string>> = {
   github: 'GitHub',
   gitea: 'Gitea',
   gitlab: 'GitLab',
   microsoft: 'Microsoft',
-  oidc: 'Single sign-on',
+  oidc: 'single sign-on',
 }
-export type UpstreamProvider = (typeof upstreamProviders)[number]
 
 /** What a provider is asked for during a sign-in. */
 export const upstreamOperations = ['discovery', 'token', 'profile'] as const
@@ -63,7 +65,7 @@ export const upstreamResults = [
 ] as const
 export type UpstreamResult = (typeof upstreamResults)[number]
 
-/** Who can vouch for a user besides ourselves. */
+/** What can authenticate a user besides a local password. */
 export const identitySources = ['http_api', ...upstreamProviders] as const
 
 /** The ways to sign in, by name. */
@@ -172,7 +174,7 @@ export type ConsentRevoker = (typeof consentRevokers)[number]
 export const consentDecisions = ['approved', 'remembered', 'denied'] as const
 export type ConsentDecision = (typeof consentDecisions)[number]
 
-/** RFC 8628: what became of a device code. `expired` ones are those that nobody redeemed in time. */
+/** RFC 8628: states of a device code. `expired`: not redeemed in time. */
 export const deviceCodeStatuses = ['pending', 'approved', 'denied', 'redeemed', 'expired'] as const
 
 /** How a device code ends; each ends once. */
@@ -237,7 +239,7 @@ export type ExchangeResult = (typeof exchangeResults)[number]
 export const cacheNames = ['client', 'client_keys', 'signing_keys', 'population'] as const
 export type CacheName = (typeof cacheNames)[number]
 
-/** Tables that requests of strangers make grow, and that are refused more rows than a setting says. */
+/** Tables that unauthenticated requests can grow; settings limit their rows. */
 export const boundedTables = [
   'clients',
   'authorization_requests',
@@ -324,7 +326,7 @@ export const refusalKinds = [
 ] as const
 export type RefusalKind = (typeof refusalKinds)[number]
 
-/** How an error came up that nobody caught. */
+/** How an uncaught error arose. */
 export const uncaughtKinds = ['exception', 'rejection'] as const
 export type UncaughtKind = (typeof uncaughtKinds)[number]
 
@@ -332,7 +334,7 @@ export type UncaughtKind = (typeof uncaughtKinds)[number]
 export const connectionLimits = ['address', 'server'] as const
 export type ConnectionLimit = (typeof connectionLimits)[number]
 
-/** What is accepted once: the `jti` of signed proofs, and the state with which somebody went to a provider. */
+/** Single-use values: the `jti` of signed proofs, and the state of a sign-in at a provider. */
 export type ProofKind = 'client_assertion' | 'dpop' | 'request_object' | 'upstream_state'
 
 /** What became of a DPoP proof; `nonce_missing` is how a client learns our nonce. */

@@ -41,7 +41,7 @@ const poolLabel = { 'db.client.connection.pool.name': ['main', 'population'] } a
 export const http = {
   httpRequestDuration: histogram('http.server.request.duration', {
     unit: 's',
-    description: 'Time to answer a request.',
+    description: 'Duration of a request.',
     labels: { 'http.request.method': httpMethods },
     openLabels: {
       'http.route': 'matched route template; absent when none matched',
@@ -52,7 +52,7 @@ export const http = {
   }),
   httpActiveRequests: upDownCounter('http.server.active_requests', {
     unit: '{request}',
-    description: 'Requests being answered.',
+    description: 'Requests in flight.',
     labels: { 'http.request.method': httpMethods, 'url.scheme': urlSchemes },
   }),
 }
@@ -60,19 +60,19 @@ export const http = {
 export const database = {
   databaseOperationDuration: histogram('db.client.operation.duration', {
     unit: 's',
-    description: 'Time of one database statement; BEGIN is a whole transaction.',
+    description: 'Duration of one database statement; BEGIN is a whole transaction.',
     labels: { 'db.operation.name': databaseOperations, 'db.system.name': ['postgresql'] },
     openLabels: { 'error.type': 'timeout, connection, constraint or other; absent on success' },
     buckets: databaseBuckets,
   }),
   databaseConnectionsMax: gauge('db.client.connection.max', {
     unit: '{connection}',
-    description: 'Most connections the pool may open.',
+    description: 'Maximum number of connections of the pool.',
     labels: poolLabel,
   }),
   databasePendingRequests: gauge('db.client.connection.pending_requests', {
     unit: '{request}',
-    description: 'Statements and transactions that wait behind others for a connection.',
+    description: 'Statements and transactions waiting for a connection.',
     labels: poolLabel,
   }),
 }
@@ -117,7 +117,7 @@ export const runtime = {
   }),
   gcDuration: histogram('v8js.gc.duration', {
     unit: 's',
-    description: 'Time of one garbage collection.',
+    description: 'Duration of one garbage collection.',
     labels: { 'v8js.gc.type': garbageCollections },
     buckets: gcBuckets,
   }),
@@ -133,7 +133,7 @@ export const runtime = {
   }),
   processCpuTime: observableCounter('process.cpu.time', {
     unit: 's',
-    description: 'Processor time of the process.',
+    description: 'CPU time of the process.',
     labels: { 'cpu.mode': ['user', 'system'] },
   }),
   processMemory: gauge('process.memory.usage', {

@@ -26,8 +26,9 @@ export function watchExports<T>(
       if (failed) onExportFailure(signal)
       else onExport?.(signal)
       // The error's text may repeat what the collector answered; its kind is enough to act on.
-      if (failed && !down) log.warn({ signal, error: errorType(result.error) }, 'exports fail')
-      if (!failed && down) log.info({ signal }, 'exports arrive again')
+      if (failed && !down)
+        log.warn({ signal, error: errorType(result.error) }, 'exports are failing')
+      if (!failed && down) log.info({ signal }, 'exports have recovered')
       down = failed
       done(result)
     })

@@ -1,4 +1,4 @@
-/** Makes the instruments of catalogue entries on a meter: what is measured is said once, in the catalogue. */
+/** Creates the instruments of catalogue entries on a meter. */
 import type {
   Histogram,
   Meter,
@@ -67,7 +67,7 @@ export const createOpenHistogram = (
 export const createGauge = (meter: Meter, series: Series<ClosedLabels, 'gauge'>): ObservableGauge =>
   meter.createObservableGauge(series.name, optionsOf(series))
 
-/** A total kept by somebody else, to be observed in a callback. */
+/** A total that is kept elsewhere and observed in a callback. */
 export const createObservableCounter = (
   meter: Meter,
   series: Series<ClosedLabels, 'observableCounter'>,

@@ -2,7 +2,7 @@
 import type { Attributes } from '@opentelemetry/api'
 import { type ClosedLabels, combinations, type LabelsOf, type Series } from './series.ts'
 
-/** Told of a label whose value was outside its list. The value itself may come from anywhere and is not passed on. */
+/** Called for a label value outside its list. The value itself is not passed on: it may come from a request. */
 export type OnUnknownLabel = (series: string, label: string) => void
 
 /**

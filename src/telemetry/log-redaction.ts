@@ -1,4 +1,4 @@
-/** Takes secrets out of what is logged, by the names of the properties that hold them. */
+/** Removes secrets from log lines, by property name. */
 
 const redacted = '[redacted]'
 

@@ -1,4 +1,4 @@
-/** `authgate_build_info`: which build answers, so that a change of a number can be laid beside a change of the code. */
+/** `authgate_build_info`: the running build, to correlate changes of metrics with changes of the code. */
 import type { Meter } from '@opentelemetry/api'
 import { catalogue } from './catalogue.ts'
 import { createGauge } from './instruments.ts'

@@ -78,7 +78,7 @@ export function startMetrics(options: MetricsOptions): Metrics {
         // The exporter retries for longer than the SDK's own bound.
         await withinTime(provider.shutdown({ timeoutMillis: timeoutMs }), timeoutMs)
       } catch (error) {
-        options.log.warn({ error: errorType(error) }, 'the last push of metrics did not arrive')
+        options.log.warn({ error: errorType(error) }, 'the last metrics could not be exported')
       }
     },
   }
@@ -125,7 +125,7 @@ class PullReader extends MetricReader {
   }
 }
 
-/** Cumulative, as Prometheus needs it. A cumulative gauge would keep values that nobody observes any more for ever. */
+/** Cumulative, as Prometheus needs it, except for gauges: cumulative gauges would keep values that are no longer observed. */
 const temporalityOf = (type: InstrumentType) =>
   type === InstrumentType.OBSERVABLE_GAUGE
     ? AggregationTemporality.DELTA
@@ -159,7 +159,7 @@ function errorReporter(log: ExportWatch['log']) {
     if (errors.length > 0 && !failing) {
       log.warn({ error: errorType(first) }, 'some gauges could not be read')
     }
-    if (errors.length === 0 && failing) log.info({}, 'all gauges can be read again')
+    if (errors.length === 0 && failing) log.info({}, 'all gauges have recovered')
     failing = errors.length > 0
   }
 }

@@ -41,6 +41,6 @@ function warnOnce(log: Pick<Log, 'warn'> | undefined) {
     const key = `${series} ${label}`
     if (told.has(key)) return
     told.add(key)
-    log?.warn({ series, label }, 'a label value outside its list is counted as other')
+    log?.warn({ series, label }, 'a label value outside its list was counted as other')
   }
 }

@@ -1,4 +1,4 @@
-/** Who is telling: the resource that every metric and span belongs to. */
+/** The OpenTelemetry resource of every metric and span. */
 import { defaultResource, type Resource, resourceFromAttributes } from '@opentelemetry/resources'
 
 export interface ServiceIdentity {

@@ -15,9 +15,9 @@ export interface ScrapeOptions {
   readonly host: string
   /** 0 takes any free one. */
   readonly port: number
-  /** Bearer token that scrapes must show; undefined lets everybody in. */
+  /** Bearer token that scrapes must send; undefined for none. */
   readonly token: string | undefined
-  /** Holds back guesses at the token; undefined holds back nobody. */
+  /** Rate limit on wrong tokens; undefined for none. */
   readonly guess?: (address: string) => TokenGuess
   /** A scrape showed a token, and it was wrong. */
   readonly onWrongToken?: (address: string) => void
@@ -99,7 +99,7 @@ function requireToken(
     const address = c.env?.incoming?.socket.remoteAddress ?? 'unknown'
     const attempt = guess?.(address)
     if (attempt?.isAllowed === false) {
-      if (attempt.isFirstRefusal) log?.warn({ address }, 'somebody is guessing METRICS_TOKEN')
+      if (attempt.isFirstRefusal) log?.warn({ address }, 'repeated wrong values of METRICS_TOKEN')
       return c.text('too many wrong tokens\n', 429, { 'Retry-After': '60' })
     }
     if (!timingSafeEqual(digest(presented), expected)) {

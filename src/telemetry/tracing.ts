@@ -62,7 +62,7 @@ export function startTracing(options: TracingOptions): Tracing {
       try {
         await withinTime(provider.shutdown(), timeoutMs)
       } catch (error) {
-        options.log.warn({ error: errorType(error) }, 'the last spans did not arrive')
+        options.log.warn({ error: errorType(error) }, 'the last spans could not be exported')
       }
     },
   }

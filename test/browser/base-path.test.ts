@@ -80,7 +80,7 @@ describe.each([
       server.url,
     )
 
-    await page.getByRole('link', { name: 'See apps with access' }).click()
+    await page.getByRole('link', { name: 'Show apps with access' }).click()
     await page.waitForURL(at('/account/authorizations'))
     await page.getByRole('navigation').getByRole('link', { name: 'My apps' }).click()
     await page.waitForURL(at('/apps'))

@@ -76,8 +76,8 @@ export async function inspect(page: Page, name: string): Promise<void> {
 
 /** What whoever signs in with a password of somebody else's choice has to do first. */
 export async function choosePassword(page: Page, given: string): Promise<void> {
-  await page.getByLabel('The password you were given').fill(given)
-  for (const label of ['New password', 'New password, once more'])
+  await page.getByLabel('Temporary password').fill(given)
+  for (const label of ['New password', 'Confirm new password'])
     await page.getByLabel(label, { exact: true }).fill(`${given} and more`)
-  await page.getByRole('button', { name: 'Set password and go on' }).click()
+  await page.getByRole('button', { name: 'Set password and continue' }).click()
 }

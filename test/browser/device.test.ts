@@ -54,7 +54,7 @@ describe('a device in Chromium', () => {
     await inspect(page, 'device-code')
     await page.getByLabel('Code').fill('bcdf ghjk')
     await press('Continue')
-    await page.getByText('That code does not work.').waitFor()
+    await page.getByText('This code is invalid').waitFor()
     await inspect(page, 'device-code-refused')
     expect(await value('oauth_device_codes_pending_authorization')).toBe(1)
 
@@ -86,7 +86,7 @@ describe('a device in Chromium', () => {
     const asked = await ask('openid read')
     await page.goto(asked.verification_uri_complete ?? '')
     await signIn()
-    await page.getByText('does your device show exactly this code').waitFor()
+    await page.getByText('your device shows exactly this code').waitFor()
     expect(await page.getByLabel('Code').inputValue()).toBe(asked.user_code)
     await inspect(page, 'device-code-filled-in')
     await press('Continue')
@@ -97,14 +97,14 @@ describe('a device in Chromium', () => {
     await otherTab.getByRole('button', { name: 'Allow', exact: true }).waitFor()
 
     await press('Don’t allow')
-    await page.getByRole('heading', { name: 'AuthGate CLI was not let in' }).waitFor()
+    await page.getByRole('heading', { name: 'AuthGate CLI was not connected' }).waitFor()
     await inspect(page, 'device-not-let-in')
     await expect(openid.pollDeviceAuthorizationGrant(device, asked)).rejects.toMatchObject({
       error: 'access_denied',
     })
 
     await press('Allow', otherTab)
-    await otherTab.getByRole('heading', { name: 'There is nothing to answer any more' }).waitFor()
+    await otherTab.getByRole('heading', { name: 'This request is no longer valid' }).waitFor()
     await inspect(otherTab, 'device-too-late')
     expect(await value('authgate_device_codes_ended_total{result="denied"}')).toBe(1)
     expect(await value('oauth_device_codes_authorized_total')).toBe(0)

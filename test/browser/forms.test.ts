@@ -135,7 +135,7 @@ describe('two tabs', () => {
     await third.waitForURL(at('/account/devices'))
     for (const [n, tab] of tabs.entries()) {
       await button('Allow', tab).click()
-      await tab.getByText('this page was out of date').waitFor()
+      await tab.getByText('this page had expired').waitFor()
       await button('Allow', tab).click()
       await tab.getByText('Landed').waitFor()
       expect(callback.answers.at(-1)).toContain(`state=tab-${n}`)
@@ -165,7 +165,7 @@ describe('two tabs', () => {
     await page.goto(at('/login'))
     await page.context().clearCookies()
     await signIn()
-    await page.getByText('this page was out of date').waitFor()
+    await page.getByText('this page had expired').waitFor()
     expect(await page.getByLabel('Username').inputValue()).toBe('admin')
     expect(await page.getByLabel('Password').inputValue()).toBe('')
     await signIn()
@@ -182,7 +182,7 @@ describe('two tabs', () => {
     await signIn(other)
     await other.waitForURL(at('/account/devices'))
     const change = async () => {
-      for (const label of ['Current password', 'New password', 'New password, once more'])
+      for (const label of ['Current password', 'New password', 'Confirm new password'])
         await page.getByLabel(label, { exact: true }).fill('whatever it is')
       await button('Change password').click()
     }

@@ -140,7 +140,7 @@ describe('OpenID Connect in Chromium', () => {
     await arrive()
     const sessions = await activeSessions()
     await start({ prompt: 'login' })
-    await page.getByText('please sign in once more').waitFor()
+    await page.getByText('sign in again to continue').waitFor()
     expect(await page.getByLabel('Username').inputValue()).toBe('admin')
     await inspect(page, 'login-once-more')
     await page.getByLabel('Password').fill(home.credentials().password)

@@ -37,7 +37,7 @@ it('makes an account at the first sign-in and shows it its pages', async () => {
   upstream.seat(ada)
   await page.goto(at('/login'))
   await inspect(page, 'upstream-sign-in')
-  await page.getByRole('link', { name: 'Keep me signed in on this device this way too' }).click()
+  await page.getByRole('link', { name: 'Keep me signed in this way, too' }).click()
   await page.getByText('You will stay signed in').waitFor()
   await page.getByRole('link', { name: 'Continue with GitHub' }).click()
   await page.waitForURL(at('/account/devices'))

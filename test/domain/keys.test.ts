@@ -296,7 +296,7 @@ describe('SESSION_SECRET', () => {
     await prepareKeys(database.db, secrets, now)
     const rows = await database.db.select().from(signingKeys)
     await expect(prepareKeys(database.db, [next], now)).rejects.toThrow(
-      'SESSION_SECRET: none of the secrets opens the signing keys in this database; write the one they were sealed with after the new one: new,old.',
+      'SESSION_SECRET: none of the secrets opens the signing keys in this database; add the one that sealed them after the new one: new,old.',
     )
     expect(await database.db.select().from(signingKeys)).toEqual(rows)
   })

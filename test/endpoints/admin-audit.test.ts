@@ -81,7 +81,7 @@ describe('the pages of the audit log', () => {
     expect(next).toContain('client=c-old')
     const second = await (await browser.get(next ?? '')).text()
     expect(
-      second.match(/<summary class="event-opener">A user had tokens renewed\.<\/summary>/g),
+      second.match(/<summary class="event-opener">A user had tokens refreshed\.<\/summary>/g),
     ).toHaveLength(10)
   })
 
@@ -95,7 +95,7 @@ describe('the pages of the audit log', () => {
   it('say that nothing was found', async () => {
     const page = await browser.get('/admin/audit?client=nobody')
     expect(page.status).toBe(200)
-    expect(await page.text()).toContain('No event fits all of these filters.')
+    expect(await page.text()).toContain('No events match these filters.')
   })
 
   it('escape what strangers sent', async () => {

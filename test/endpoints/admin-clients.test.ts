@@ -365,14 +365,14 @@ describe('GET /admin/clients', () => {
     const { clientId } = (await addClient(app.database.db)).client
     const search = `/admin/clients?search=${clientId.toUpperCase()}`
     expect(idsIn(await list(search))).toEqual([clientId])
-    expect(await list(`${search}&status=inactive`)).toContain('Nothing found')
+    expect(await list(`${search}&status=inactive`)).toContain('No clients found')
   })
 
   it('shows 50 of those that wait, tells of the others, and leads to them', async () => {
     for (let n = 0; n < 52; n += 1)
       await addClient(app.database.db, { name: `Waits ${n}`, status: 'pending' })
     const start = await list('/admin/clients')
-    expect(start).toMatch(/These are the 50 that have waited longest, of 5\d\./)
+    expect(start).toMatch(/Showing the oldest 50 of 5\d\./)
     expect(start.match(/\/approve"/g)).toHaveLength(50)
     const rest = await list('/admin/clients?status=pending&search=waits')
     expect(rest.match(/\/approve"/g)).toHaveLength(50)

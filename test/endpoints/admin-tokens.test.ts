@@ -43,15 +43,15 @@ describe('the overview', () => {
     await connect()
     const page = await text('/admin')
     const samples = await app.samples()
-    expect(tile(page, 'Accounts')).toBe(`${samples.get('authgate_users_registered')}`)
-    expect(tile(page, 'Signed-in browsers')).toBe(`${samples.get('sessions_active')}`)
+    expect(tile(page, 'Users')).toBe(`${samples.get('authgate_users_registered')}`)
+    expect(tile(page, 'Active sessions')).toBe(`${samples.get('sessions_active')}`)
     for (const type of ['access', 'refresh'])
-      expect(tile(page, `Live ${type} tokens`)).toBe(
+      expect(tile(page, `Active ${type} tokens`)).toBe(
         `${samples.get(`oauth_tokens_active{token_type="${type}"}`)}`,
       )
-    expect(tile(page, 'Clients that wait')).toBe('0')
+    expect(tile(page, 'Pending approval')).toBe('0')
     expect(page.match(/<summary class="event-opener">/g)).toHaveLength(10)
-    expect(page).toContain('had tokens issued to an app.')
+    expect(page).toContain('signed in to an app, which was issued tokens.')
   })
 
   it('says that a number cannot be had, and never shows 0 for it', async () => {
@@ -59,8 +59,8 @@ describe('the overview', () => {
     await db.execute(sql`alter table consents rename to consents_away`)
     try {
       const page = await text('/admin')
-      expect(tile(page, 'Consents in force')).toBe('Not available')
-      expect(tile(page, 'Accounts')).toMatch(/^[1-9]/)
+      expect(tile(page, 'Active consents')).toBe('Not available')
+      expect(tile(page, 'Users')).toMatch(/^[1-9]/)
     } finally {
       await db.execute(sql`alter table consents_away rename to consents`)
     }
@@ -86,7 +86,7 @@ describe('the list of tokens', () => {
     const refresh = await text(`/admin/tokens?user=${one.user.username}&type=refresh`)
     expect(refresh.match(/<tr>/g)).toHaveLength(2)
     await admin.submit('/admin/tokens', `/admin/tokens/${one.familyId}/revoke`)
-    expect(await text(`/admin/tokens?client=${one.clientId}`)).toContain('No live tokens')
+    expect(await text(`/admin/tokens?client=${one.clientId}`)).toContain('No active tokens')
   })
 
   it.each([

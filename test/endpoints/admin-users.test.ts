@@ -162,7 +162,7 @@ describe('editing an account', () => {
     expect(row).toMatchObject({ email: null, emailVerified: false })
     for (const page of [`/admin/users/${id}`, `/admin/users/${id}/edit`, '/admin/users'])
       expect((await admin.get(page)).status).toBe(200)
-    expect(await (await admin.get(`/admin/users/${id}`)).text()).toContain('<dd>none</dd>')
+    expect(await (await admin.get(`/admin/users/${id}`)).text()).toContain('<dd>None</dd>')
   })
 
   it('a demoted admin is refused at the next click', async () => {

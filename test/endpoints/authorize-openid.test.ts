@@ -133,7 +133,7 @@ describe('prompt=login and max_age', () => {
     const first = await browser.get(path(more))
     expect(loginOf(first).login.searchParams.get('again')).toBe('1')
     const page = await (await browser.get(first.headers.get('location') ?? '')).text()
-    expect(page).toContain('please sign in once more')
+    expect(page).toContain('sign in again to continue')
     expect(page).toContain(`value="${user.username}"`)
     // Coming back without having done so leads to the sign-in again, however often.
     for (const _again of [1, 2]) {
@@ -598,7 +598,7 @@ describe('claims', () => {
     expect(codeIn(await browser.get(path({ scope: 'openid' })))).toHaveLength(43)
     const claims = JSON.stringify({ userinfo: { email: { essential: true }, unknown: null } })
     const asked = await browser.get(path({ scope: 'openid', claims }))
-    expect(await asked.text()).toContain('See your e-mail address')
+    expect(await asked.text()).toContain('See your email address')
     await decide(browser, path({ scope: 'openid', claims }), 'approve')
     expect(codeIn(await browser.get(path({ scope: 'openid', claims })))).toHaveLength(43)
   })

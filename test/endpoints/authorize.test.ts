@@ -508,7 +508,7 @@ describe('POST /oauth/authorize', () => {
     const location = `/oauth/authorize?authorization_request=${id}&notice=outdated`
     expect([result.status, result.headers.get('location')]).toEqual([303, location])
     expect(moved).toEqual({})
-    expect(await (await browser.get(location)).text()).toContain('this page was out of date')
+    expect(await (await browser.get(location)).text()).toContain('this page had expired')
   })
 
   it('refuses what a browser says was sent by another site, valid token or not', async () => {

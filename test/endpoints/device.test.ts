@@ -498,7 +498,7 @@ describe('POST /device/verify', () => {
       expect(result.status).toBe(400)
       expect(result.headers.get('content-type')).toMatch(/^text\/html/)
       const page = await result.text()
-      expect(page).toContain('That code does not work.')
+      expect(page).toContain('This code is invalid')
       expect(page).not.toContain('Test app')
       expect(moved).toEqual(entered('refused'))
       expect(await countAudit(app, 'DEVICE_CODE_REFUSED')).toBe(audited + 1)
@@ -521,13 +521,13 @@ describe('POST /device/verify', () => {
       user_code,
       user.username,
       'Know who you are',
-      'See your e-mail address',
+      'See your email address',
       'https://api.example.test/',
       'A Go program',
       '203.0.113.9',
       'Not your network',
       '2 minutes ago',
-      'Only go on if you started this yourself.',
+      'Continue only if you started this yourself.',
     ]) {
       expect(page).toContain(words)
     }
@@ -614,7 +614,7 @@ describe('POST /device/decide', () => {
     const page = await open(browser, user_code)
     const { result, moved } = await observe(app, () => page.answer('deny'))
     expect(result.status).toBe(200)
-    expect(await result.text()).toContain('Test app was not let in')
+    expect(await result.text()).toContain('Test app was not connected')
     expect(moved).toEqual({
       ...ended('denied'),
       oauth_device_codes_active: -1,
@@ -642,7 +642,7 @@ describe('POST /device/decide', () => {
     expect((await tabs[0].answer(first)).status).toBe(200)
     const { result, moved } = await observeUnchanged(app, () => tabs[1].answer(second))
     expect([result.status, moved]).toEqual([409, {}])
-    expect(await result.text()).toContain('There is nothing to answer any more')
+    expect(await result.text()).toContain('This request is no longer valid')
   })
 
   it.each(['approve', 'deny'] as const)(

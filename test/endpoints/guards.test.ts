@@ -727,7 +727,7 @@ describe('forms of operators', () => {
       backchannel_logout_session_required: 'true',
     }
     const answer = await (await admin.browser.post('/admin/clients', fields)).text()
-    expect(answer).toContain('Credentials of Everything')
+    expect(answer).toContain('Credentials for Everything')
     expect(answer).not.toContain('Client secret')
     const row = await app.database.db.query.clients.findFirst({
       where: eq(clients.name, 'Everything'),

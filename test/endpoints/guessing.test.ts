@@ -130,7 +130,7 @@ it('shows the person and operators what was tried', async () => {
   await browser.signIn(user.username)
   const security = await (await browser.get('/account/security')).text()
   expect(security).toContain('203.0.113.99')
-  expect(security).toContain('Were those not you?')
+  expect(security).toContain('If this was not you')
   const operator = newBrowser()
   await operator.signIn((await addAdmin(app.database.db)).username)
   const page = await (await operator.get(`/admin/users/${user.id}`)).text()

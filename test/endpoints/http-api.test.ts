@@ -284,7 +284,7 @@ describe('an answer that is not yes', () => {
     answer = given
     const { result, moved } = await observeUnchanged(app, () => signInAs(newName()))
     expect([result.status, result.headers.get('retry-after'), asked.length]).toEqual([503, '60', 1])
-    expect(await result.text()).toContain('not available right now')
+    expect(await result.text()).toContain('temporarily unavailable')
     expect(moved).toEqual(failed('unavailable'))
   })
 

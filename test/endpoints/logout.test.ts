@@ -188,7 +188,7 @@ describe('GET /oauth/logout', () => {
     const { result, moved } = await observeUnchanged(app, () => browser.get(asked))
     expect(result.status).toBe(400)
     expect(result.headers.get('location')).toBeNull()
-    expect(await result.text()).toContain('You are not signed out')
+    expect(await result.text()).toContain('You are still signed in')
     expect(moved).toEqual({})
   })
 

@@ -200,8 +200,8 @@ describe('an administrator', () => {
     const second = await add('Intranеt')
     expect(second.status).toBe(200)
     const html = await second.text()
-    expect(html).toContain('It can be taken for another client: “Intranet”.')
-    expect(html).toContain('letters of another alphabet that look like Latin ones')
+    expect(html).toContain('The name can be confused with another client: “Intranet”.')
+    expect(html).toContain('letters from another alphabet that look like Latin ones')
   })
 
   it('is told so where a name that is given anew can be taken for another', async () => {
@@ -217,7 +217,7 @@ describe('an administrator', () => {
     const there = await rename('authgate cli')
     expect(there).toBe(`/admin/clients/${id}?notice=updated`)
     expect(await (await admin.get(there ?? '')).text()).toContain(
-      'It can be taken for another client: “AuthGate CLI”.',
+      'The name can be confused with another client: “AuthGate CLI”.',
     )
   })
 
@@ -226,8 +226,8 @@ describe('an administrator', () => {
     await addClient(app.database.db, { name: 'Shop-Привет' })
     for (const path of ['/admin/clients', `/admin/clients/${client_id}`]) {
       const page = await (await admin.get(path)).text()
-      expect(page).toContain('Its name mixes letters of several alphabets')
-      expect(page).toContain('It can be taken for another client: “Shop-Привет”.')
+      expect(page).toContain('The name mixes letters from several alphabets')
+      expect(page).toContain('The name can be confused with another client: “Shop-Привет”.')
     }
   })
 
@@ -260,7 +260,7 @@ describe('the page that asks for consent', () => {
       .where(eq(clients.clientId, client_id))
     await expect
       .poll(() => askedBy(client_id), { timeout: 10_000 })
-      .toMatch(new RegExp(`This app registered itself on ${day}; no approval is on record\\.`))
+      .toMatch(new RegExp(`This app registered itself on ${day}; it has not been approved\\.`))
   })
 
   it('says nothing of the kind about what an operator has made', async () => {

@@ -80,7 +80,7 @@ describe('an error of a client that a stranger has registered', () => {
       'unsupported_response_type',
     )
     expect(html).toContain(`<form method="post" action="${callback}"`)
-    expect(html).toContain('Go on to phish.example.test')
+    expect(html).toContain('Continue to phish.example.test')
   })
 
   it('is shown again when the page is loaded again', async () => {

@@ -136,7 +136,7 @@ describe('a sign-in form that is out of date', () => {
     const { result } = await observeUnchanged(app, () => browser.post('/login', fields))
     const html = await result.text()
     expect(result.status).toBe(403)
-    expect(html).toContain('this page was out of date')
+    expect(html).toContain('this page had expired')
     expect(html).toContain(`value="${other.username}"`)
     expect(html).not.toContain(testPassword)
     expect(hiddenField(html, 'redirect')).toBe('/apps')
@@ -161,7 +161,7 @@ describe('a form that is out of date and holds what somebody has typed', () => {
     )
     const html = await result.text()
     expect([result.status, moved]).toEqual([403, {}])
-    expect(html).toContain('this page was out of date')
+    expect(html).toContain('this page had expired')
     expect(html).toContain(`value="${Object.values(typed)[0]}"`)
   })
 

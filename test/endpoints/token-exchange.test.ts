@@ -430,7 +430,7 @@ describe('a request to exchange that is wrong', () => {
     },
   )
 
-  it('is refused where nothing is left of the scope', async () => {
+  it('is refused where none of the scope remains', async () => {
     const { access_token } = await signIn({ scope: 'openid offline_access write' })
     const writer = await addService(ordersApi, { scope: 'offline_access mail' })
     const { result, moved } = await observeUnchanged(app, () => exchange(writer, access_token))

@@ -171,14 +171,16 @@ it.each(['github', 'gitea', 'gitlab'])(
       const { page } = await signInPage(browser, path(more))
       expect(page).not.toContain(`/auth/login/${source}`)
       expect(page).toContain('/auth/login/oidc')
-      expect(page).toContain('Not through GitHub or Gitea or GitLab')
+      expect(page).toContain(
+        'requires a recent sign-in, which GitHub or Gitea or GitLab cannot confirm',
+      )
       const refused = await walk({ browser, person, source }, path(more))
       expect(parametersOf(refused)).toMatchObject({ error: 'login_required', state: 'state-1' })
       browser.cookies.delete('oauth_session')
     }
     const { page } = await signInPage(browser, path())
     expect(page).toContain(`/auth/login/${source}`)
-    expect(page).not.toContain('Not through')
+    expect(page).not.toContain('requires a recent sign-in')
   },
 )
 

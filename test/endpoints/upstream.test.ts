@@ -569,7 +569,7 @@ describe('linking from /account/security', () => {
 
   it('says where removing a link is not enough, since an address opens the account again', async () => {
     const { browser } = await member()
-    const again = 'signing in there links it again'
+    const again = 'signing in with it links it again'
     for (const [source, isSaid] of [
       ['gitea', false],
       ['github', true],

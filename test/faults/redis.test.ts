@@ -30,7 +30,7 @@ async function until(holds: () => boolean, seconds = 10) {
 
 const messages = () => lines.map((line) => (JSON.parse(line) as { msg: string }).msg)
 const changes = [
-  'Redis is out of reach; each process limits by itself until it is back',
+  'Redis is unreachable; until it is back, each process applies rate limits on its own',
   'Redis is back',
 ]
 

@@ -255,7 +255,7 @@ describe('several hosts', () => {
     // Who takes writes is asked at most once a second.
     await expect
       .poll(refusal, { timeout: 10_000, interval: 100 })
-      .toMatch(/no host takes writes \(.*only reads/)
+      .toMatch(/no host accepts writes \(.*only reads/)
     expect(await ask(one, 'select pg_promote() as answer')).toBe(true)
     await expect
       .poll(() => where().catch(() => undefined), { timeout: 20_000, interval: 50 })

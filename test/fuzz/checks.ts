@@ -33,7 +33,8 @@ const isNodesOwn = ({ status, headers }: WireAnswer) =>
   [400, 408, 413, 417, 431].includes(status ?? 0) && !headers.has('content-security-policy')
 
 /** The one bound that can be met here: too many passwords to be checked at once. */
-const isBound = ({ status, raw }: WireAnswer) => status === 503 && raw.includes('Very busy')
+const isBound = ({ status, raw }: WireAnswer) =>
+  status === 503 && raw.includes('The server is busy')
 
 function headersMissing({ headers }: WireAnswer): string[] {
   const wanted: [string, RegExp][] = [

@@ -8,7 +8,7 @@ import { readRepositoryFile } from '../../docs/generate.ts'
 const namesIn = (cell = '') => [...cell.matchAll(/`([^`]+)`/g)].map(([, name = '']) => name)
 
 const [, section = ''] = readRepositoryFile('docs/OPERATIONS.md').split(
-  /^## What is kept how long$([\s\S]*?)^## /m,
+  /^## Retention$([\s\S]*?)^## /m,
 )
 const rules = section
   .split('\n')

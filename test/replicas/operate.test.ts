@@ -30,8 +30,8 @@ describe('npm run admin', () => {
     if (!onPostgres) await first.stop()
     const { code, stdout, stderr } = await admin('reset-password', ' Admin ')
     expect([code, stderr]).toEqual([0, ''])
-    expect(stdout).toContain('Ended: 1 sessions')
-    const password = /told only now: ([\w-]{20})$/m.exec(stdout)?.[1] ?? ''
+    expect(stdout).toContain('Revoked: 1 sessions')
+    const password = /shown only once: ([\w-]{20})$/m.exec(stdout)?.[1] ?? ''
     const server = onPostgres ? first : await home.start()
     const again = openBrowser(server, { cookies: browser.cookies })
     expect((await again.get('/account/devices')).status).toBe(303)
@@ -55,7 +55,7 @@ describe('npm run admin', () => {
     }
     const unknown = await admin('reset-password', 'nobody')
     expect([unknown.code, unknown.stdout]).toEqual([1, ''])
-    expect(unknown.stderr).toContain('no account of that name')
+    expect(unknown.stderr).toContain('no user named')
     expect((await admin('delete-everything', 'admin')).code).toBe(1)
     expect(await admin('enable', 'admin')).toMatchObject({
       code: 0,

@@ -29,7 +29,7 @@ const lines = (server: ServerProcess, word: string) =>
     .split('\n')
     .filter((line) => line.includes(word))
 
-describe('an error that nobody caught', () => {
+describe('uncaught error', () => {
   /** Loaded before the server; each SIGUSR2 makes the next one happen. */
   const injected = `
     const errors = [

@@ -293,7 +293,7 @@ describe('SESSION_SECRET', () => {
     const wrong = await home.run({ SESSION_SECRET: next })
     expect(wrong.code).toBe(1)
     expect(wrong.stderr).toBe(
-      'AuthGate could not start: SESSION_SECRET: none of the secrets opens the signing keys in this database; write the one they were sealed with after the new one: new,old.\n',
+      'AuthGate could not start: SESSION_SECRET: none of the secrets opens the signing keys in this database; add the one that sealed them after the new one: new,old.\n',
     )
     await signIn(await home.start({ SESSION_SECRET: old }))
   })

@@ -25,7 +25,7 @@ export const authorizationCodes = pgTable(
     resources: text().array().notNull().default([]),
     dpopJkt: text('dpop_jkt'),
     details: jsonb().$type<TokenDetails>().notNull().default({}),
-    /** Null if nobody can say. */
+    /** Null if unknown. */
     authTime: timestamp('auth_time', { withTimezone: true }),
     expiresAt: timestamp('expires_at', { withTimezone: true }).notNull(),
     consumedAt: timestamp('consumed_at', { withTimezone: true }),

@@ -11,7 +11,7 @@ export interface Interaction {
   /** Seconds since the user really signed in. */
   readonly maxAge?: number
   readonly loginHint?: string
-  /** The user, as this client knows them, that `id_token_hint` or the `sub` claim names; nobody else will do. */
+  /** The subject that `id_token_hint` or the `sub` claim requires. */
   readonly subject?: string
   /** The session whose user has said that they want to go on as who they are. */
   readonly chosenSession?: string

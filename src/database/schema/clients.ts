@@ -37,12 +37,12 @@ export const clients = pgTable(
     name: text().notNull(),
     /** What the name looks like (UTS 39 §4); null until somebody has asked: see domain/clients/names.ts. */
     nameSkeleton: text('name_skeleton'),
-    /** What it is for, in its owner's words. */
+    /** Its purpose, as its owner describes it. */
     description: text().notNull().default(''),
     uri: text(),
     type: text({ enum: clientTypes }).notNull(),
     status: text({ enum: clientStatuses }).notNull().default('pending'),
-    /** When an operator let it in last; null for those that an operator made, and where nobody wrote it down. */
+    /** When an administrator last approved it; null for clients that an administrator created, and for those approved before this was recorded. */
     approvedAt: timestamp('approved_at', { withTimezone: true }),
     /** SHA-256 of a random secret; null for public clients. */
     secretHash: text('secret_hash'),

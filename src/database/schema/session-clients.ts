@@ -2,7 +2,7 @@ import { index, pgTable, primaryKey, text, uuid } from 'drizzle-orm/pg-core'
 import { clients } from './clients.ts'
 import { sessions } from './sessions.ts'
 
-/** The clients that were told about a session and want to hear of its end (OIDC Back-Channel Logout §2.1). */
+/** Clients to notify of the end of a session (OIDC Back-Channel Logout §2.1). */
 export const sessionClients = pgTable(
   'session_clients',
   {

@@ -4,7 +4,7 @@ import { index, pgTable, text, timestamp } from 'drizzle-orm/pg-core'
 export const usedProofs = pgTable(
   'used_proofs',
   {
-    /** SHA-256 of kind, owner and `jti`: whatever a stranger writes into a `jti`, a row stays small. */
+    /** SHA-256 of kind, owner and `jti`, so that rows stay small however long a `jti` is. */
     key: text().primaryKey(),
     expiresAt: timestamp('expires_at', { withTimezone: true }).notNull(),
   },

@@ -20,7 +20,7 @@ export const users = pgTable(
     id: uuid().primaryKey().defaultRandom(),
     /** Lower case. */
     username: text().notNull(),
-    /** Null for an account that has lost it to whoever has verified it, or never had one. */
+    /** Null for a user without one, or whose unverified address was claimed by a user who verified it. */
     email: text(),
     emailVerified: boolean('email_verified').notNull().default(false),
     fullName: text('full_name').notNull().default(''),
@@ -28,7 +28,7 @@ export const users = pgTable(
     authSource: text('auth_source', { enum: userAuthSources }).notNull().default('local'),
     /** argon2id; null for accounts that sign in elsewhere. */
     passwordHash: text('password_hash'),
-    /** Somebody else has chosen it: the next sign-in asks for another. */
+    /** A temporary password: the next sign-in asks for another. */
     passwordMustChange: boolean('password_must_change').notNull().default(false),
     isActive: boolean('is_active').notNull().default(true),
     createdAt: timestamp('created_at', { withTimezone: true }).notNull().defaultNow(),

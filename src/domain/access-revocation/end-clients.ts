@@ -9,7 +9,7 @@ import { isOwnApp, type OwnApp } from '#/domain/clients/own-apps.ts'
 import { span } from '#/telemetry/tracing.ts'
 import { countsOf, type EndedAccess, endOfClient } from './endings.ts'
 
-/** Deletes a client, whoever it belongs to; undefined when it has gone already. */
+/** Deletes a client, whoever owns it; undefined when it is already gone. */
 export const deleteClientBy = (db: Database, clientId: string, by: By) =>
   span('clients.delete', () => removeClient(db, isClient(clientId), by))
 

@@ -47,8 +47,8 @@ export interface SessionEnd {
 }
 
 /**
- * Ends the live rows that match. A row whose deadline has already passed ended then and for that reason, whoever
- * finds it. The guard makes it happen once: only the caller that gets a row back may record its end.
+ * Ends the matching rows that have not ended. A row past its deadline ended then, and for that reason. The guard
+ * makes it happen once: only the caller that gets a row back may record its end.
  */
 function endSessions(
   db: Database,
@@ -108,7 +108,7 @@ async function endTokensOf(
   ]
 }
 
-/** Ends one session, whoever's it is; empty when it had ended already. */
+/** Ends one session of any user; empty when it had already ended. */
 export const endSession = (db: Database, id: string, end: SessionEnd): Promise<EndedSession[]> =>
   endSessions(db, eq(sessions.id, id), end)
 

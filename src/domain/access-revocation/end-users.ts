@@ -62,11 +62,11 @@ export function deleteUser(db: Database, id: string, by: ByUser): Promise<UserEn
 export interface PasswordChange {
   readonly id: string
   readonly passwordHash: string
-  /** Whether it is somebody else's choice, so that the next sign-in asks for another. */
+  /** Whether it is a temporary password: the next sign-in asks for another. */
   readonly mustChange?: boolean
   /** The hash that the old password was checked against: if it is no longer the current one, nothing changes. */
   readonly verified?: string | null
-  /** The session that asks, and the id under which it goes on: a stolen cookie from before opens nothing. */
+  /** The current session and its new id, so that a cookie stolen before the change is worthless. */
   readonly renew?: { readonly from: string; readonly to: string }
 }
 
@@ -133,7 +133,10 @@ export function endAllTokens(db: Database, { actor, origin, now }: ByUser) {
   )
 }
 
-/** They lose their owner at the end: whoever ends one of them holds it, and waits for the tokens that end here first. */
+/**
+ * Locks the clients that lose their owner when the user is deleted, before any token: ending a client locks in the
+ * same order, so that the two cannot deadlock.
+ */
 const holdClientsOf = (tx: Database, ownerId: string) =>
   tx
     .select({ clientId: clients.clientId })

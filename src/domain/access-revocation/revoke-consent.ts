@@ -61,7 +61,7 @@ export function revokeConsent(
   )
 }
 
-/** Whoever ends all of a client's access holds its row: two that wait for each other's rows would never end. */
+/** Locks the client first, as ending all of a client's access does, so that the two cannot deadlock. */
 const waitForClient = (tx: Database, id: string) =>
   tx
     .select({ clientId: clients.clientId })

@@ -1,7 +1,7 @@
 /**
- * Attempts whose outcome nobody knows: the database was lost, or gave no answer in time, while it used up something that
- * works once. When it is back, what such an attempt has used up is given back, so that whoever tries again loses nothing.
- * This process alone knows that nobody can have heard of a success; what it had in mind ends with it.
+ * Attempts with an unknown outcome: the database was lost or too slow while it consumed something single-use. Once it
+ * is back, what they consumed is restored, so that a retry works. Only this process knows that no success was
+ * reported; if it ends, they stay as they are.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Database } from '#/database/client.ts'
@@ -42,7 +42,7 @@ const keptMs = 60 * 60 * 1000
 /** An outage that fails more than this is not to cost the memory, too. */
 const mostKept = 10_000
 
-/** Runs an attempt, and keeps it in mind if nobody can say what became of it. */
+/** Runs an attempt, and remembers it if its outcome is unknown. */
 export async function attempting<T>(
   db: Database,
   attempt: Attempt,

@@ -1,7 +1,7 @@
 /**
- * Events that anybody can bring about again and again: those of one kind and one actor are one row a minute, with a
- * count, so that a flood is a line of the log and not the log (ASVS 5.0 §16.3). Nobody waits for them: a refusal takes as
- * long whether it is the first or the thousandth, and fails for no reason of ours.
+ * Events that anyone can cause repeatedly: those of one kind and actor are one row per minute, with a count, so that
+ * a flood cannot fill the log (ASVS 5.0 §16.3). They are buffered: a refusal never waits for them, and never fails
+ * because of them.
  */
 import { eq, sql } from 'drizzle-orm'
 import type { Database } from '#/database/client.ts'

@@ -122,7 +122,7 @@ export async function issueAuthorizationCode(
   if (issued.length === 0)
     throw new OAuthError(
       'access_denied',
-      'you have been signed out, or the application has been changed or switched off',
+      'you have been signed out, or the application has been changed or disabled',
     )
   return code
 }
@@ -146,8 +146,8 @@ const issue = prepared((db, key: Placeholders<KeyOfGrant>) => {
 })
 
 /**
- * The user, as long as the client is active and may ask for this: both rows locked before anything is stored, so that
- * whoever takes either's access away (see lockUser) sees the code or is seen here.
+ * The user, if the client is active and may request this. Locks both rows before anything is stored, so that revoking
+ * access (see lockUser) waits and then finds the code, or comes first and is seen here.
  */
 const lockedHolder = (
   db: Database,

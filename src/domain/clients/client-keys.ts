@@ -126,7 +126,7 @@ async function freshKeys(known: Fetched, uri: string, options: ClientKeysOptions
   if (known.keys && now - known.fetchedAt < freshMs) onLookup('hit')
   else if (mayAsk(known, clock())) await ask(known, uri, options)
   if (known.keys && now - known.fetchedAt < staleMs) return known.keys
-  throw new Error('the keys of the client cannot be had', { cause: known.failure })
+  throw new Error('the keys of the client could not be fetched', { cause: known.failure })
 }
 
 const mayAsk = ({ underway, askedAt }: Fetched, now: Date) =>

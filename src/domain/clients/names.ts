@@ -1,6 +1,7 @@
 /**
- * Whose name is whose: a client that nobody has looked at may not be called like another one, or so that it can be taken
- * for it. Rows of versions before, and of those that still run beside this one, are read by their names once.
+ * Uniqueness of client names: a client without approval may not have the name of another client, or one that looks
+ * like it. Rows of earlier versions are given their skeleton once, also those that replicas of the release before
+ * still write.
  */
 import { and, eq, inArray, isNull, ne, sql } from 'drizzle-orm'
 import type { Database } from '#/database/client.ts'
@@ -13,14 +14,14 @@ import { skeletonOf } from '#/protocol/names.ts'
 /** Any number but those of the other locks, the same for every version of this server. */
 const nameLock = 7_264_004
 
-/** One name after the other; taken before any row is locked, so that nobody waits in a circle. */
+/** Serializes changes of names. Taken before any row lock, to avoid deadlocks. */
 export async function lockNames(tx: Database): Promise<void> {
   await tx.execute(sql`select pg_advisory_xact_lock(${nameLock})`)
 }
 
 /**
- * Refuses a name that another client has, or one that looks like it, on a transaction that holds the lock on names. A client
- * that keeps its name may, whoever else is called so.
+ * Refuses a name that another client has, or one that looks like it; the transaction holds the lock on names. A
+ * client may keep its own name, even if others have it, too.
  */
 export async function requireOwnName(
   tx: Database,

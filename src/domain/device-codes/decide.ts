@@ -30,8 +30,9 @@ export interface AnsweredDevice extends WaitingDevice {
 }
 
 /**
- * Approves, and saves the consent with it. Undefined when there is nothing to answer any more, or the user may not: the
- * rows of user and client are locked first, so whoever is taking either's access away has finished or will see this.
+ * Approves and saves the consent with it. Undefined when the code is no longer pending or the user may not approve.
+ * Locks the rows of user and client first, so that revoking the access of either waits for this, or comes before it
+ * and is seen here.
  */
 export function approveDevice(
   db: Database,

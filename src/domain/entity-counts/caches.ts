@@ -1,6 +1,6 @@
 /**
- * The counts as everybody reads them, gauges and pages alike: one cache for each group, so that a count that fails
- * takes no other with it, and no reader costs the database a count of its own.
+ * The counts that gauges and pages share: one cache per group, so that a failing count affects no other, and readers
+ * cause no counts of their own.
  */
 import type { Database } from '#/database/client.ts'
 import { withoutDeadline } from '#/database/deadline.ts'
@@ -42,7 +42,7 @@ export type EntityCounts = {
   readonly [G in PopulationGroup]: TtlCache<Awaited<ReturnType<(typeof counts)[G]>>>
 }
 
-/** Nothing is counted until somebody reads. */
+/** Counts only when read. */
 export function createEntityCounts(db: Database, options: EntityCountOptions): EntityCounts {
   const inTurn = createTurns()
   const group = <T>(name: PopulationGroup, count: (db: Database, now: Date) => Promise<T>) =>

@@ -29,9 +29,9 @@ export interface RemovedIdentity {
 }
 
 /**
- * Ends a link of this account, and the sessions that were begun through it but `keepSession`: whoever else has come to
- * hold the account elsewhere is out. `unknown` when there is no such link, `last_way_in` when nobody could sign in to the
- * account without it. The lock orders two removals, so that they cannot each leave the other's link as the last.
+ * Removes a link, and ends the sessions that began with it except `keepSession`, in case another person now controls
+ * the linked account. `unknown`: there is no such link; `last_way_in`: the user could no longer sign in. The lock
+ * orders two removals, so that they cannot each leave the other's link as the last.
  */
 export function removeIdentity(
   db: Database,
@@ -80,15 +80,15 @@ async function hasOtherWayIn(tx: Database, { id, userId }: { id: string; userId:
   return others.length > 0
 }
 
-/** Somebody, as another server knows them. */
+/** A user as the provider identifies them. */
 export type Known = Pick<Identity, 'source' | 'issuer' | 'subject' | 'label'>
 
 const isThe = ({ source, issuer, subject }: Known) =>
   and(eq(identities.source, source), eq(identities.issuer, issuer), eq(identities.subject, subject))
 
 /**
- * The account of somebody whom another server vouches for, its row locked: the user first, as everybody locks them.
- * Undefined when nothing is linked to them (any more). For a disabled account nothing changes.
+ * The user linked to this identity, with the row locked: users first, in the order that everything locks them.
+ * Undefined when there is no link (any more). For a disabled user nothing changes.
  */
 export async function findByIdentity(
   tx: Database,
@@ -110,13 +110,13 @@ export async function findByIdentity(
   return used.length > 0 ? known.user : undefined
 }
 
-/** Whose identity it is; undefined when it is nobody's. */
+/** The user that the identity is linked to, if any. */
 export async function findIdentityOwner(tx: Database, who: Known): Promise<string | undefined> {
   const found = tx.select({ userId: identities.userId }).from(identities).where(isThe(who))
   return (await found)[0]?.userId
 }
 
-/** Links somebody's identity to an account; throws a unique violation when it is linked already. */
+/** Links an identity to a user; throws a unique violation when it is linked already. */
 export async function insertIdentity(
   tx: Database,
   { userId, now, ...who }: Known & { readonly userId: string; readonly now: Date },

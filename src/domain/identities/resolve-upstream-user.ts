@@ -88,17 +88,17 @@ async function linkByEmail(
   return { result: 'linked', user }
 }
 
-/** Whether the address of whoever arrives is theirs beyond doubt. */
+/** Whether the provider has verified the email address and is trusted to. */
 const isProven = ({ profile, trustEmail }: UpstreamSignIn) => profile.emailVerified && trustEmail
 
 /**
- * An account whose address nobody verified, an operator excepted, may have been laid out for the owner of the address to
- * walk into, and what an administrator may do is worth more than any provider's word.
+ * Never an admin, whose rights exceed any provider's word. Nor a remote account with an unverified address: an
+ * attacker may have created it to wait for the address's owner.
  */
 const mayBeLinked = ({ role, authSource, emailVerified }: User) =>
   role !== 'admin' && (authSource === 'local' || emailVerified)
 
-/** Who merely says that an address is theirs makes room for whoever has proven it. */
+/** A user who has not verified the address loses it to one who has. */
 const yields = async (
   tx: Database,
   { holder, email, signIn }: { holder: User; email: string; signIn: UpstreamSignIn },
@@ -137,8 +137,8 @@ async function register(tx: Database, signIn: UpstreamSignIn): Promise<ResolvedU
 }
 
 /**
- * Links what came back to the account of whoever asked for it, signed in as they are. `already_linked`: it is somebody
- * else's. What is theirs already stays as it is.
+ * Links an identity to the signed-in user who requested it. `already_linked`: another user has it. An identity that
+ * the user has already stays as it is.
  */
 export function linkIdentity(
   db: Database,

@@ -1,6 +1,5 @@
 /** Gitea and Forgejo. */
 import { z } from 'zod'
-import { upstreamProviderNames } from '#/protocol/vocabulary.ts'
 import {
   createProvider,
   knownServer,
@@ -23,7 +22,6 @@ export const gitea = (url: string, settings: ProviderSettings): Provider =>
   createProvider(
     {
       source: 'gitea',
-      title: upstreamProviderNames.gitea,
       openid: false,
       connect: (s) =>
         knownServer(

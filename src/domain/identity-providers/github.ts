@@ -1,6 +1,5 @@
 /** GitHub and GitHub Enterprise Server. */
 import { z } from 'zod'
-import { upstreamProviderNames } from '#/protocol/vocabulary.ts'
 import {
   createProvider,
   knownServer,
@@ -20,7 +19,6 @@ export function github(url: string, settings: ProviderSettings): Provider {
   return createProvider(
     {
       source: 'github',
-      title: upstreamProviderNames.github,
       openid: false,
       connect: (s) =>
         knownServer(

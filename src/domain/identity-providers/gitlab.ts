@@ -1,6 +1,5 @@
 /** GitLab, the public one and others. */
 import { z } from 'zod'
-import { upstreamProviderNames } from '#/protocol/vocabulary.ts'
 import {
   createProvider,
   knownServer,
@@ -24,7 +23,6 @@ export const gitlab = (url: string, settings: ProviderSettings): Provider =>
   createProvider(
     {
       source: 'gitlab',
-      title: upstreamProviderNames.gitlab,
       openid: false,
       connect: (s) =>
         knownServer(

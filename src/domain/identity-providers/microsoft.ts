@@ -3,7 +3,6 @@
  * was verified: it counts where the operator vouches for the tenant, and nowhere else.
  */
 
-import { upstreamProviderNames } from '#/protocol/vocabulary.ts'
 import { discovered, readClaims } from './oidc.ts'
 import { createProvider, type Provider, type ProviderSettings } from './provider.ts'
 
@@ -15,7 +14,6 @@ export const microsoft = (
   createProvider(
     {
       source: 'microsoft',
-      title: upstreamProviderNames.microsoft,
       openid: true,
       connect: discovered(`${url}/${tenant}/v2.0`),
       readProfile: async (config, tokens) => ({

@@ -17,7 +17,12 @@ import {
 } from 'openid-client'
 import { z } from 'zod'
 import { isStorableValue } from '#/protocol/storable.ts'
-import type { UpstreamOperation, UpstreamProvider, UpstreamResult } from '#/protocol/vocabulary.ts'
+import {
+  type UpstreamOperation,
+  type UpstreamProvider,
+  type UpstreamResult,
+  upstreamTitles,
+} from '#/protocol/vocabulary.ts'
 import { span } from '#/telemetry/tracing.ts'
 import { boundedFetch, noticeRequests } from './bounded-fetch.ts'
 
@@ -84,7 +89,8 @@ type Tokens = Awaited<ReturnType<typeof authorizationCodeGrant>>
 /** What makes a provider different from others. */
 export interface ProviderKind {
   readonly source: UpstreamProvider
-  readonly title: string
+  /** Where an operator names it. */
+  readonly title?: string
   /** Whether it signs ID tokens for us (OIDC Core §2). */
   readonly openid: boolean
   connect(settings: ProviderSettings): Promise<Configuration> | Configuration
@@ -109,7 +115,7 @@ export class UpstreamError extends Error {
 
 /** Makes a provider of what is particular to it and what the operator says. */
 export function createProvider(kind: ProviderKind, settings: ProviderSettings): Provider {
-  const { source, title, openid } = kind
+  const { source, title = upstreamTitles[source], openid } = kind
   const { trustEmail, redirectUri, scopes } = settings
   const config = () =>
     ask(kind, settings, { operation: 'discovery', failure: 'unavailable' }, () =>
@@ -156,14 +162,14 @@ export function createProvider(kind: ProviderKind, settings: ProviderSettings): 
 async function readStorableProfile(kind: ProviderKind, config: Configuration, tokens: Tokens) {
   const profile = await kind.readProfile(config, tokens)
   if (isStorableValue(profile)) return profile
-  throw new UpstreamError('profile_failed', 'the profile holds text that cannot be stored')
+  throw new UpstreamError('profile_failed', 'the profile contains text that cannot be stored')
 }
 
 function addressOf(config: Configuration, parameters: Record<string, string>): URL {
   try {
     return buildAuthorizationUrl(config, parameters)
   } catch (cause) {
-    throw new UpstreamError('unavailable', 'the provider does not say where people sign in', {
+    throw new UpstreamError('unavailable', 'the provider publishes no authorization endpoint', {
       cause,
     })
   }
@@ -225,9 +231,9 @@ function asUpstreamError(error: unknown, otherwise: Failure): UpstreamError {
   }
   const code = error instanceof Error && 'code' in error ? String(error.code) : ''
   if (otherwise === 'exchange_failed' && isAboutIdToken(error, code))
-    return new UpstreamError('invalid_id_token', `the ID token does not hold (${code})`)
+    return new UpstreamError('invalid_id_token', `the ID token is not valid (${code})`)
   // Causes may hold what the provider sent, tokens included: only our library's word for it goes on.
-  return new UpstreamError(otherwise, `the provider did not answer as it should (${code})`)
+  return new UpstreamError(otherwise, `the provider gave an unexpected answer (${code})`)
 }
 
 /** A bad signature has no code of its own, only words. */
@@ -303,7 +309,7 @@ export async function readJson(
     new Headers({ accept: 'application/json' }),
   )
   if (!response.ok)
-    throw new UpstreamError('profile_failed', `the provider said ${response.status}`)
+    throw new UpstreamError('profile_failed', `the provider answered ${response.status}`)
   return response.json()
 }
 

@@ -1,7 +1,7 @@
 /**
- * Signing keys live in the database, the same for every replica: of each algorithm one that signs, beside it the
- * published next one and the retired ones whose tokens are still about. A private key at rest is sealed under a key
- * derived from a SESSION_SECRET; at boot everything is sealed anew under the newest one.
+ * Signing keys are stored in the database, shared by all replicas: per algorithm one that signs, its published
+ * successor, and retired ones whose tokens have not expired. Private keys are sealed under a key derived from a
+ * SESSION_SECRET, and resealed under the newest one at start-up.
  */
 import { createPrivateKey, createPublicKey, type KeyObject } from 'node:crypto'
 import { asc, eq } from 'drizzle-orm'

@@ -14,7 +14,7 @@ export function requireSecret(sealedWith: string, secrets: readonly string[]): s
   const secret = secrets.find((candidate) => nameOfSecret(candidate) === sealedWith)
   if (secret === undefined) {
     throw new Error(
-      'SESSION_SECRET: none of the secrets opens the signing keys in this database; write the one they were sealed with after the new one: new,old.',
+      'SESSION_SECRET: none of the secrets opens the signing keys in this database; add the one that sealed them after the new one: new,old.',
     )
   }
   return secret

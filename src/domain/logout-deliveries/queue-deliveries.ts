@@ -1,6 +1,6 @@
 /**
- * Who is to hear of the end of a session (OIDC Back-Channel Logout §2). What is to be said is written in the transaction
- * that ends the session, so that neither a crash nor a second replica can lose or double it.
+ * The clients to notify of the end of a session (OIDC Back-Channel Logout §2). Queued in the transaction that ends
+ * the session, so that neither a crash nor another replica can lose or duplicate a notification.
  */
 import { and, eq, inArray, isNotNull, type SQLWrapper, sql } from 'drizzle-orm'
 import { type Database, notify } from '#/database/client.ts'

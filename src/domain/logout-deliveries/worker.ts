@@ -18,7 +18,7 @@ export function startLogoutWorker(
   db: Database,
   { log, ...options }: DeliveryOptions & { readonly log: Log },
 ): LogoutWorker {
-  const watch = logChanges(log, 'the delivery of logout tokens')
+  const watch = logChanges(log, 'delivering logout tokens')
   let stopped = false
   let again = false
   let running: Promise<void> | undefined

@@ -109,11 +109,11 @@ async function requireAddresses(
     throw new OutboundError('refused', 'not an https address')
   const host = url.hostname.replace(/^\[|\]$/g, '')
   const addresses = isIP(host) ? [{ address: host, family: isIP(host) }] : await resolve(host)
-  if (addresses.length === 0) throw new OutboundError('failed', 'the name has no address')
+  if (addresses.length === 0) throw new OutboundError('failed', 'the host name does not resolve')
   const isAllowed = ({ address }: LookupAddress) =>
     url.protocol === 'http:' ? isOwnAddress(address) : privateAddresses || isPublicAddress(address)
   if (!addresses.every(isAllowed))
-    throw new OutboundError('refused', 'the name leads to an address that is not asked')
+    throw new OutboundError('refused', 'the host name resolves to an address that is not allowed')
   return addresses
 }
 

@@ -46,11 +46,11 @@ export async function verifyClientAssertion(
     currentDate: now,
   }
   const verified = await keys.verify(client, assertion, options).catch((cause: unknown) => {
-    throw new ProofError('the client assertion does not hold', { cause })
+    throw new ProofError('the client assertion is not valid', { cause })
   })
   // The second name comes with the successor of RFC 7523.
   if (!['jwt', 'client-authentication+jwt'].includes(jwtType(verified.protectedHeader.typ)))
-    throw new ProofError('the client assertion is a JWT for something else')
+    throw new ProofError('the client assertion is a JWT of another type')
   const { jti, expiresAt } = requireBounds(verified.payload, audiences, now)
   if (!(await consumeProof(db, { kind: 'client_assertion', owner: clientId, jti, expiresAt })))
     throw new ReplayedProofError('the client assertion was used before')
@@ -64,10 +64,10 @@ function requireBounds(
   const seconds = now.getTime() / 1000
   // Whoever else is named could present it to us (RFC 9700 §4.17 warns of the like).
   if (![aud].flat().every((audience) => audience !== undefined && audiences.includes(audience)))
-    throw new ProofError('the client assertion is also meant for others')
+    throw new ProofError('the client assertion has further audiences')
   if (exp > seconds + longestSeconds) throw new ProofError('the client assertion lives too long')
   if (iat !== undefined && iat > seconds + clockSkewSeconds)
-    throw new ProofError('the client assertion comes from the future')
+    throw new ProofError('the client assertion was issued in the future')
   if (typeof jti !== 'string' || jti === '') throw new ProofError('the client assertion has no jti')
   return { jti, expiresAt: new Date((exp + clockSkewSeconds) * 1000) }
 }

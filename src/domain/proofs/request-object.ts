@@ -42,10 +42,10 @@ export async function verifyRequestObject(
 ): Promise<URLSearchParams> {
   const { client, now } = presented
   const { payload, typed } = await open(keys, presented).catch((cause: unknown) => {
-    throw new ProofError('the request object does not hold', { cause })
+    throw new ProofError('the request object is not valid', { cause })
   })
   if (!isStorableValue(payload))
-    throw new ProofError('the request object holds text that cannot be stored')
+    throw new ProofError('the request object contains text that cannot be stored')
   requireClaims(payload, { ...presented, typed })
   const latest = now.getTime() / 1000 + memorySeconds
   const { jti, exp = latest } = payload
@@ -74,8 +74,7 @@ async function open(keys: ClientKeys, { requestObject, client, now }: PresentedR
 /** RFC 9101 §10.8: a JWT made for something else is none; answers whether it says what it is. */
 function requireType(typ: string | undefined): boolean {
   const type = jwtType(typ)
-  if (!['jwt', 'oauth-authz-req+jwt'].includes(type))
-    throw new Error('it is a JWT for something else')
+  if (!['jwt', 'oauth-authz-req+jwt'].includes(type)) throw new Error('it is a JWT of another type')
   return type === 'oauth-authz-req+jwt'
 }
 
@@ -90,14 +89,14 @@ function requireClaims(
   }
   // RFC 9101 §4, and who speaks and to whom is not left open where the object says that it is one.
   if ((typed || strict || iss !== undefined) && iss !== client.clientId)
-    refuse('is of another issuer')
+    refuse('has another issuer')
   if ((typed || strict || aud !== undefined) && ![aud].flat().includes(issuer))
-    refuse('is meant for another server')
+    refuse('has another audience')
   // RFC 9101 §6.3.
-  if (clientId !== undefined && clientId !== client.clientId) refuse('is of another client')
+  if (clientId !== undefined && clientId !== client.clientId) refuse('has another client_id')
   // RFC 9101 §4.
-  if ('request' in payload || 'request_uri' in payload) refuse('holds another one')
-  if (jti !== undefined && (typeof jti !== 'string' || jti === '')) refuse('has no proper jti')
+  if ('request' in payload || 'request_uri' in payload) refuse('contains another request object')
+  if (jti !== undefined && (typeof jti !== 'string' || jti === '')) refuse('has no valid jti')
   if (strict && !isShortLived(exp, nbf, now)) refuse('lives too long')
 }
 

@@ -15,7 +15,7 @@ const tables: Readonly<Record<BoundedTable, readonly [table: PgTable, which?: SQ
   used_proofs: [usedProofs],
 }
 
-/** How many rows strangers have made grow a table to; what is beyond `most` is not counted. */
+/** How many rows unauthenticated requests have added to a table; counts no further than `most`. */
 export function countRows(db: Database, name: BoundedTable, most: number): Promise<number> {
   const [table, which] = tables[name]
   return db.$count(db.select({ one: sql`1` }).from(table).where(which).limit(most).as('counted'))
@@ -24,7 +24,7 @@ export function countRows(db: Database, name: BoundedTable, most: number): Promi
 /** Far beyond every limit that makes sense. */
 const mostCounted = 10_000_000
 
-/** The rows of each table that strangers make grow. */
+/** The rows of each table that unauthenticated requests can grow. */
 export async function countStored(db: Database): Promise<Readonly<Record<StrangersTable, number>>> {
   const count = (name: BoundedTable) => countRows(db, name, mostCounted)
   return {

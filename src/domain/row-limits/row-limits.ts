@@ -1,6 +1,6 @@
 /**
- * Bounds on tables that requests of strangers make grow. How full a table is was counted some seconds ago, and what this
- * process has added since is known: nobody waits for a count, and a burst cannot run far ahead of it.
+ * Limits on tables that unauthenticated requests can grow. Compares the limit with a count some seconds old plus the
+ * rows that this process has added since: no request waits for a count, and a burst cannot get far past the limit.
  */
 import type { Database } from '#/database/client.ts'
 import { withoutDeadline } from '#/database/deadline.ts'
@@ -52,7 +52,7 @@ export const limitRows = (db: Database, limits: RowLimits): void => {
   bounded.set(db, { limits, fills: new Map() })
 }
 
-/** Makes a row if its table has room; throws `TableFullError`. A handle that nobody has limited has room. */
+/** Inserts a row if its table is below the limit; throws `TableFullError`. A handle without limits always inserts. */
 export async function reserveRow<T>(
   db: Database,
   table: BoundedTable,

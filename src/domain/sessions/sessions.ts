@@ -1,7 +1,7 @@
 /**
  * The session ledger. A browser session is a row; it starts with a committed INSERT and ends once, by a guarded
- * UPDATE. Whoever gets the ended row back records the end, and nobody else does: so parallel requests, replayed
- * cookies, replicas and repeated sign-outs count once. Rows created = accepted + lapsed but not yet swept + ended.
+ * UPDATE. Only the caller that gets the ended row back records the end, so parallel requests, replayed cookies,
+ * replicas and repeated sign-outs count once. Rows created = accepted + lapsed but not yet swept + ended.
  */
 import { and, desc, eq, isNotNull, lt, type WithSubquery } from 'drizzle-orm'
 import { deleteBatch } from '#/database/batch.ts'
@@ -33,8 +33,8 @@ const selectSession = prepared((db, { id }: Placeholders<{ id: string }>) =>
 )
 
 /**
- * The part of a statement that finds a session of the user that `holder` has locked, unless it has ended. Its own lock
- * holds off whoever is ending it, so that they hear of everything that the statement makes of it.
+ * The part of a statement that finds an open session of the user that `holder` has locked. It locks the session, so
+ * that ending it waits and then also ends what the statement creates.
  */
 export const lockedOpenSession = (
   db: Database,

@@ -1,6 +1,6 @@
 /**
- * The sweeper ends what the browser never told us about (a closed laptop, cleared cookies) and deletes what is past
- * use, in batches that replicas share without waiting for each other.
+ * The sweeper ends sessions, codes and requests that have lapsed and deletes what is past its retention, in batches
+ * that replicas share without waiting for each other.
  */
 import type { Database } from '#/database/client.ts'
 import { endLapsedSessions } from '#/domain/access-revocation/end-sessions.ts'
@@ -148,7 +148,7 @@ export function startSweeper(
 
 const watchTasks = (log: Log) =>
   Object.fromEntries(
-    sweeperTasks.map((task) => [task, logChanges(log, `the sweeper's task ${task}`)]),
+    sweeperTasks.map((task) => [task, logChanges(log, `the sweeper task ${task}`)]),
   ) as Record<SweeperTask, LogChanges>
 
 async function endLapsed(db: Database, { recorder, origin, now }: Turn) {

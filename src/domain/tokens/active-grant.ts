@@ -30,9 +30,9 @@ const isAsked = ({ clientId, clientVersion }: ClientSlots) =>
   )
 
 /**
- * The part of a statement that finds the user, provided that they and the client are active and the consent is in force.
- * It locks both rows before anything is used up: whoever takes access away (see lockUser) either waits and then ends the
- * new tokens, too, or has finished, and then what was to be used up is gone.
+ * The part of a statement that finds the user if user and client are active and the consent is in force. Locks both
+ * rows before anything is consumed: revoking access (see lockUser) waits and then ends the new tokens, or comes first
+ * and nothing is left to consume.
  */
 export const lockedActiveGrant = (
   db: Database,

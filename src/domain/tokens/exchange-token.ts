@@ -74,7 +74,7 @@ export function exchangeToken(
     if (!live) return { result: 'invalid' }
     const { token: subject, user } = live
     if (!isPartyTo(subject, client)) return { result: 'not_entitled' }
-    if (!user) throw new OAuthError('invalid_request', 'the subject_token stands for no user')
+    if (!user) throw new OAuthError('invalid_request', 'the subject_token has no user')
     const { clientId, version: clientVersion } = client
     const { access, values } = tokenParams(tokenFor(subject, presented))
     const audited = auditParams(origin, {
@@ -127,9 +127,9 @@ type Use = SessionBinding &
   }
 
 /**
- * One statement: the token is stored if the subject token is still live, its user consents to the client that it began
- * with, and the client that asks is active. The clients in between are held, too: whoever ends what one of them holds
- * either sees the new token, or was there before.
+ * One statement: the token is stored if the subject token is still active, its user consents to the client that it
+ * began with, and the requesting client is active. The clients in between are locked, too, so that revoking the
+ * access of one of them waits and then finds the new token, or comes first.
  */
 const exchange = prepared((db, slots: Placeholders<Use>) => {
   const { userId, clientId, clientVersion, originClientId, id, now, deadline } = slots
@@ -196,7 +196,7 @@ function resourcesFor(
   if (targets) return narrowResources(allowedResources, targets)
   const both = subject.resources.filter((resource) => allowedResources.includes(resource))
   if (both.length === 0 && ![audienceOf(issuer, subject)].flat().includes(issuer))
-    throw new OAuthError('invalid_target', 'nothing is left of the resources')
+    throw new OAuthError('invalid_target', 'none of the resources remains')
   return both
 }
 
@@ -229,6 +229,6 @@ function scopeFor(subject: Token, client: Client, asked: readonly string[] | und
   const own = new Set(scopeWords(client.scope))
   const both = scopeWords(subject.scope).filter((word) => own.has(word))
   const scope = narrowScope(both.filter((word) => word !== 'offline_access').join(' '), asked)
-  if (scope === '') throw new OAuthError('invalid_scope', 'nothing is left of the scope')
+  if (scope === '') throw new OAuthError('invalid_scope', 'none of the scope remains')
   return scope
 }

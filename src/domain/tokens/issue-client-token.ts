@@ -18,7 +18,7 @@ type NewClientToken = Pick<NewTokens, 'scope' | 'dpopJkt' | 'lifetimes' | 'now'>
 
 /**
  * An access token for a client that acts for itself (RFC 6749 §4.4); undefined when it has gone. Machines
- * ask often, so this is one statement: it locks the client's row, which whoever deactivates it waits for, and inserts
+ * statement, since clients request them often: it locks the client's row, so that disabling it waits, and inserts the
  * the token and what the audit log says of it only if that row is an active client, and still the one that was judged.
  */
 export function issueClientToken(

@@ -24,6 +24,6 @@ export function narrowResources(
 ): readonly string[] {
   if (asked === undefined) return granted
   if (!asked.every((resource) => granted.includes(resource)))
-    throw new OAuthError('invalid_target', 'the resource is not one that this client may ask for')
+    throw new OAuthError('invalid_target', 'this client is not allowed to request that resource')
   return asked
 }

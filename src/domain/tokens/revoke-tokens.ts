@@ -170,10 +170,9 @@ export async function revokeToken(
 }
 
 /**
- * What was exchanged for a token ends with it, however often (RFC 8693 §2.1). Expired rows are left alone: they had ended
- * by themselves. All are locked in one order, so that two who end overlapping sets (those of a user, those of a client)
- * wait for one another instead of deadlocking. Nobody exchanges them meanwhile: they would hold the row of the user, or
- * of each client in the chain, one of which the caller has locked.
+ * Revokes tokens with all that were exchanged for them (RFC 8693 §2.1); expired rows are left alone. Locks all in one
+ * order, so that overlapping revocations (of a user, of a client) wait instead of deadlocking. No exchange can run
+ * meanwhile: it would lock the user's row or that of each client in the chain, one of which the caller has locked.
  */
 async function revokeTokens(
   tx: Database,

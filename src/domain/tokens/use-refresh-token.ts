@@ -69,7 +69,7 @@ export const rotateRefreshToken = prepared(
   },
 )
 
-/** Stores what follows from a token that stays what it is, provided that nobody ends its family meanwhile. */
+/** Stores the tokens issued for a refresh token that does not rotate, and locks it against the end of its family. */
 export const reuseRefreshToken = prepared(
   (db, { userId, clientId, clientVersion, id, now, deadline }: Placeholders<Use>) => {
     const holder = holderOf(db, { userId, clientId, clientVersion })
@@ -129,8 +129,8 @@ const lock = prepared((db, { hash, clientId, now, always, graceMs }: Placeholder
 )
 
 /**
- * Notes that the successor of a used token is handed out once more, so that nobody takes it for one that nobody knows;
- * false when the token is not used any more.
+ * Notes that a successor was handed out again, so that its use is not taken for theft; false when the token is no
+ * longer in use.
  */
 export async function noteRetry(tx: Database, id: string): Promise<boolean> {
   const noted = await tx

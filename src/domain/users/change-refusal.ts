@@ -8,9 +8,8 @@ import { whereActiveUser } from './user-state.ts'
 export type UserChangeRefusal = 'unknown_user' | 'self' | 'not_admin' | 'no_change'
 
 /**
- * Locks the account and every active admin, so that two admins cannot disable each other at the same moment: whoever
- * comes second is no admin any more. All in one order: somebody who is just losing the role is an admin for some of
- * those who wait, and not for others.
+ * Locks the user and all active admins in one order, so that two admins cannot disable each other at the same moment:
+ * the second one is no longer an admin by then.
  */
 export async function refusalOf(
   tx: Database,

@@ -1,7 +1,7 @@
 /**
- * Who is next where work is expensive. Networks take turns, and addresses within a network; whoever the account knows
- * goes first, but not always. When there is no more room, whoever waits for the network with the most has to go; whoever
- * has waited for as long as there is time for an answer goes, too.
+ * The order in which expensive work is done. Networks take turns, and addresses within a network; known browsers go
+ * first, but not always. When the queue is full, the last request of the network with the most is refused; so is one
+ * that has waited past its deadline.
  */
 import { deadlineAt } from '#/database/deadline.ts'
 
@@ -23,11 +23,11 @@ interface Waiting {
 export interface FairQueue {
   /** Resolves when it is this lane's turn; rejects with `overloaded` when there is no room for it, or no more. */
   wait(lane: Requester, overloaded: () => Error): Promise<void>
-  /** Lets the next one go; false when nobody waits. */
+  /** Starts the next one; false when the queue is empty. */
   next(): boolean
 }
 
-/** One turn in so many is for those who are not known, so that nobody waits for ever. */
+/** One turn in this many goes to unknown browsers, so that they never wait forever. */
 const turnsOfKnown = 4
 
 export function createFairQueue({
@@ -40,7 +40,7 @@ export function createFairQueue({
   const waiting: Waiting[] = []
   const served = createTurns()
   let turn = 0
-  /** Whoever has to go so that the rest fits, if anybody: perhaps the newcomer. */
+  /** The request to refuse so that the rest fits, perhaps the newcomer; undefined if there is room. */
   function tooMany(newcomer: Waiting): Waiting | undefined {
     // Of equals, the one who came last has to go.
     const all = [newcomer, ...waiting]
@@ -91,7 +91,7 @@ function busiest(waiting: readonly Waiting[], by: 'network' | 'address'): Waitin
   )
 }
 
-/** Remembers when a network and an address had their last turn, as long as somebody of theirs waits. */
+/** The last turn of each network and address, kept while requests of theirs wait. */
 function createTurns() {
   const lastTurn = new Map<string, number>()
   let now = 0

@@ -3,9 +3,8 @@ import type { Database } from '#/database/client.ts'
 import { users } from '#/database/schema/users.ts'
 
 /**
- * Waits for every transaction that is giving this user a session, code or token, and holds off new ones: they all lock
- * the user's row (a foreign key does, too). Whoever takes access away calls it first; whoever gives access checks,
- * under its own lock, what is being taken. So one of the two always sees the other.
+ * Locks the user's row before access is revoked. Issuing a session, code or token locks the same row (a foreign key
+ * does, too) and checks under its lock what is being revoked, so one of the two always sees the other.
  */
 export async function lockUser(tx: Database, id: string): Promise<void> {
   await tx.select({ id: users.id }).from(users).where(eq(users.id, id)).for('update')

@@ -10,11 +10,10 @@ export const maxPasswordLength = 1024
 export const passwordProblems = {
   short: `Use at least ${minPasswordLength} characters.`,
   long: `Use at most ${maxPasswordLength} characters.`,
-  simple: 'That is a simple pattern, which is guessed at once. Try a few unrelated words.',
-  common:
-    'Many people use this password or one much like it, so it is tried first. Try a few unrelated words.',
+  simple: 'This is a simple pattern that is easy to guess. Try a few unrelated words.',
+  common: 'This is a common password, or close to one. Try a few unrelated words.',
   personal:
-    'That is little more than a name or an address that goes with the account or this site. Try a few unrelated words.',
+    'This is too close to a name or address of the account or this site. Try a few unrelated words.',
 } as const
 
 export type PasswordProblem = keyof typeof passwordProblems

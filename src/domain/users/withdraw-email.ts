@@ -4,19 +4,19 @@ import { type User, users } from '#/database/schema/users.ts'
 import { type AuditOrigin, writeAudit } from '#/domain/audit/audit.ts'
 import type { LoginSource, UserAuthSource } from '#/protocol/vocabulary.ts'
 
-/** Whoever has an address: nobody or one account. */
+/** The user with this email address, if any. */
 export const holderOf = (tx: Database, email: string) =>
   tx.select().from(users).where(sql`lower(${users.email}) = lower(${email})`)
 
-/** Capitals of other letters fold into what is somebody else's: the KELVIN SIGN into k. */
+/** Folds ASCII only: other case folding maps distinct characters together, such as KELVIN SIGN and k. */
 export const isSameAddress = (one: string | null, other: string): boolean =>
   one !== null && foldAscii(one) === foldAscii(other)
 
 const foldAscii = (text: string) => text.replaceAll(/[A-Z]/g, (letter) => letter.toLowerCase())
 
 /**
- * Takes an address from an account of one of these kinds that nobody has verified it for; the account keeps everything
- * else. False when it is somebody's own, or has moved meanwhile. Runs in the transaction of whoever gets it.
+ * Removes an unverified address from a user of one of these kinds, who keeps everything else. False when the address
+ * is verified or has changed meanwhile. Runs in the transaction of the user who gets the address.
  */
 export async function withdrawEmail(
   tx: Database,

@@ -1,4 +1,4 @@
-/** /account/authorizations: the apps a user has let in, and showing them out. */
+/** /account/authorizations: the apps with access, and revoking it. */
 
 import { revokeConsent } from '#/domain/access-revocation/revoke-consent.ts'
 import { listConsents } from '#/domain/consents/consents.ts'
@@ -25,12 +25,12 @@ export async function getAuthorizations(c: AppContext, { db, csrf }: AccountOpti
       ...(clientUri !== null && { clientUri }),
       ...(lastUsedAt !== null && { lastUsedAt }),
     })),
-    ...(c.req.query('success') === 'revoked' && { notice: 'That app no longer has access.' }),
+    ...(c.req.query('success') === 'revoked' && { notice: 'The app’s access has been revoked.' }),
   })
   return c.html(page)
 }
 
-/** Takes the consent back; the app's tokens end in the same transaction. A second time changes nothing. */
+/** Revokes the consent, and the app's tokens in the same transaction. A repeated request changes nothing. */
 export async function postRevokeConsent(c: AppContext, { db }: AccountOptions) {
   const { user } = signedInUser(c)
   const id = uuidParameter(c, 'id')

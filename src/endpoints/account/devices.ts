@@ -1,4 +1,4 @@
-/** /account/devices: a user's live sessions, and ending them from afar. */
+/** /account/devices: a user's active sessions, and ending them. */
 
 import { endOwnSession, endSessionsOfUser } from '#/domain/access-revocation/end-sessions.ts'
 import { listLiveSessions } from '#/domain/sessions/sessions.ts'
@@ -32,7 +32,7 @@ export async function getDevices(c: AppContext, { db, csrf }: AccountOptions) {
   return c.html(page)
 }
 
-/** Ends one session of the user's own, this browser's included. Somebody else's id is as good as none. */
+/** Ends one of the user's own sessions, the current one included. Other users' ids are treated as unknown. */
 export async function postRevokeDevice(c: AppContext, options: AccountOptions) {
   const { session, user } = signedInUser(c)
   const id = uuidParameter(c, 'id')

@@ -1,4 +1,4 @@
-/** /account/password: where whoever signed in with a password of somebody else's choice chooses their own, and goes on. */
+/** /account/password: a user who signed in with a temporary password chooses a new one and continues. */
 import { html } from 'hono/html'
 import { redirectSource } from '#/protocol/redirect-uri.ts'
 import { findWaitingRequest } from '#/web/authorization-request/waiting-request.ts'
@@ -58,21 +58,21 @@ export interface FirstPasswordPageProps extends Shown {
   readonly csrfToken: string
 }
 
-/** It stands alone: nothing else is open yet. */
+/** Without navigation: no other page is open to the user yet. */
 export function renderFirstPasswordPage(props: FirstPasswordPageProps): Html {
   const { username, csrfToken, redirect, errors = {}, warning } = props
   const form = postForm(
     { action: '/account/password', csrfToken, className: 'stack' },
     html`<input type="hidden" name="redirect" value="${redirect}">
-${passwordFields({ username, current: 'The password you were given', errors })}
-<button class="button button-primary button-block">Set password and go on</button>`,
+${passwordFields({ username, current: 'Temporary password', errors })}
+<button class="button button-primary button-block">Set password and continue</button>`,
   )
   return renderPage(
     { title: 'Choose a password' },
     html`<section class="card card-alone">
 <div class="alone-heading">
 <h1>Choose a password</h1>
-<p class="lead">The one you signed in with was made for you. From now on only you should know it.</p>
+<p class="lead">You signed in with a temporary password. Choose one that only you know.</p>
 </div>
 ${warning && caution(warning)}
 ${problem((errors.current || errors.new) && 'Your password was not changed.', 'password-problem')}

@@ -1,7 +1,7 @@
-/** What people are linked to at identity providers: shown on /account/security, and taken back there. */
+/** Linked accounts at identity providers: shown and removed on /account/security. */
 import { html } from 'hono/html'
 import { type Identity, maxIdentities, removeIdentity } from '#/domain/identities/identities.ts'
-import { upstreamProviderNames } from '#/protocol/vocabulary.ts'
+import { upstreamTitles } from '#/protocol/vocabulary.ts'
 import { confirmation, cutOff, fact, listItem, monogram, postForm } from '#/web/pages/components.ts'
 import type { Html } from '#/web/pages/html.ts'
 import { renderTime } from '#/web/pages/times.ts'
@@ -13,7 +13,7 @@ import type { AccountOptions, LinkSources } from './options.ts'
 
 const path = '/account/security'
 
-/** Ends a link of the user's own. Somebody else's id is as good as none. */
+/** Removes one of the user's own links. Other users' ids are treated as unknown. */
 export async function postRemoveLink(c: AppContext, { db }: AccountOptions) {
   const { user, session } = signedInUser(c)
   const id = uuidParameter(c, 'id')
@@ -54,9 +54,9 @@ export function linksSection(props: LinksProps): Html | '' {
 ${
   linked.length > 0
     ? html`<ul class="card-list">${linked}</ul>`
-    : html`<p class="hint">Nothing is linked yet. Link an account elsewhere, and signing in there signs you in here.</p>`
+    : html`<p class="hint">No accounts are linked. Link one to sign in with it.</p>`
 }
-${cutOff(linked.length, maxIdentities, 'Those linked later appear as you remove some.')}
+${cutOff(linked.length, maxIdentities, 'Remove some to see the others.')}
 ${offered.length > 0 && html`<div class="elsewhere-offers">${offered}</div>`}
 </section>`
 }
@@ -69,12 +69,12 @@ function linkCard(
   const trusted = providers.some((provider) => provider.source === source && provider.trustEmail)
   const remove = postForm(
     { action: `${path}/links/${id}/remove`, csrfToken },
-    html`<p class="menu-text">You can then no longer sign in here through ${title}, and your other devices that did so are signed out.${trusted && html` As long as the account there has your e-mail address, signing in there links it again.`}</p><button class="button button-danger">Remove link</button>`,
+    html`<p class="menu-text">You will no longer be able to sign in with ${title}. Other devices that signed in with it will be signed out.${trusted && html` While that account has your email address, signing in with it links it again.`}</p><button class="button button-danger">Remove link</button>`,
   )
   return listItem(
     { tile: monogram(title), title: html`<h3>${title}</h3>` },
     html`<dl class="facts">
-${fact('Known there as', label)}
+${fact('Account', label)}
 ${fact('Linked', renderTime(createdAt, now))}
 ${fact('Last used', renderTime(lastUsedAt, now))}
 </dl>
@@ -84,6 +84,6 @@ ${confirmation('Remove link…', remove)}`,
 
 /** Names of providers that are no longer set up, and of what is linked in another way. */
 const elsewhere: Readonly<Record<string, string>> = {
-  ...upstreamProviderNames,
-  http_api: 'Your organisation',
+  ...upstreamTitles,
+  http_api: 'Your organization',
 }

@@ -21,6 +21,6 @@ export interface AccountOptions {
   readonly csrf: Csrf
   readonly passwords: Passwords
   readonly providers: LinkSources
-  /** For guesses at the current password, by account: whoever holds a stolen session does not hold the password. */
+  /** Limits guesses of the current password, by user: a stolen session must not lead to the password. */
   readonly passwordLimiter: Limiter | undefined
 }

@@ -4,7 +4,7 @@ import { maxConsents } from '#/domain/consents/consents.ts'
 import { maxSessions } from '#/domain/sessions/sessions.ts'
 import { maxTokenFamilies } from '#/domain/tokens/list-token-families.ts'
 import { minPasswordLength } from '#/domain/users/password-rules.ts'
-import { type LoginSource, upstreamProviderNames } from '#/protocol/vocabulary.ts'
+import { type LoginSource, upstreamTitles } from '#/protocol/vocabulary.ts'
 import {
   actionMenu,
   badge,
@@ -54,7 +54,7 @@ export interface DevicesPageProps extends AccountPageProps {
 
 type Device = DevicesPageProps['sessions'][number]
 
-/** Where a person is signed in, and ending it from afar. */
+/** The user's active sessions, each with a way to end it. */
 export function renderDevicesPage(props: DevicesPageProps): Html {
   const { user, csrfToken, sessions, now = new Date() } = props
   const ordered = [...sessions].sort((a, b) => Number(b.current) - Number(a.current))
@@ -62,18 +62,19 @@ export function renderDevicesPage(props: DevicesPageProps): Html {
   const everywhereElse = actionMenu({ label: 'Sign out everywhere else', of: '' }, [
     postForm(
       { action: '/account/devices/revoke-others', csrfToken },
-      html`<p class="menu-text">Every other browser has to sign in again.</p><button class="button button-danger">Sign out everywhere else</button>`,
+      html`<p class="menu-text">Signs you out on every device but this one.</p><button class="button button-danger">Sign out everywhere else</button>`,
     ),
   ])
-  const lead = 'Every browser that is signed in to your account. Sign out any that you do not know.'
+  const lead =
+    'Browsers that are signed in to your account. Sign out any that you do not recognize.'
   return renderPage(
     { title: 'Devices', user, csrfToken, nav: 'devices' },
     html`${pageHeading('Devices', lead, others ? everywhereElse : '')}
 ${notice(props.notice)}
 <ul class="card-list">${ordered.map((device) => deviceCard(device, csrfToken, now))}</ul>
-${cutOff(sessions.length, maxSessions, '“Sign out everywhere else” ends the others, too.')}
+${cutOff(sessions.length, maxSessions, '“Sign out everywhere else” also ends the others.')}
 ${others ? '' : html`<p class="aside-note">You are not signed in anywhere else.</p>`}
-<p class="aside-note">Does a device or program show you a code? <a href="/device">Connect it</a>.</p>`,
+<p class="aside-note">Does a device or command-line tool show you a code? <a href="/device">Connect it</a>.</p>`,
   )
 }
 
@@ -94,20 +95,17 @@ function deviceCard(device: Device, csrfToken: string, now: Date): Html {
     },
     html`<dl class="facts">
 ${fact('Last active', renderTime(device.lastSeenAt, now))}
-${fact('Signed in', html`${renderTime(device.createdAt, now)} ${ways[device.loginSource]}`)}
+${fact('Signed in', html`${renderTime(device.createdAt, now)} ${signedInWith(device.loginSource)}`)}
 ${fact(remembered ? 'Stays signed in until' : 'Signed in until', renderTime(device.expiresAt, now))}
 </dl>`,
   )
 }
 
-const ways: Readonly<Record<LoginSource, string>> = {
-  local: 'with a password',
-  http_api: 'with your organisation’s password',
-  github: `through ${upstreamProviderNames.github}`,
-  gitea: `through ${upstreamProviderNames.gitea}`,
-  gitlab: `through ${upstreamProviderNames.gitlab}`,
-  microsoft: `through ${upstreamProviderNames.microsoft}`,
-  oidc: 'through single sign-on',
+const signedInWith = (source: LoginSource) => {
+  if (source === 'local') return 'with a password'
+  return source === 'http_api'
+    ? 'with your organization’s password'
+    : `with ${upstreamTitles[source]}`
 }
 
 function deviceIcon({ browser, platform }: Device): Html {
@@ -128,17 +126,17 @@ export interface AuthorizationsPageProps extends AccountPageProps {
 
 type Consent = AuthorizationsPageProps['consents'][number]
 
-/** The apps a person has let in, and showing them out. */
+/** The apps with access, each with a way to revoke it. */
 export function renderAuthorizationsPage(props: AuthorizationsPageProps): Html {
   const { user, csrfToken, consents, now = new Date() } = props
   const empty = emptyState('apps', {
-    title: 'No app has access',
-    text: 'When you let an app use your account, it appears here, and here you can take it back.',
+    title: 'No apps have access',
+    text: 'Apps that you allow to use your account appear here. You can revoke their access at any time.',
   })
-  const lead = 'Apps that you have allowed to use your account, and what each of them may do.'
+  const lead = 'Apps that you have allowed to use your account, and what they can do.'
   const list = html`<ul class="card-list">${consents.map((consent) => consentCard(consent, csrfToken, now))}</ul>
-${cutOff(consents.length, maxConsents, 'Those allowed before appear as you remove some.')}
-<p class="aside-note"><a href="/account/tokens">See which apps are connected right now</a></p>`
+${cutOff(consents.length, maxConsents, 'Revoke some to see older ones.')}
+<p class="aside-note"><a href="/account/tokens">See connected apps</a></p>`
   return renderPage(
     { title: 'Apps with access', user, csrfToken, nav: 'authorizations' },
     html`${pageHeading('Apps with access', lead)}
@@ -151,11 +149,11 @@ function consentCard(consent: Consent, csrfToken: string, now: Date): Html {
   const { id, clientName, clientUri, scopes, grantedAt, lastUsedAt } = consent
   const remove = postForm(
     { action: `/account/authorizations/${encodeURIComponent(id)}/revoke`, csrfToken },
-    html`<p class="menu-text">${clientName} is cut off at once. It has to ask you again before it can come back.</p>
-<button class="button button-danger">Remove access</button>`,
+    html`<p class="menu-text">${clientName} loses access immediately. To regain it, it has to ask you again.</p>
+<button class="button button-danger">Revoke access</button>`,
   )
   const title = html`<h2>${outsideLink(clientUri, clientName)}</h2><p class="item-note">Allowed ${renderTime(grantedAt, now)}${lastUsedAt && html`, last used ${renderTime(lastUsedAt, now)}`}</p>`
-  const action = actionMenu({ label: 'Remove access', of: clientName }, [remove])
+  const action = actionMenu({ label: 'Revoke access', of: clientName }, [remove])
   return listItem({ tile: monogram(clientName), title, action }, scopeChips(scopes))
 }
 
@@ -175,13 +173,13 @@ export function renderSecurityPage(props: SecurityPageProps): Html {
   const { user, csrfToken, passwordChangeable, links, failures, errors = {} } = props
   const now = props.now ?? new Date()
   const elsewhere = emptyState('key', {
-    title: 'Your password is kept elsewhere',
-    text: 'You sign in through another service. Change your password there.',
+    title: 'Your password is managed elsewhere',
+    text: 'You sign in with another service. Change your password there.',
   })
   const failed = errors.current || errors.new
   return renderPage(
     { title: 'Security', user, csrfToken, nav: 'security' },
-    html`${pageHeading('Security', 'How you prove that you are you.')}
+    html`${pageHeading('Security', 'Your password and other ways to sign in.')}
 ${notice(props.notice)}
 ${problem(failed && 'Your password was not changed.', 'password-problem')}
 ${passwordChangeable ? passwordForm(props) : elsewhere}
@@ -191,7 +189,7 @@ ${linksSection({ ...links, csrfToken, now })}`,
 }
 
 const unlessYou =
-  'Were those not you? Nobody got in that way, and guessing is slowed down; a password that you use nowhere else keeps it so.'
+  'If this was not you, somebody may be guessing your password. None of these attempts succeeded, and repeated attempts are slowed down. Use a password that you use nowhere else.'
 
 interface PasswordFieldsProps {
   readonly username: string
@@ -223,13 +221,13 @@ export const passwordFields = ({ username, current, errors }: PasswordFieldsProp
     type: 'password',
     autocomplete: 'new-password',
     minLength: minPasswordLength,
-    hint: `At least ${minPasswordLength} characters. A few unrelated words are easy to keep and hard to guess.`,
+    hint: `At least ${minPasswordLength} characters. A few unrelated words are easy to remember and hard to guess.`,
     error: errors.new,
     autofocus: errors.new !== undefined && errors.current === undefined,
   }),
   textField({
     name: 'new_password_again',
-    label: 'New password, once more',
+    label: 'Confirm new password',
     type: 'password',
     autocomplete: 'new-password',
     minLength: minPasswordLength,
@@ -245,7 +243,7 @@ function passwordForm({ user, csrfToken, errors = {} }: SecurityPageProps): Html
     html`${fields}
 <div class="form-end">
 <button class="button button-primary">Change password</button>
-<p class="hint">All your other devices are signed out, and apps have to be connected again.</p>
+<p class="hint">Signs out all your other devices and disconnects all apps.</p>
 </div>`,
   )
   return html`<section class="card padded"><h2>Change your password</h2>${form}</section>`
@@ -266,24 +264,24 @@ export interface TokensPageProps extends AccountPageProps {
 export function renderTokensPage(props: TokensPageProps): Html {
   const { user, csrfToken, grants, now = new Date() } = props
   const empty = emptyState('apps', {
-    title: 'No app is connected right now',
-    text: 'An app that you let in appears here for as long as it can act for you.',
+    title: 'No connected apps',
+    text: 'An app appears here while it holds a token that lets it act on your behalf.',
   })
   const list = html`<ul class="card-list">${grants.map((grant) => grantCard(grant, { csrfToken, now }))}</ul>`
   const all = actionMenu({ label: 'Disconnect all', of: '' }, [
     postForm(
       { action: '/account/tokens/revoke-all', csrfToken },
-      html`<p class="menu-text">Every pass ends at once. What you have allowed stays.</p><button class="button button-danger">Disconnect all</button>`,
+      html`<p class="menu-text">Revokes all tokens immediately. Apps keep the access that you allowed and can connect again.</p><button class="button button-danger">Disconnect all</button>`,
     ),
   ])
-  const lead = 'Apps that hold a live token: a pass that lets them act for you until it runs out.'
+  const lead = 'Apps that hold a token and can act on your behalf until it expires.'
   return renderPage(
-    { title: 'Connected right now', user, csrfToken, nav: 'authorizations' },
-    html`${pageHeading('Connected right now', lead, grants.length > 1 ? all : '')}
+    { title: 'Connected apps', user, csrfToken, nav: 'authorizations' },
+    html`${pageHeading('Connected apps', lead, grants.length > 1 ? all : '')}
 ${notice(props.notice)}
 ${grants.length > 0 ? list : empty}
-${cutOff(grants.length, maxTokenFamilies, '“Disconnect all” ends the others, too.')}
-<p class="aside-note">To have an app ask you again before it can come back, remove it under <a href="/account/authorizations">Apps with access</a>.</p>`,
+${cutOff(grants.length, maxTokenFamilies, '“Disconnect all” also disconnects the others.')}
+<p class="aside-note">To make an app ask you again, revoke its access under <a href="/account/authorizations">Apps with access</a>.</p>`,
   )
 }
 
@@ -294,7 +292,7 @@ function grantCard(
   const { familyId, clientName } = grant
   const end = postForm(
     { action: `/account/tokens/${encodeURIComponent(familyId)}/revoke`, csrfToken },
-    html`<p class="menu-text">Its pass ends at once. What you have allowed it stays, so it may connect again.</p>
+    html`<p class="menu-text">Revokes its tokens immediately. It keeps the access that you allowed and can connect again.</p>
 <button class="button button-danger">Disconnect</button>`,
   )
   const title = html`<h2>${clientName}</h2>`

@@ -22,10 +22,9 @@ export interface PasswordErrors {
 
 const notices: Readonly<Record<string, string>> = {
   password_changed: 'Your password has been changed. All other devices have been signed out.',
-  linked: 'Linked. You can now sign in that way too.',
-  unlinked:
-    'The link has been removed. Other devices that were signed in through it are signed out.',
-  last_way_in: 'Nothing was removed: it is the only way to sign in to your account.',
+  linked: 'Account linked. You can now sign in with it.',
+  unlinked: 'The link has been removed. Other devices that signed in with it have been signed out.',
+  last_way_in: 'The link was not removed: it is your only way to sign in.',
 }
 
 export function getSecurity(c: AppContext, options: AccountOptions) {
@@ -51,22 +50,22 @@ export async function changeOwnPassword(
   const [current = '', chosen = ''] = [form.get('current_password'), form.get('new_password')]
   const weak = await findPasswordProblem(chosen, { ...user, issuer })
   if (weak) return { new: passwordProblems[weak] }
-  if (chosen !== form.get('new_password_again')) return { new: 'The two new passwords differ.' }
+  if (chosen !== form.get('new_password_again')) return { new: 'The new passwords do not match.' }
   const lane = { address: user.id, network: user.id, known: true }
   const spent = await enforceLimit(c, db, passwordLimiter, user.id)
   if (!(await passwords.verify(user.passwordHash, current, lane))) {
-    // Whoever holds a stolen session does not hold the password.
+    // Audited: this may be a stolen session guessing the password.
     noteRefusal(c.var, 'current_password', { actor: user, details: { endpoint: c.req.path } })
-    return { current: 'That is not your current password.' }
+    return { current: 'The current password is incorrect.' }
   }
   spent.refund()
-  if (chosen === current) return { new: 'That is the password you have. Choose another one.' }
+  if (chosen === current) return { new: 'This is already your password. Choose another one.' }
   return (await commit(c, options, await passwords.hash(chosen, lane)))
     ? undefined
-    : { current: 'Your password was changed elsewhere a moment ago.' }
+    : { current: 'Your password has just been changed in another session.' }
 }
 
-/** The seal is made before anything is committed, the cookie is set and everything counted after it. */
+/** Seals before the commit, so that a failure changes nothing; sets the cookie and counts after it. */
 async function commit(c: AppContext, { db, cookies }: AccountOptions, passwordHash: string) {
   const { user, session } = signedInUser(c)
   const { now, recorder } = c.var

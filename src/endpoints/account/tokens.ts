@@ -16,8 +16,8 @@ import { renderTokensPage } from './pages.ts'
 const path = '/account/tokens'
 
 const notices: Readonly<Record<string, string>> = {
-  ended: 'That app is no longer connected.',
-  all_ended: 'No app is connected any more.',
+  ended: 'The app has been disconnected.',
+  all_ended: 'All apps have been disconnected.',
 }
 
 export async function getTokens(c: AppContext, { db, csrf }: AccountOptions) {
@@ -33,7 +33,7 @@ export async function getTokens(c: AppContext, { db, csrf }: AccountOptions) {
   return c.html(page)
 }
 
-/** Ends one approval's tokens; the consent stays. Somebody else's id is as good as none, and a second time changes nothing. */
+/** Revokes one token family; the consent stays. Other users' ids are treated as unknown, and a repeated request changes nothing. */
 export async function postRevokeTokens(c: AppContext, { db }: AccountOptions) {
   const familyId = uuidParameter(c, 'id')
   const { user } = signedInUser(c)

@@ -8,7 +8,7 @@ interface Place {
   readonly id: string
 }
 
-const damaged = 'The address of this page is damaged.'
+const damaged = 'The address of this page is not valid.'
 
 /** Reads `MOMENT_ID`; a moment that no calendar has is refused, and so is an id that no row can have. */
 export const cursorBy = (isId: (id: string) => boolean) =>

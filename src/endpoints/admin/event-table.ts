@@ -17,8 +17,8 @@ export const eventTable = ({
 <caption class="visually-hidden">Events</caption>
 <thead>
 <tr>
-<th scope="col">When</th>
-<th scope="col">What happened</th>
+<th scope="col">Time</th>
+<th scope="col">Event</th>
 <th scope="col">Severity</th>
 </tr>
 </thead>
@@ -29,8 +29,8 @@ const tones = { info: 'plain', warning: 'warn', critical: 'bad' } as const
 
 const eventRow = (event: FoundAuditEvent, now: Date) =>
   html`<tr>
-<td data-label="When">${renderTime(event.at, now)}</td>
-<td data-label="What happened">
+<td data-label="Time">${renderTime(event.at, now)}</td>
+<td data-label="Event">
 <details class="event">
 <summary class="event-opener">${sentenceOf(event)}</summary>
 <dl>${factsOf(event)}</dl>
@@ -42,7 +42,7 @@ const eventRow = (event: FoundAuditEvent, now: Date) =>
 const factsOf = (event: FoundAuditEvent) =>
   Object.entries({
     Type: event.type,
-    'Account ID': event.actorUserId,
+    'User ID': event.actorUserId,
     'Client ID': event.clientId,
     [inWords(event.resourceType ?? 'resource')]: event.resourceId,
     'IP address': event.ip,

@@ -32,13 +32,13 @@ import {
 import { fieldsOf, type ParseApp } from './request.ts'
 
 const notices: Readonly<Record<string, string>> = {
-  updated: 'Your app is changed.',
+  updated: 'The app has been updated.',
   returned:
-    'Your app is changed and waits for approval again. Until then nobody can sign in to it, and its tokens have ended.',
-  deleted: 'Your app is deleted. All that it was given has ended.',
+    'The app has been updated and is pending approval again. Until then nobody can sign in to it; its tokens have been revoked.',
+  deleted: 'The app has been deleted. Its tokens and consents have been revoked.',
 }
 const warnings: Readonly<Record<string, string>> = {
-  changed: 'Nothing was changed: your app has changed meanwhile. Look again.',
+  changed: 'Nothing was changed: the app has been changed meanwhile. Review it and try again.',
 }
 
 const frame = (c: AppContext, { csrf }: AppsOptions) => ({
@@ -86,7 +86,7 @@ export async function postApp(c: AppContext, options: AppsOptions, parse: ParseA
     if (created) return await secretPage(c, options, created)
     throw new FormError(
       '',
-      `${maxPendingApps} of your apps wait for approval already. Delete one, or wait until they are decided on.`,
+      `${maxPendingApps} of your apps are already pending approval. Delete one, or wait until they are approved or rejected.`,
     )
   } catch (error) {
     return newAppPage(c, options, refusalOf(fields, error))
@@ -189,7 +189,11 @@ async function requireApp(c: AppContext, { db }: AppsOptions): Promise<Client> {
 }
 
 const noSuchApp = () =>
-  new PageError(404, 'No such app', 'None of your apps is at this address, or it has no secret.')
+  new PageError(
+    404,
+    'App not found',
+    'There is no app of yours at this address, or it has no secret.',
+  )
 
 async function secretPage(
   c: AppContext,

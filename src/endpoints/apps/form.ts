@@ -25,23 +25,23 @@ ${text({
   name: 'client_name',
   label: 'Name',
   maxLength: 100,
-  hint: 'People read it when they are asked for access.',
+  hint: 'Shown to users when they are asked for consent.',
 })}
 ${area({
   name: 'description',
   label: 'Description',
   optional: true,
-  hint: 'What it is for; whoever approves it reads this.',
+  hint: 'What the app is for. Shown to the administrator who approves it.',
 })}
 ${text({ name: 'client_uri', label: 'Website', type: 'url', optional: true })}
-${!edited && boxes('Kind', kinds)}
+${!edited && boxes('Type', kinds)}
 ${area({
   name: 'redirect_uris',
   label: 'Redirect URIs',
   optional: true,
-  hint: 'Where people are sent back to; one per line: https, http on the loopback interface (any port), or a private scheme such as com.example.app:/callback. Devices need none.',
+  hint: 'One per line: https, http on the loopback interface (any port), or a private-use scheme such as com.example.app:/callback. Devices need none.',
 })}
-${boxes('What it may ask for', scopes, offered.scopes)}
+${boxes('Scopes', scopes, offered.scopes)}
 <div class="form-end"><button class="button button-primary">${edited ? 'Save changes' : 'Register app'}</button></div>`,
   )}</section>`
 }
@@ -60,13 +60,13 @@ const kinds: readonly ChoiceProps[] = [
     ...radio,
     value: 'native',
     label: 'Browser or native app',
-    detail: 'Runs on people’s devices and has no secret.',
+    detail: 'Runs on users’ devices. Has no secret.',
   },
   {
     ...radio,
     value: 'device',
     label: 'Device or TV',
-    detail: 'Shows a code that people type in elsewhere. Has no secret.',
+    detail: 'Shows a code that users enter on another device. Has no secret.',
   },
 ]
 

@@ -45,24 +45,28 @@ interface ListedApp {
 }
 
 const statuses: Readonly<Record<ClientStatus, readonly [string, Tone, string]>> = {
-  active: ['Approved', 'good', 'People can sign in to it.'],
-  pending: ['Waiting', 'warn', 'An administrator has to approve it before anybody can use it.'],
-  inactive: ['Switched off', 'bad', 'An administrator has refused it or switched it off.'],
+  active: ['Approved', 'good', 'Users can sign in to it.'],
+  pending: [
+    'Pending approval',
+    'warn',
+    'An administrator has to approve it before it can be used.',
+  ],
+  inactive: ['Disabled', 'bad', 'An administrator has rejected or disabled it.'],
 }
 
 const register = html`<a class="button button-primary" href="/apps/new">Register an app</a>`
 
-/** The apps of whoever looks. */
+/** The user's own apps. */
 export function renderAppsPage(props: AppsFrame & { apps: readonly ListedApp[] }): Html {
   const { user, csrfToken, apps, now } = props
   const empty = emptyState('apps', {
     title: 'No apps yet',
-    text: 'Register an app of yours, and people can sign in to it once it is approved.',
+    text: 'Register an app. Users can sign in to it once it is approved.',
     action: register,
   })
   return renderPage(
     { title: 'My apps', user, csrfToken, nav: 'apps' },
-    html`${pageHeading('My apps', 'Apps that you have registered for people to sign in to.', apps.length > 0 ? register : '')}
+    html`${pageHeading('My apps', 'Apps that you have registered.', apps.length > 0 ? register : '')}
 ${notice(props.notice)}
 ${apps.length > 0 ? html`<ul class="card-list">${apps.map((app) => appCard(app, now))}</ul>` : empty}`,
   )
@@ -87,7 +91,7 @@ export const renderNewAppPage = (
 ): Html =>
   renderPage(
     { title: 'Register an app', user: props.user, csrfToken: props.csrfToken, nav: 'apps' },
-    html`${pageHeading('Register an app', 'An administrator has to approve it before anybody can use it.')}
+    html`${pageHeading('Register an app', 'An administrator has to approve it before it can be used.')}
 ${appForm(props)}
 ${back('/apps', 'Back to my apps')}`,
   )
@@ -101,7 +105,7 @@ interface ShownApp extends ListedApp {
   readonly scopes: readonly string[]
 }
 
-/** All about one app but its secret, which nobody can be shown again. */
+/** One app without its secret, which cannot be shown again. */
 export function renderAppPage(props: AppsFrame & { app: ShownApp }): Html {
   const { user, csrfToken, app, now } = props
   const { clientId, name, status } = app
@@ -137,20 +141,20 @@ const codes = (values: readonly string[]) =>
 const appMenu = ({ clientId, name, hasSecret }: ShownApp, csrfToken: string) => {
   const to = (verb: string) => ({ action: `/apps/${clientId}/${verb}`, csrfToken })
   return actionMenu({ label: 'Manage', of: name }, [
-    html`<p class="menu-text">Changes its name, addresses and scopes.</p><a class="button" href="/apps/${clientId}/edit">Edit app</a>`,
+    html`<p class="menu-text">Change the name, redirect URIs and scopes.</p><a class="button" href="/apps/${clientId}/edit">Edit app</a>`,
     hasSecret &&
       confirmation(
-        'New secret…',
+        'Regenerate secret…',
         postForm(
           to('regenerate-secret'),
-          html`<p class="menu-text">Makes a new secret, shown to you once. The old one stops working at once.</p><button class="button">Make a new secret</button>`,
+          html`<p class="menu-text">Generates a new secret, shown once. The old one stops working immediately.</p><button class="button">Regenerate secret</button>`,
         ),
       ),
     confirmation(
       'Delete app…',
       postForm(
         to('delete'),
-        html`<p class="menu-text">${name} and all that it was given are gone. This cannot be undone.</p><button class="button button-danger">Delete for good</button>`,
+        html`<p class="menu-text">Deletes ${name} with its tokens and consents. This cannot be undone.</p><button class="button button-danger">Delete app</button>`,
       ),
     ),
   ])
@@ -170,7 +174,7 @@ export function renderAppEditPage(props: AppEditPageProps): Html {
   const { user, csrfToken, offered, clientId, name, status, seen, form } = props
   const lead =
     status === 'active'
-      ? 'Change more than the description, and it has to be approved again: until then nobody can use it, and its tokens end.'
+      ? 'Changing anything but the description requires a new approval. Until then the app cannot be used, and its tokens are revoked.'
       : statuses[status][2]
   return renderPage(
     { title: `Edit ${name}`, user, csrfToken, nav: 'apps' },
@@ -192,15 +196,15 @@ interface AppSecretPageProps extends AppsFrame {
 export function renderAppSecretPage(props: AppSecretPageProps): Html {
   const { user, csrfToken, clientId, name, isPending, clientSecret } = props
   return renderPage(
-    { title: `Credentials of ${name}`, user, csrfToken, nav: 'apps' },
+    { title: `Credentials for ${name}`, user, csrfToken, nav: 'apps' },
     html`${oneTime({
-      title: `Credentials of ${name}`,
+      title: `Credentials for ${name}`,
       warning:
         clientSecret === undefined
           ? undefined
-          : 'The secret is shown only once. Put it where the app keeps its secrets.',
+          : 'The secret is shown only once. Store it where the app keeps its secrets.',
       values: html`${copyable('Client ID', clientId)}${clientSecret === undefined ? '' : copyable('Client secret', clientSecret)}`,
-      back: { href: `/apps/${clientId}`, text: 'To the app' },
+      back: { href: `/apps/${clientId}`, text: 'Back to the app' },
     })}
 ${isPending && html`<p class="aside-note">${statuses.pending[2]}</p>`}`,
   )

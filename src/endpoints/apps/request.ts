@@ -68,7 +68,7 @@ const kept = (current: Client) => metadataOf(current)
 
 function newOf(fields: URLSearchParams, offered: Offered) {
   const kind = kinds.get(fields.get('kind') ?? '')
-  if (!kind) throw new FormError('kind', 'Choose what kind of app it is.')
+  if (!kind) throw new FormError('kind', 'Choose a type.')
   const algorithm = 'ES256'
   return {
     ...kind,
@@ -80,7 +80,7 @@ function newOf(fields: URLSearchParams, offered: Offered) {
 
 function metadataIn(fields: URLSearchParams, current: Client | undefined) {
   const name = fields.get('client_name')?.trim()
-  if (!name) throw new FormError('client_name', 'Give a name.')
+  if (!name) throw new FormError('client_name', 'Enter a name.')
   const redirectUris = wordsOf(fields.get('redirect_uris'))
   const isSame = current?.redirectUris.join(' ') === redirectUris.join(' ')
   return {
@@ -96,7 +96,7 @@ function metadataIn(fields: URLSearchParams, current: Client | undefined) {
 /** The boxes that are ticked, and what an operator has added beyond them. */
 function scopeIn(fields: URLSearchParams, current: Client | undefined): string[] {
   const ticked = fields.getAll('scope').flatMap(wordsOf)
-  if (!ticked.every(isStandardScope)) throw new FormError('scope', 'Choose among these scopes.')
+  if (!ticked.every(isStandardScope)) throw new FormError('scope', 'Choose from the listed scopes.')
   const added = scopeWords(current?.scope ?? '').filter((word) => !isStandardScope(word))
   const scope = [...ticked, ...added]
   const asksPeople = current?.grantTypes.some((grant) => grant !== 'client_credentials') ?? true

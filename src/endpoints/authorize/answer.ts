@@ -1,4 +1,4 @@
-/** What a user decided, and the code that follows from it: one transaction each, in which the request is used up. */
+/** The user's decision and the code that follows from it, each in one transaction that consumes the request. */
 import type { Database } from '#/database/client.ts'
 import { writeAudit } from '#/domain/audit/audit.ts'
 import {
@@ -26,7 +26,7 @@ import { signedInUser } from '#/web/sessions/current-user.ts'
 import type { AuthorizeOptions } from './options.ts'
 import { ChangedClient, type PendingRequest, requireStored, type Stored } from './pending.ts'
 
-/** Nobody needs to be asked. */
+/** Answers without a consent page. */
 export async function answerAtOnce(
   c: AppContext,
   pending: PendingRequest,
@@ -66,7 +66,7 @@ export async function deny(
 ): Promise<never> {
   const { now, origin } = c.var
   const { client, request } = pending
-  const error = { code: 'access_denied', description: 'the user said no' } as const
+  const error = { code: 'access_denied', description: 'the user denied the request' } as const
   await db.transaction(async (tx) => {
     await consumePending(tx, c, pending, error)
     await writeAudit(tx, origin, {

@@ -1,4 +1,4 @@
-/** What has to happen before a client gets its code (OIDC Core §3.1.2.3 and §3.1.2.4): decided from what is stored, by nobody else. */
+/** The next step before a client gets its code (OIDC Core §3.1.2.3 and §3.1.2.4), decided here alone, from stored state. */
 import type { RequestedAuthorization } from '#/domain/authorization-requests/authorization-requests.ts'
 import { authenticationOf } from '#/protocol/authentication.ts'
 import { requiredAcr } from '#/protocol/claims.ts'
@@ -10,13 +10,13 @@ export interface Situation {
   /** When the request was stored; undefined for one that came in just now. */
   readonly askedAt: Date | undefined
   readonly session: Session | undefined
-  /** Whether its password is somebody else's choice. */
+  /** Whether the session began with a temporary password. */
   readonly mustChangePassword: boolean
   /** The user of the session, as the client knows them. */
   readonly subject: string | undefined
-  /** Whether the user has approved all of it before, and need not be asked again. */
+  /** Whether a stored consent covers the request. */
   readonly approved: boolean
-  /** How long ago they may have proven who they are, in seconds: 0 for anew, undefined if it does not matter. */
+  /** Maximum age of the authentication in seconds: 0 forces a new one, undefined allows any. */
   readonly maxAge: number | undefined
   readonly now: Date
 }
@@ -30,7 +30,7 @@ interface Refusal {
 
 export type NextStep =
   | 'sign_in'
-  /** Although somebody is signed in. */
+  /** Although there is a session. */
   | 'sign_in_again'
   | 'change_password'
   | 'choose_account'
@@ -46,18 +46,18 @@ export function nextStep(situation: Situation): NextStep {
 }
 
 const silent: Readonly<Record<string, Refusal>> = {
-  sign_in: { code: 'login_required', description: 'nobody is signed in' },
+  sign_in: { code: 'login_required', description: 'the user is not signed in' },
   sign_in_again: { code: 'login_required', description: 'the user has to sign in again' },
   change_password: {
     code: 'interaction_required',
-    description: 'the user has to choose a password',
+    description: 'the user has to choose a new password',
   },
-  ask_consent: { code: 'consent_required', description: 'the user has to be asked' },
+  ask_consent: { code: 'consent_required', description: 'the user has to give consent' },
 }
 
 interface Entered extends Situation {
   readonly session: Session
-  /** Signing in makes a new session: whoever has one that is younger than the request has done what they were asked to. */
+  /** A session that is younger than the stored request shows that the user has signed in for it. */
   readonly isFresh: boolean
 }
 
@@ -94,7 +94,7 @@ const chooseAccount = ({ request: { interaction }, session, isFresh }: Entered) 
 const askConsent = ({ request: { interaction }, approved }: Entered) =>
   interaction.prompt?.includes('consent') || !approved ? 'ask_consent' : undefined
 
-/** Why this sign-in will not do; another one may. */
+/** Why this sign-in does not satisfy the request; another one may. */
 function unmetBy({ session, subject, request }: Entered): Refusal | undefined {
   const { interaction, claims } = request
   if (interaction.subject !== undefined && interaction.subject !== subject)
@@ -103,7 +103,7 @@ function unmetBy({ session, subject, request }: Entered): Refusal | undefined {
   if (acr && !acr.includes(authenticationOf(session).acr))
     return {
       code: 'unmet_authentication_requirements',
-      description: 'the user signed in in another way',
+      description: 'the user signed in with another method',
     }
   return undefined
 }
@@ -120,5 +120,5 @@ function staleBy({ session, askedAt, maxAge, isFresh, now }: Entered): Refusal |
   const isYoung = authTime !== null && at.getTime() - authTime.getTime() <= maxAge * 1000
   return isYoung && maxAge > 0
     ? undefined
-    : { code: 'login_required', description: 'the user did not prove anew who they are' }
+    : { code: 'login_required', description: 'the user did not authenticate again' }
 }

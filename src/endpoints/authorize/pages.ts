@@ -36,15 +36,15 @@ ${consentHeading(client, html`${outsideLink(client.uri, client.name)} wants to u
 ${accountBox(props)}
 ${permissionList(props)}
 ${consentForm(props)}
-<p class="consent-note">Afterwards you go to <strong class="host">${destination(client.redirectHost)}</strong>.</p>
+<p class="consent-note">You will be sent to <strong class="host">${destination(client.redirectHost)}</strong>.</p>
 ${clientHistory(client)}
 ${clientTerms(client)}
-<p class="consent-note">You can take this back at any time under “Apps with access”.</p>
+<p class="consent-note">You can revoke access at any time under “Apps with access”.</p>
 </section>`,
   )
 }
 
-/** Asks who wants to go on: the person who is signed in, or somebody else. */
+/** Lets the user continue with the current account or choose another. */
 export function renderAccountPage(props: CommonProps): Html {
   const { csrfToken, client, user, switchAccountHref } = props
   const goOn = postForm(

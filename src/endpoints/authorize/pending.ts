@@ -40,7 +40,7 @@ export async function readRequest(
   return { ...(await parseAuthorizationRequest(arrived, options)), stored: undefined }
 }
 
-/** RFC 9126 §4: whatever stands beside the reference is ignored but for the client, which must be the one that pushed. */
+/** RFC 9126 §4: all parameters beside request_uri are ignored but client_id, which must be that of the client that pushed. */
 async function visit(
   c: AppContext,
   id: string,
@@ -88,12 +88,12 @@ function requireAllowed(
   if (!isAllowed) throw new ChangedClient()
 }
 
-/** Shown on a page: where the answer was to go may be nobody's any more. */
+/** Shown on a page, since the redirect URI may no longer belong to the client. */
 export class ChangedClient extends OAuthError {
   constructor() {
     super(
       'invalid_request',
-      'the application has been changed since it sent you here; start again from there',
+      'the application has been changed since it sent you here; start again from the application',
     )
   }
 }

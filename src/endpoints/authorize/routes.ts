@@ -117,14 +117,14 @@ const takeRequest =
 const comeBack = async (c: AppContext, pending: PendingRequest, { db }: AuthorizeOptions) =>
   c.redirect(pathOf(await keep(pending, db, c.var.now)), 303)
 
-/** Whoever was signed out meanwhile signs in again for the same request; the answer is asked for anew. */
+/** A user who was signed out meanwhile signs in again for the same request and is asked again. */
 const backWhenSignedOut: MiddlewareHandler<AppEnv> = async (c, next) => {
   if (c.var.signedIn) return next()
   const id = (await readForm(c)).get('authorization_request') ?? ''
   return c.redirect(afterForm(c, pathOf(id)), 303)
 }
 
-/** A form that is out of date decides nothing: whoever has signed in anew is asked anew, if there still is a question. */
+/** A form that has expired decides nothing: the question is shown again, if it is still open. */
 async function askAgain(c: AppContext) {
   const id = (await readForm(c)).get('authorization_request') ?? ''
   return c.redirect(afterForm(c, pathOf(id, { notice: 'outdated' })), 303)
@@ -200,6 +200,6 @@ async function refuse(
   throw new AuthorizationError(code, description, pending.request, { atOnce })
 }
 
-/** RFC 9700 §4.11.2: nobody is sent to where only the client itself says it belongs, unless they have let it in before. */
+/** RFC 9700 §4.11.2: no automatic redirect to an unverified client that the user has not given consent before. */
 const mayGoAtOnce = ({ client }: PendingRequest, consented: string, options: AuthorizeOptions) =>
   consented !== '' || isVouchedFor(client, options)

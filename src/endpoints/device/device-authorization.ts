@@ -79,7 +79,10 @@ function readRequest(
   }: Omit<Awaited<ReturnType<typeof identify>>, 'client'> & Pick<DeviceOptions, 'offered'>,
 ) {
   if (!client.grantTypes.includes(deviceCodeGrantType))
-    throw new OAuthError('unauthorized_client', 'this client may not use the device grant')
+    throw new OAuthError(
+      'unauthorized_client',
+      'this client is not allowed to use the device grant',
+    )
   return {
     scope: resolveScope(form.get('scope'), client, offered),
     resources: readResources(fields, client),

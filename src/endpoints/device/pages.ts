@@ -27,7 +27,7 @@ export interface CodePageProps {
   readonly user: { readonly username: string }
   /** What stands in the field. */
   readonly value?: string | undefined
-  /** Whether that came with the address, and nobody has typed it. */
+  /** Whether the code came with the address instead of being typed. */
   readonly prefilled: boolean
   readonly refused: boolean
   readonly warning?: string | undefined
@@ -38,8 +38,8 @@ export interface CodePageProps {
 export function renderCodePage(props: CodePageProps): Html {
   const { csrfToken, value, prefilled, refused } = props
   const lead = prefilled
-    ? 'Compare: does your device show exactly this code?'
-    : 'Type the code that your device shows.'
+    ? 'Check that your device shows exactly this code.'
+    : 'Enter the code shown on your device.'
   const field = textField({
     name: 'user_code',
     label: 'Code',
@@ -55,7 +55,7 @@ export function renderCodePage(props: CodePageProps): Html {
     html`${field}<button class="button button-primary button-block">Continue</button>`,
   )
   const wrong =
-    'That code does not work. Check every letter, or ask your device for a new code: each works once, and only for a while.'
+    'This code is invalid, expired or already used. Check it, or get a new code on your device.'
   return renderPage(
     { title: 'Connect a device' },
     html`<section class="card card-alone">
@@ -68,7 +68,7 @@ ${problem(refused ? wrong : undefined, 'code-problem')}
 ${form}
 <div class="account-below">${accountBox(props)}</div>
 </section>
-<p class="alone-note">Did somebody send you a link or a code? Then close this page: they would be let into your account.</p>`,
+<p class="alone-note">Did someone send you a link or a code? Close this page: continuing would give them access to your account.</p>`,
   )
 }
 
@@ -106,15 +106,15 @@ ${consentHeading(client, html`${outsideLink(client.uri, client.name)} wants to u
 <p>Your device must show this code</p>
 <p class="user-code">${userCode}</p>
 </div>
-${caution('Only go on if you started this yourself. If somebody sent you a link or a code, they would be let into your account.')}
+${caution('Continue only if you started this yourself. If someone sent you a link or a code, allowing this gives them access to your account.')}
 ${accountBox(props)}
-<h2 class="small-heading">Where this comes from</h2>
+<h2 class="small-heading">About this request</h2>
 ${whereFrom(props)}
 ${permissionList(props)}
 ${answer}
 ${clientHistory(client)}
 ${clientTerms(client)}
-<p class="consent-note">You can take this back at any time under “Apps with access”.</p>
+<p class="consent-note">You can revoke access at any time under “Apps with access”.</p>
 </section>`,
   )
 }
@@ -122,9 +122,9 @@ ${clientTerms(client)}
 function whereFrom({ origin, now }: ConfirmPageProps): Html {
   const near = origin.isNear ? badge('Your network', 'good') : badge('Not your network', 'warn')
   return html`<dl class="facts facts-rows">
-${fact('Asked by', origin.requester)}
-${fact('Address', html`${origin.ip} ${near}`)}
-${fact('When', renderTime(origin.at, now))}
+${fact('Requested by', origin.requester)}
+${fact('IP address', html`${origin.ip} ${near}`)}
+${fact('Time', renderTime(origin.at, now))}
 </dl>`
 }
 
@@ -133,26 +133,26 @@ export interface AnsweredPageProps {
   readonly client: { readonly name: string }
 }
 
-/** What the answer has led to. */
+/** The result of the answer. */
 export const renderAnsweredPage = ({ action, client }: AnsweredPageProps): Html =>
   action === 'approve'
     ? outcome('check', {
         title: `${client.name} is connected`,
-        text: 'Go back to your device: it goes on by itself in a few seconds. You can close this page.',
-        link: html`<a class="button" href="/account/authorizations">See apps with access</a>`,
+        text: 'Return to your device. It continues in a few seconds. You can close this page.',
+        link: html`<a class="button" href="/account/authorizations">Show apps with access</a>`,
       })
     : outcome('alert', {
-        title: `${client.name} was not let in`,
+        title: `${client.name} was not connected`,
         text: 'Nothing was shared, and the code no longer works. You can close this page.',
         link: html`<a class="button" href="/account/devices">Go to your account</a>`,
       })
 
-/** Shown when there is nothing to answer any more, whatever the reason. */
+/** Shown when the request is no longer pending, for whatever reason. */
 export const renderTooLatePage = (): Html =>
   outcome('alert', {
-    title: 'There is nothing to answer any more',
-    text: 'This request was already answered, or it has expired. If your device is still waiting, ask it for a new code.',
-    link: html`<a class="button" href="/device">Type another code</a>`,
+    title: 'This request is no longer valid',
+    text: 'It was already answered or has expired. If your device is still waiting, get a new code on it.',
+    link: html`<a class="button" href="/device">Enter another code</a>`,
   })
 
 const outcome = (

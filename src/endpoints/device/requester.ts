@@ -1,4 +1,4 @@
-/** What asked for a code, in words of ours: what a program says of itself could be meant to reassure. */
+/** Names the program that requested a code, in our own words: its user agent could be worded to reassure. */
 import { nameBrowser } from '#/domain/sessions/browser.ts'
 
 const programs: readonly [RegExp, string][] = [

@@ -26,7 +26,7 @@ export function deviceRoutes(options: DeviceOptions): Hono<AppEnv> {
     )
 }
 
-/** Whoever was signed out meanwhile signs in and comes back to the same code; it is answered anew. */
+/** A user who was signed out meanwhile signs in, returns to the same code and is asked again. */
 const backWhenSignedOut: MiddlewareHandler<AppEnv> = async (c, next) => {
   if (c.var.signedIn) return next()
   return c.redirect(pathOf(parseUserCode((await readForm(c)).get('user_code') ?? '')), 303)

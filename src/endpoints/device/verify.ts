@@ -20,12 +20,12 @@ import { renderCodePage, renderConfirmPage } from './pages.ts'
 export const pathOf = (userCode: string | undefined): string =>
   userCode === undefined ? '/device' : `/device?${new URLSearchParams({ user_code: userCode })}`
 
-/** Shows what the address holds and looks nothing up: a link must not be a way to try codes. */
+/** Shows the code from the address without looking it up: a link must not be a way to guess codes. */
 export function getDevice(c: AppContext, options: DeviceOptions) {
   return codePage(c, options, { userCode: parseUserCode(c.req.query('user_code') ?? '') })
 }
 
-/** A form that is out of date looks nothing up and lets nobody in. */
+/** A form that has expired looks up no code. */
 export async function postOutdated(c: AppContext, options: DeviceOptions) {
   const typed = (await readForm(c)).get('user_code') ?? ''
   c.status(403)
@@ -64,7 +64,7 @@ function limited(c: AppContext, { db, verifyLimiters }: DeviceOptions) {
   return enforceLimits(c, db, [...addresses, { limiter: bySession, key: id }])
 }
 
-/** One answer for every reason: whether a code was ever one is nobody's business. */
+/** One answer for every reason, so that it does not reveal whether the code ever existed. */
 async function refuse(c: AppContext, options: DeviceOptions, typed: string) {
   const { user, session } = signedInUser(c)
   await writeAudit(options.db, c.var.origin, {

@@ -15,7 +15,7 @@ export function healthRoutes(options: HealthOptions): Hono<AppEnv> {
 }
 
 async function answerReadiness(c: AppContext, { databaseAnswers, draining }: HealthOptions) {
-  // A balancer must hear of a drain at once, whatever the database is doing.
+  // A load balancer must see a drain immediately, whatever the state of the database.
   if (draining()) return c.json({ status: 'unhealthy' }, 503)
   const connected = await databaseAnswers()
   const healthy = connected && !draining()

@@ -43,7 +43,7 @@ async function answer(
   c.var.recorder.tokenIntrospected(introspection.result)
   if (introspection.result === 'not_entitled')
     noteRefusal(c.var, 'introspection', { clientId: client.clientId })
-  // RFC 7662 §2.2: whatever else the reason is, nothing is told but that.
+  // RFC 7662 §2.2: an inactive token is reported without the reason.
   const described =
     introspection.result === 'active'
       ? describeToken(introspection.live, keys, issuer)

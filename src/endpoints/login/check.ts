@@ -1,4 +1,4 @@
-/** Who checks a password: we do for local accounts, the operator's API, where there is one, for everybody else. */
+/** Checks a password: here for local accounts, by the external API, where one is set up, for all others. */
 import type { Database } from '#/database/client.ts'
 import type { ExternalApi } from '#/domain/external-api/external-api.ts'
 import { resolveExternalAccount } from '#/domain/identities/external-account.ts'
@@ -46,7 +46,7 @@ export async function checkCredentials(
   return { ...(await verifyCredentials(db, passwords, checked)), method: 'local' }
 }
 
-/** Local accounts never leave the house: so the operator gets in while the API is down. */
+/** Passwords of local accounts are never sent to the API, and administrators can sign in while it is down. */
 async function knownByName(db: Database, username: string): Promise<User | 'ours' | undefined> {
   if (!isUsername(username)) return 'ours'
   const user = await findUserByUsername(db, username)
@@ -64,14 +64,14 @@ async function askApi(
   { username, password }: Credentials,
 ): Promise<Identified> {
   const refused = { ok: false, user: known } as const
-  // Some directories take an empty password for a wish to be nobody, and say yes (RFC 4513 §5.1.2).
+  // Some directories accept an empty password as an anonymous bind (RFC 4513 §5.1.2).
   if (password === '' || password.length > maxPasswordLength)
     return { ...refused, reason: known ? 'wrong_password' : 'unknown_user' }
   const answer = await externalApi.ask({ username, password })
   if (answer.result === 'refused')
     return { ...refused, reason: known ? 'wrong_password' : 'unknown_user' }
   if (answer.result !== 'success') {
-    c.var.log.warn({ result: answer.result }, 'the API that checks passwords gave no answer')
+    c.var.log.warn({ result: answer.result }, 'the external sign-in API did not answer')
     return { ...refused, reason: 'unavailable' }
   }
   const { origin, now } = c.var
@@ -79,13 +79,16 @@ async function askApi(
   const account = await resolveExternalAccount(db, { ...person, isReserved }, { origin, now })
   if (account === 'conflict') {
     c.var.log.warn(
-      'an account of the API could not be made: its name or e-mail is taken or reserved, or it has no e-mail',
+      'a user of the external sign-in API could not be created: the name or email is taken or reserved, or the email is missing',
     )
     return { ...refused, reason: 'conflict' }
   }
   const { user, emailTaken } = account
   if (emailTaken)
-    c.var.log.warn({ user: user.id }, 'an e-mail address of the API belongs to another account')
+    c.var.log.warn(
+      { user: user.id },
+      'the email address that the external sign-in API gave belongs to another user',
+    )
   return user.isActive
     ? { ok: true, user, identity: person }
     : { ok: false, reason: 'account_inactive', user }

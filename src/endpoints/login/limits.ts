@@ -36,9 +36,9 @@ interface Options {
 }
 
 export interface LoginAttempt {
-  /** The id of a browser that the account knows. */
+  /** The id of a browser that has signed in to the account before. */
   readonly browser: string | undefined
-  /** For an attempt that was no guess. */
+  /** Returns the attempt to the limits; for one that was no wrong password. */
   refund(): void
 }
 
@@ -90,14 +90,14 @@ const isOfAccount = ({ name }: Limiter) => name === 'login-account' || name === 
 const shortestPauseMs = 2000
 const longestPauseMs = 60_000
 
-/** How long a network has to wait between attempts: ever longer within a day, at once the longest in a flood. */
+/** The pause between attempts of one network: doubles within a day, and is the longest from the start in a flood. */
 function pauseAfter({ exceeded, count }: Exceeded): number {
   if (exceeded.name === 'login-account') return longestPauseMs
   const doublings = Math.floor(count / failuresWithoutPause) - 1
   return Math.min(longestPauseMs, shortestPauseMs * 2 ** doublings)
 }
 
-/** Once a day and account, and once a minute of a flood: operators are to know whose password somebody is after. */
+/** Once per day and account, and once per minute of a flood, so that operators see which user is under attack. */
 async function noteGuessing(
   c: AppContext,
   db: Database,

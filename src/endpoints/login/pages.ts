@@ -15,7 +15,7 @@ export interface LoginPageProps {
   readonly error?: string
   readonly notice?: string
   readonly warning?: string
-  /** Who else can say who somebody is. */
+  /** Identity providers to sign in with. */
   readonly providers: readonly {
     readonly source: string
     readonly title: string
@@ -23,13 +23,13 @@ export interface LoginPageProps {
   }[]
   /** Whether those sign-ins are to last. */
   readonly remember: boolean
-  /** Whether the client wants to know when they proved who they are: not every provider can say. */
+  /** Whether the client requires the time of authentication, which not every provider can report. */
   readonly mustProve?: boolean
   /** The client that sent the person here, if any. */
   readonly client?: ClientBranding
 }
 
-/** Where people prove who they are. */
+/** The sign-in page. */
 export function renderLoginPage(props: LoginPageProps): Html {
   const { client } = props
   const lead = client
@@ -70,12 +70,12 @@ function otherWays(props: LoginPageProps): Html {
       html`<li><a class="button button-block" href="/auth/login/${source}?${query(remember)}">Continue with ${title}</a></li>`,
   )
   const lasting = remember
-    ? html`You will stay signed in on this device. <a href="/login?${query(false)}">Rather not</a>`
-    : html`<a href="/login?${query(true)}">Keep me signed in on this device this way too</a>`
+    ? html`You will stay signed in on this device. <a href="/login?${query(false)}">Don’t keep me signed in</a>`
+    : html`<a href="/login?${query(true)}">Keep me signed in this way, too</a>`
   return html`<section class="elsewhere" aria-labelledby="other-ways">
 <h2 id="other-ways" class="hint">Or sign in without a password</h2>
 ${links.length > 0 && html`<ul class="elsewhere-links">${links}</ul>`}
-${silent.length > 0 && html`<p class="hint">Not through ${silent.map(({ title }) => title).join(' or ')}: ${client?.name ?? 'The app'} wants to know when you last proved who you are, which cannot be learnt there.</p>`}
+${silent.length > 0 && html`<p class="hint">${client?.name ?? 'The app'} requires a recent sign-in, which ${silent.map(({ title }) => title).join(' or ')} cannot confirm.</p>`}
 ${rememberMeEnabled && links.length > 0 && html`<p class="hint">${lasting}</p>`}
 </section>`
 }
@@ -110,7 +110,7 @@ function credentials({
     name: 'remember_me',
     value: '1',
     label: 'Keep me signed in on this device',
-    detail: 'Leave this off on a device that others use.',
+    detail: 'Do not use this on a shared device.',
     checked: lasting,
   })
   return html`<input type="hidden" name="redirect" value="${redirect}">

@@ -31,7 +31,7 @@ import { type LoginPageProps, renderLoginPage } from './pages.ts'
 
 export interface LoginOptions extends SignInOptions {
   readonly passwords: Passwords
-  /** Asked for everybody who has no local account; undefined when nobody is. */
+  /** Checks everyone who has no local account; undefined with AUTH_MODE=local. */
   readonly externalApi: ExternalApi | undefined
   readonly isReserved: IsReserved
   readonly clients: ReadCache<Client>
@@ -57,9 +57,9 @@ export function loginRoutes(options: LoginOptions): Hono<AppEnv> {
 }
 
 const notices: Readonly<Record<string, string>> = {
-  session_timeout: 'You were signed out because you were away for a while. Please sign in again.',
+  session_timeout: 'You were signed out due to inactivity. Please sign in again.',
   session_invalid: 'You were signed out. Please sign in again.',
-  again: 'To go on, please sign in once more.',
+  again: 'Please sign in again to continue.',
 }
 
 async function getLogin(c: AppContext, options: LoginOptions) {
@@ -76,7 +76,7 @@ async function getLogin(c: AppContext, options: LoginOptions) {
   })
 }
 
-/** A form that is out of date signs nobody in; who has signed in meanwhile, in another tab, goes on from there. */
+/** A form that has expired signs nobody in; a user who has signed in meanwhile in another tab continues from there. */
 async function postOutdated(c: AppContext, options: LoginOptions) {
   const form = await readForm(c)
   const redirect = safePath(form.get('redirect'), startPage)
@@ -118,7 +118,7 @@ interface Attempt {
   readonly attempt: LoginAttempt
 }
 
-/** Lets somebody in or not. Whatever comes of it is counted here, once, also when nobody waits for the answer any more. */
+/** Checks the sign-in and counts its outcome once, even if the request has been abandoned. */
 async function decide(c: AppContext, options: LoginOptions, sent: Attempt): Promise<Checked> {
   const start = performance.now()
   const seconds = () => (performance.now() - start) / 1000
@@ -197,7 +197,7 @@ interface Refusal {
   readonly reason: LoginFailureReason
 }
 
-/** One answer for everybody who has proven nothing: what an account is, or whether it exists, is not their business. */
+/** One answer for every failed proof, so that it does not reveal whether an account exists. */
 function refuse(c: AppContext, options: LoginOptions, { redirect, username, reason }: Refusal) {
   const { status, error } = refusals[reason] ?? mismatch
   if (status === 503) c.header('retry-after', '60')
@@ -205,18 +205,18 @@ function refuse(c: AppContext, options: LoginOptions, { redirect, username, reas
   return loginPage(c, options, { redirect, username, error })
 }
 
-const mismatch = { status: 401, error: 'That username and password do not match.' } as const
+const mismatch = { status: 401, error: 'Incorrect username or password.' } as const
 
 const refusals: Partial<Record<LoginFailureReason, { status: 409 | 503; error: string }>> = {
   unavailable: {
     status: 503,
-    error: 'Sign-in is not available right now. Please try again in a minute.',
+    error: 'Sign-in is temporarily unavailable. Please try again in a minute.',
   },
-  // Only whoever has proven who they are reads this.
+  // Shown only after a correct password.
   conflict: {
     status: 409,
     error:
-      'Your password is right, but no account can be made for you here. Please ask your operator.',
+      'Your password is correct, but no account could be created for you. Please contact your administrator.',
   },
 }
 

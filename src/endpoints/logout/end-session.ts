@@ -70,20 +70,25 @@ async function readRequest(
     presented === undefined
       ? undefined
       : await readIdTokenHint(await options.keys(), options.issuer, presented)
-  if (presented !== undefined && !hint) refuse('The ID token that came with it is not one of ours.')
+  if (presented !== undefined && !hint) refuse('The id_token_hint was not issued by this server.')
   const clientId = values.get('client_id') ?? hint?.clientId
-  if (hint && clientId !== hint.clientId) refuse('It names two different applications.')
+  if (hint && clientId !== hint.clientId)
+    refuse('The client_id and the id_token_hint name different applications.')
   const known = clientId === undefined ? undefined : await options.clients.get(clientId)
-  // Whoever merely registered, or was disabled, has no address that anybody is led to (RFC 9700 §4.11).
+  // A pending or disabled client never gets a redirect (RFC 9700 §4.11).
   const client = known && isActiveClient(known) ? known : undefined
   const redirectUri = values.get('post_logout_redirect_uri')
   if (redirectUri !== undefined && !client?.postLogoutRedirectUris.includes(redirectUri))
-    refuse('The address to go to afterwards is not registered for the application.')
+    refuse('The post_logout_redirect_uri is not registered for the application.')
   return { hint, client, redirectUri, state: values.get('state') }
 }
 
 function refuse(why: string): never {
-  throw new PageError(400, 'You are not signed out', `The application sent a wrong request. ${why}`)
+  throw new PageError(
+    400,
+    'You are still signed in',
+    `The application sent an invalid request. ${why}`,
+  )
 }
 
 /** Whether the hint is of this very session, so that its user need not be asked (§2). */

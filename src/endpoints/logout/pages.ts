@@ -33,7 +33,7 @@ export function renderSignOutPage({ user, csrfToken, clientName, fields }: SignO
 ${monogram(user.username)}
 <div><p>Signed in as <strong>${user.username}</strong></p></div>
 </div>
-<p class="consent-note">${asker} asks to sign you out here, too. Afterwards every app asks you to sign in again.</p>
+<p class="consent-note">${asker} wants to sign you out here, too. After that, every app will ask you to sign in again.</p>
 ${answer}
 </section>`,
   )
@@ -45,7 +45,7 @@ export const renderSignedOutPage = (): Html =>
     { title: 'Signed out' },
     html`<section class="card card-alone">
 <div class="alone-heading">${gateMark()}<h1>You are signed out</h1></div>
-<p class="consent-note">This browser no longer has a session here.</p>
+<p class="consent-note">Your session in this browser has ended.</p>
 <p><a class="button" href="/login">Sign in again</a></p>
 </section>`,
   )

@@ -18,7 +18,7 @@ export function logoutRoutes(options: LogoutOptions): Hono<AppEnv> {
     )
 }
 
-/** Whoever signed out in another tab is done. */
+/** Already signed out, in another tab for instance. */
 const nothingToEnd: MiddlewareHandler<AppEnv> = async (c, next) =>
   c.var.signedIn ? next() : c.redirect('/login', 303)
 

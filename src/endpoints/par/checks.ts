@@ -47,7 +47,7 @@ export async function checkPushedRequest(
 
 function refuseReference(fields: URLSearchParams) {
   if (fields.has('request_uri'))
-    throw new OAuthError('invalid_request', 'a pushed request cannot refer to another one')
+    throw new OAuthError('invalid_request', 'a pushed request must not contain a request_uri')
 }
 
 /** A redirect URI that is not registered is a request that is not valid. */
@@ -80,5 +80,5 @@ function parametersOf(fields: URLSearchParams, clientId: string): URLSearchParam
 /** The proof names the key that the code is bound to, as dpop_jkt does. */
 function requireSameKey({ dpopJkt }: RequestedAuthorization, proof: DpopProof | undefined) {
   if (proof && dpopJkt !== null && dpopJkt !== proof.jkt)
-    throw new OAuthError('invalid_dpop_proof', 'dpop_jkt names another key than the DPoP proof')
+    throw new OAuthError('invalid_dpop_proof', 'dpop_jkt does not match the key of the DPoP proof')
 }

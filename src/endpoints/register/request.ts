@@ -38,5 +38,5 @@ export const readBearer = (c: AppContext): string | undefined =>
 export function refuseBearer(c: AppContext): never {
   const about = readBearer(c) === undefined ? '' : ', error="invalid_token"'
   c.header('www-authenticate', `Bearer realm="authgate"${about}`)
-  throw new OAuthError('invalid_token', 'a valid access token for this registration is needed')
+  throw new OAuthError('invalid_token', 'a valid registration access token is required')
 }

@@ -35,7 +35,7 @@ export interface RegisterOptions {
   readonly clients: ReadCache<Client>
   readonly fetchDocument: FetchDocument
   readonly enabled: boolean
-  /** What has to be shown to register (RFC 7591 §3); undefined lets everybody. */
+  /** Initial access token (RFC 7591 §3); undefined opens registration to everyone. */
   readonly initialToken: string | undefined
   readonly status: RegistrationStatus
   readonly limiter: Limiter | undefined
@@ -91,7 +91,7 @@ type Handler = (c: AppContext, context: Context) => Promise<Response>
 async function counted(c: AppContext, context: Context, handle: Handler): Promise<Response> {
   try {
     if (!context.enabled)
-      throw new OAuthError('registration_not_supported', 'clients cannot register themselves here')
+      throw new OAuthError('registration_not_supported', 'dynamic client registration is disabled')
     return await handle(c, context)
   } catch (error) {
     const code = error instanceof OAuthError ? error.code : undefined
@@ -151,7 +151,7 @@ async function remove(c: AppContext, context: Context) {
 const limit = (c: AppContext, { db, limiter }: Context) =>
   enforceLimits(c, db, byNetworks(limiter, c.var.address))
 
-/** RFC 7592 §2: whoever shows its registration access token is the client; a deleted one gets the same 401. */
+/** RFC 7592 §2: the registration access token authenticates the client; a deleted one gets the same 401. */
 async function identify(c: AppContext, context: Context) {
   const registrationToken = readBearer(c)
   const client =
@@ -178,7 +178,7 @@ interface Described {
   readonly secret?: string | undefined
 }
 
-/** RFC 7591 §3.2.1, RFC 7592 §3. A secret is stored as a digest, so it is told when it is made and never again. */
+/** RFC 7591 §3.2.1, RFC 7592 §3. The secret is stored as a digest, so it is returned only when it is created. */
 const describe = ({ issuer }: Context, { client, registrationToken, secret }: Described) => ({
   client_id: client.clientId,
   client_id_issued_at: Math.floor(client.createdAt.getTime() / 1000),

@@ -41,14 +41,14 @@ async function answer(
   const keys = await options.keys()
   const revocation = await revokePresentedToken(options.db, keys, { presented, origin })
   if (revocation.result === 'foreign') {
-    // Whoever named no client has to prove to be one that is confidential.
+    // A request without client_id must authenticate as a confidential client.
     if (!client)
       await authenticateClient(c, { ...options.authentication, confidentialOnly: true }, form)
     // RFC 7009 §2.1: refused, and the client is told; RFC 6749 §5.2 has this for what belongs to another client.
     throw new OAuthError('invalid_grant', 'the token was issued to another client')
   }
   if (revocation.result === 'revoked') recordRevokedTokens(recorder, revocation.revoked)
-  // Whoever has proven nothing and shows no token of ours has failed, although it is not told.
+  // An unauthenticated request without a token of ours counts as a failure, although the answer is 200.
   else if (client?.type !== 'confidential')
     await countFailure(c, { ...options, failures: options.addressLimiter })
   // RFC 7009 §2.2: also when there was nothing to end.

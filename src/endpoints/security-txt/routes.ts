@@ -1,10 +1,10 @@
-/** GET /.well-known/security.txt (RFC 9116): whom to tell of a weakness. Where nobody is named there is no such file. */
+/** GET /.well-known/security.txt (RFC 9116): whom to notify of a vulnerability. Without a contact there is no such file. */
 import { Hono } from 'hono'
 import type { AppContext, AppEnv } from '#/web/request/context.ts'
 
 export interface SecurityTxtOptions {
   readonly issuer: string
-  /** Best first; undefined when nobody is to be told. */
+  /** In order of preference; undefined for no file. */
   readonly contacts: readonly string[] | undefined
   readonly policy: string | undefined
 }

@@ -83,7 +83,7 @@ const grants = new Map<string, Grant>(
 
 function requireProof(client: Client, proof: DpopProof | undefined) {
   if (client.dpopBoundAccessTokens && !proof)
-    throw new OAuthError('invalid_request', 'this client has to send a DPoP proof')
+    throw new OAuthError('invalid_request', 'this client must send a DPoP proof')
 }
 
 const isPoll = (form: ReadonlyMap<string, string>) =>
@@ -98,13 +98,13 @@ function requireGrantType(form: ReadonlyMap<string, string>): string {
 function requireOffered(grantType: string, { grantTypes }: Offered): Grant {
   const grant = grants.get(grantType)
   if (!grant || !grantTypes.includes(grant.grantType))
-    throw new OAuthError('unsupported_grant_type', 'this server does not know the grant_type')
+    throw new OAuthError('unsupported_grant_type', 'this server does not support the grant_type')
   return grant
 }
 
 function requireRegistered(client: Client, grantType: string) {
   if (!client.grantTypes.includes(grantType))
-    throw new OAuthError('unauthorized_client', 'this client may not use the grant_type')
+    throw new OAuthError('unauthorized_client', 'this client is not allowed to use the grant_type')
 }
 
 function parseParameters(grant: Grant, form: ReadonlyMap<string, string>) {

@@ -22,7 +22,7 @@ export function readExtraClaims(
   policy: ExtraClaimsPolicy,
 ): Readonly<Record<string, unknown>> | undefined {
   if (text === undefined) return undefined
-  if (!client.extraClaims) refuse('this client may not send extra_claims')
+  if (!client.extraClaims) refuse('this client is not allowed to send extra_claims')
   if (text.length > policy.maxLength)
     refuse(`extra_claims is longer than ${policy.maxLength} characters`)
   const claims = parseObject(text)

@@ -12,10 +12,10 @@ export interface Issued {
   readonly access: Token
   /** Undefined when the client acts for itself. */
   readonly user: User | undefined
-  /** False where nobody signs in. */
+  /** False for grants without a sign-in. */
   readonly idToken?: boolean
   readonly nonce?: string | null
-  /** What the client is told to keep. */
+  /** The refresh token in the response. */
   readonly refreshToken?: string | undefined
   /** Whether a new refresh token was stored for it. */
   readonly refreshIssued?: boolean

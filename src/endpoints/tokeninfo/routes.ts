@@ -1,4 +1,4 @@
-/** GET /oauth/tokeninfo: what a live access token is, told to whoever holds it. No RFC has it; command-line clients ask it. */
+/** GET /oauth/tokeninfo: describes an active access token to its holder. No RFC defines it; command-line clients use it. */
 import { Hono } from 'hono'
 import { subjectOf } from '#/domain/clients/subject.ts'
 import { audienceOf, toNumericDate } from '#/domain/tokens/token-claims.ts'
@@ -14,7 +14,7 @@ async function getTokeninfo(c: AppContext, options: AccessTokenOptions) {
   const { issuer } = options
   const live = await readAccessToken(c, { ...options, anyAudience: true, bareToken: true })
   if (!live)
-    throw new OAuthError('missing_token', 'the Authorization header has no access token', {
+    throw new OAuthError('missing_token', 'the Authorization header contains no access token', {
       status: 401,
     })
   const { token, client, user } = live
@@ -26,7 +26,7 @@ async function getTokeninfo(c: AppContext, options: AccessTokenOptions) {
     scope: token.scope,
     exp: toNumericDate(token.expiresAt),
     iss: issuer,
-    // Whoever asks about a token that was shown to them has to see whether it was meant for them.
+    // A resource server that checks a presented token has to see its audience.
     aud: audienceOf(issuer, token),
   })
 }

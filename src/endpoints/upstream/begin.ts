@@ -21,7 +21,7 @@ export async function getLogin(c: AppContext, options: UpstreamOptions) {
   const asked = safePath(c.req.query('redirect'), startPage)
   const redirect = asked.length > longestRedirect ? startPage : asked
   const remember = c.req.query('remember_me') === '1'
-  // Another site must not sign anybody in; whoever wants to presses the same link on our page.
+  // Login CSRF: another site must not start a sign-in. The user can press the same link on our page.
   if (isFromOwnSite(c, options.issuer) === false)
     return c.redirect(signInPath(redirect, remember), 303)
   const url = await leave(c, options, {
@@ -91,7 +91,10 @@ async function leave(
   } catch (error) {
     if (!(error instanceof UpstreamError)) throw error
     const { result, message: reason } = error
-    c.var.log.warn({ provider: source, result, reason }, 'a provider could not be asked')
+    c.var.log.warn(
+      { provider: source, result, reason },
+      'an identity provider could not be reached',
+    )
     return undefined
   }
 }

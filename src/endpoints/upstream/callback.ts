@@ -85,7 +85,7 @@ const isFirstUse = (
     expiresAt: new Date(expiresAt),
   })
 
-/** Who came back, or why nobody did. */
+/** The profile of the user who came back, or why there is none. */
 async function identify(
   c: AppContext,
   provider: Provider,
@@ -99,7 +99,10 @@ async function identify(
   } catch (error) {
     if (!(error instanceof UpstreamError)) throw error
     const { result, message: reason } = error
-    c.var.log.warn({ provider: provider.source, result, reason }, 'a sign-in failed')
+    c.var.log.warn(
+      { provider: provider.source, result, reason },
+      'a sign-in with an identity provider failed',
+    )
     return result
   }
 }
@@ -124,7 +127,7 @@ async function enter(c: AppContext, visit: Visit, profile: Profile) {
   return c.redirect(afterForm(c, redirect), 303)
 }
 
-/** As the provider says; who was asked anew was asked while they were away, whatever its clock says. */
+/** The time that the provider gives; after a forced sign-in, at least the moment the browser left, in case its clock is behind. */
 function authTimeOf({ authTime }: Profile, pending: PendingSignIn | undefined, now: Date) {
   if (authTime === undefined) return undefined
   const earliest = pending?.maxAge === 0 ? leftAt(pending) : 0
@@ -151,7 +154,7 @@ const limited = (c: AppContext, { source }: Provider, enforce: () => Promise<unk
     c.var.recorder.loginRefused('rate_limited')
   })
 
-/** What is nobody's fault here: people change their minds, and providers are down. */
+/** Results that call for no limit: users change their minds, and providers are down. */
 const isOrdinary = (result: Refusal) => result === 'access_denied' || result === 'unavailable'
 
 /** Linking is no sign-in, and counts as none. */
@@ -171,7 +174,7 @@ function reasonOf(result: UpstreamResult): LoginFailureReason {
   return known ? 'not_admitted' : 'upstream'
 }
 
-/** Audits and counts a refusal and says why. Answers that nobody here asked for are only counted: anybody can make them. */
+/** Audits and counts a refusal and explains it. Callbacks that match no pending sign-in are only counted: anyone can forge them. */
 async function refuse(
   c: AppContext,
   visit: Visit,

@@ -16,34 +16,34 @@ interface Words {
 
 const unclear: Words = {
   status: 502,
-  title: 'That did not work',
-  text: (provider) => `We could not make sure who you are at ${provider}. Please try again.`,
+  title: 'Sign-in failed',
+  text: (provider) => `Your identity could not be confirmed with ${provider}. Please try again.`,
 }
 
-/** What people are told. Nothing here was written by a provider. */
+/** Texts for users. None of them comes from a provider. */
 const words: Readonly<Record<Refused, Words>> = {
   bad_state: {
     status: 400,
-    title: 'This sign-in is over',
+    title: 'This sign-in has expired',
     text: () =>
-      'It was begun in another browser, took too long, or was already used. Please start again. Cookies must be allowed.',
+      'It was started in another browser, took too long, or was already used. Please start again, with cookies enabled.',
   },
   wrong_issuer: unclear,
   access_denied: {
     status: 403,
     title: 'You were not signed in',
-    text: (provider) => `${provider} says that you, or your administrator, did not allow it.`,
+    text: (provider) => `${provider} reports that you or your administrator denied access.`,
   },
   unavailable: {
     status: 503,
-    title: 'Out of reach right now',
+    title: 'Temporarily unavailable',
     text: (provider) => `${provider} cannot sign you in at the moment. Please try again later.`,
   },
   provider_error: {
     status: 502,
-    title: 'That did not work',
+    title: 'Sign-in failed',
     text: (provider) =>
-      `${provider} did not accept our request. If it happens again, tell an administrator.`,
+      `${provider} did not accept our request. If this keeps happening, contact an administrator.`,
   },
   exchange_failed: unclear,
   invalid_id_token: unclear,
@@ -51,30 +51,30 @@ const words: Readonly<Record<Refused, Words>> = {
   registration_off: {
     status: 403,
     title: 'You have no account here',
-    text: () => 'New accounts are made by an administrator. Ask for one, then sign in again.',
+    text: () => 'Accounts are created by an administrator. Ask for one, then sign in again.',
   },
   email_missing: {
     status: 403,
-    title: 'Your e-mail address is missing',
+    title: 'Your email address is missing',
     text: (provider) =>
-      `An account needs an e-mail address, and ${provider} did not tell us yours. Add one there, or let us see it, and try again.`,
+      `An account needs an email address, and ${provider} did not share yours. Add or share it there, then try again.`,
   },
   email_taken: {
     status: 409,
-    title: 'You may have an account already',
+    title: 'You may already have an account',
     text: (provider) =>
-      `An account here has the e-mail address that you have at ${provider}. Sign in to it as you usually do.`,
+      `An account here already uses the email address of your ${provider} account. Sign in to it as you usually do.`,
   },
   already_linked: {
     status: 409,
-    title: 'That is linked to another account',
+    title: 'Already linked to another account',
     text: (provider) =>
-      `The account that you have at ${provider} opens another account here. Remove it there first.`,
+      `Your ${provider} account is linked to another account here. Remove that link first.`,
   },
   account_inactive: {
     status: 403,
     title: 'Your account is disabled',
-    text: () => 'Ask an administrator if you think that this is a mistake.',
+    text: () => 'Contact an administrator if you think this is a mistake.',
   },
 }
 
@@ -86,9 +86,9 @@ export const renderOnwardPage = ({ provider, href }: { provider: string; href: s
     { title: `Continue at ${provider}` },
     html`<section class="card card-alone error-page">
 <h1>Continue at ${provider}</h1>
-<p class="error-message">Sign in there to link it to your account here.</p>
+<p class="error-message">Sign in there to link that account to yours.</p>
 <p><a class="button button-primary" href="${href}">Continue to ${provider}</a></p>
-<p><a href="${securityPath}">Rather not</a></p>
+<p><a href="${securityPath}">Cancel</a></p>
 </section>`,
   )
 

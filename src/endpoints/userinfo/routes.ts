@@ -26,7 +26,7 @@ async function answerUserinfo(c: AppContext, options: UserinfoOptions) {
   if (!live) return challengeForToken(c)
   const { token, client, user } = live
   if (!user || !hasScope(token.scope, 'openid'))
-    throw new OAuthError('insufficient_scope', 'the token lacks the openid scope')
+    throw new OAuthError('insufficient_scope', 'the access token does not have the openid scope')
   const keys = await options.keys()
   const asked = token.details.claims?.userinfo
   const claims = {

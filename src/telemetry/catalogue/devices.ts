@@ -6,17 +6,17 @@ import { counter, gauge, histogram } from '../series.ts'
 export const devices = {
   deviceCodes: counter('oauth.device_codes', {
     unit: '{request}',
-    description: 'Requests of devices for a code; error means that none was issued.',
+    description: 'Device authorization requests; error means that no code was issued.',
     labels: { result: ['success', 'error'] },
   }),
   deviceUserCodes: counter('authgate.device_codes.entered', {
     unit: '{code}',
-    description: 'User codes that people entered; refused ones are wrong, used or expired.',
+    description: 'User codes entered; refused ones are wrong, used or expired.',
     labels: { result: ['found', 'refused'] },
   }),
   deviceCodesAuthorized: counter('oauth.device_codes.authorized', {
     unit: '{code}',
-    description: 'Device codes that their users approved.',
+    description: 'Device codes approved by their users.',
   }),
   deviceCodeAuthorizationDuration: histogram('oauth.device_code.authorization.duration', {
     unit: 's',
@@ -25,13 +25,13 @@ export const devices = {
   }),
   deviceCodeValidation: counter('oauth.device_code.validation', {
     unit: '{request}',
-    description: 'Requests of devices for their tokens, by answer.',
+    description: 'Token requests of devices, by result.',
     labels: { result: devicePollResults },
   }),
   deviceCodesEnded: counter('authgate.device_codes.ended', {
     unit: '{code}',
     description:
-      'Device codes by how they ended; an approval that is taken back before its use ends as denied.',
+      'Device codes that ended, by outcome; an approval revoked before it was used counts as denied.',
     labels: { result: deviceCodeEnds },
   }),
   deviceCodesActive: gauge('oauth.device_codes.active', {
@@ -40,6 +40,6 @@ export const devices = {
   }),
   deviceCodesPending: gauge('oauth.device_codes.pending_authorization', {
     unit: '{code}',
-    description: 'Device codes that wait for the answer of a user.',
+    description: 'Device codes that are pending a decision.',
   }),
 }

@@ -1,4 +1,4 @@
-/** What is counted at a scrape, and what the server does for its own good. */
+/** Population gauges, limits, caches and housekeeping. */
 import {
   boundedTables,
   cacheNames,
@@ -20,12 +20,12 @@ import { counter, gauge, histogram } from '../series.ts'
 export const populations = {
   usersActive: gauge('authgate.users.active', {
     unit: '{user}',
-    description: 'Accounts that may sign in, by where they came from.',
+    description: 'Users who can sign in, by where their account came from.',
     labels: { auth_source: userAuthSources },
   }),
   usersRegistered: gauge('authgate.users.registered', {
     unit: '{user}',
-    description: 'All accounts, disabled ones included.',
+    description: 'All users, disabled ones included.',
   }),
   clientsRegistered: gauge('authgate.oauth.clients.registered', {
     unit: '{client}',
@@ -35,7 +35,7 @@ export const populations = {
   rowsStored: gauge('authgate.rows.stored', {
     unit: '{row}',
     description:
-      'Rows of tables that requests of strangers make grow: of clients those that registered themselves, of audit_events those from the first number to the last.',
+      'Rows of tables that unauthenticated requests can grow: for clients those that registered themselves, for audit_events the range of ids.',
     labels: { table: strangersTables },
   }),
   populationAge: gauge('authgate.population.age', {
@@ -45,13 +45,13 @@ export const populations = {
   }),
   populationQueryDuration: histogram('authgate.population.query.duration', {
     unit: 's',
-    description: 'Time of the COUNT behind a group of gauges.',
+    description: 'Duration of the COUNT behind a group of gauges.',
     labels: { group: populationGroups },
     buckets: databaseBuckets,
   }),
   databaseQueryErrors: counter('database.query.errors', {
     unit: '{error}',
-    description: 'COUNTs behind the gauges that failed or came too late.',
+    description: 'COUNTs behind the gauges that failed or timed out.',
     labels: { operation: populationGroups.map((group) => `count_${group}` as const) },
   }),
 }
@@ -59,13 +59,13 @@ export const populations = {
 export const housekeeping = {
   rateLimitExceeded: counter('rate_limit.exceeded', {
     unit: '{request}',
-    description: 'Requests answered 429, by the limiter that refused them.',
+    description: 'Requests answered 429, by limiter.',
     labels: { endpoint: [...rateLimitedEndpoints, 'unknown'] },
   }),
   rateLimitChecks: counter('authgate.rate_limit.checks', {
     unit: '{request}',
     description:
-      'Limiters that requests met; error means the store failed, fallback that it was known to be out of reach: then the process counted for itself.',
+      'Rate limit checks; error means the store failed, fallback that it was known to be unreachable and the process counted on its own.',
     labels: {
       endpoint: [...rateLimitedEndpoints, 'unknown'],
       result: ['allowed', 'limited', 'error', 'fallback'],
@@ -94,19 +94,18 @@ export const housekeeping = {
   outboundRequests: counter('authgate.outbound.requests', {
     unit: '{request}',
     description:
-      'Requests to addresses that clients named; refused means an address this server does not ask.',
+      'Requests to URLs that clients registered; refused means an address that is not allowed.',
     labels: { purpose: outboundPurposes, result: outboundResults },
   }),
   outboundRequestDuration: histogram('authgate.outbound.request.duration', {
     unit: 's',
-    description: 'Time of a request to an address that a client named.',
+    description: 'Duration of a request to a URL that a client registered.',
     labels: { purpose: outboundPurposes },
     buckets: requestBuckets,
   }),
   rowsRefused: counter('authgate.rows.refused', {
     unit: '{row}',
-    description:
-      'Rows that were not made, and their requests answered 503, because the table was full.',
+    description: 'Rows not created, and their requests answered 503, because the table was full.',
     labels: { table: boundedTables },
   }),
   auditEventsDropped: counter('audit.events.dropped', {
@@ -116,7 +115,7 @@ export const housekeeping = {
   refusals: counter('authgate.refusals', {
     unit: '{request}',
     description:
-      'Requests that were refused and are written to the audit log, by what they were refused for; failed sign-ins have a series of their own.',
+      'Refused requests that are written to the audit log, by kind; failed sign-ins have their own series.',
     labels: { kind: refusalKinds },
   }),
   sweeperRows: counter('authgate.sweeper.rows', {
@@ -126,12 +125,12 @@ export const housekeeping = {
   }),
   sweeperErrors: counter('authgate.sweeper.errors', {
     unit: '{error}',
-    description: 'Sweeper tasks that failed; they are tried again at the next turn.',
+    description: 'Sweeper tasks that failed; they are retried at the next sweep.',
     labels: { task: sweeperTasks },
   }),
   sweeperDuration: histogram('authgate.sweeper.duration', {
     unit: 's',
-    description: 'Time of one turn of the sweeper over all its tasks.',
+    description: 'Duration of one sweep over all tasks.',
     buckets: requestBuckets,
   }),
   exportFailures: counter('authgate.telemetry.export_failures', {
@@ -142,17 +141,17 @@ export const housekeeping = {
   uncaughtErrors: counter('authgate.uncaught_errors', {
     unit: '{error}',
     description:
-      'Errors that no code has caught: a bug each. After an exception that may have left something half done the process drains and ends with code 1.',
+      'Uncaught errors, each of them a bug. After an exception that may have left inconsistent state the process drains and exits with code 1.',
     labels: { kind: uncaughtKinds },
   }),
   connectionsRefused: counter('authgate.connections.refused', {
     unit: '{connection}',
     description:
-      'Connections to the public port that were closed at once, because their address or the whole server had too many that were busy.',
+      'Connections to the public port closed immediately, because their address or the whole server had too many busy ones.',
     labels: { limit: connectionLimits },
   }),
   buildInfo: gauge('authgate.build.info', {
     description: 'Always 1; the labels say which build this is.',
-    openLabels: { version: 'version of the package', commit: 'commit of the build, or unknown' },
+    openLabels: { version: 'package version', commit: 'build commit, or unknown' },
   }),
 }

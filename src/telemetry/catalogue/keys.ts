@@ -6,12 +6,12 @@ export const keys = {
   signingKeyEvents: counter('authgate.signing_keys.events', {
     unit: '{key}',
     description:
-      'Signing keys published, retired (their successor signs), deleted once their last token had expired, sealed anew under a newer SESSION_SECRET.',
+      'Signing keys published, retired (their successor signs), deleted after their last token expired, and resealed under a newer SESSION_SECRET.',
     labels: { event: signingKeyEvents },
   }),
   signingKeyAge: gauge('authgate.signing_key.age', {
     unit: 's',
-    description: 'Time since the key that signs now became active.',
+    description: 'Time since the current signing key became active.',
     labels: { algorithm: signingAlgorithms },
   }),
   signingKeyNextRotation: gauge('authgate.signing_key.next_rotation', {
@@ -21,7 +21,7 @@ export const keys = {
   }),
   signingKeyNextPublication: gauge('authgate.signing_key.next_publication', {
     unit: 's',
-    description: 'Time until another key is to be published; negative when that is overdue.',
+    description: 'Time until the next key has to be published; negative when that is overdue.',
     labels: { algorithm: signingAlgorithms },
   }),
 }

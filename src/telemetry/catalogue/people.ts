@@ -20,12 +20,12 @@ import { counter, gauge, histogram } from '../series.ts'
 export const signIns = {
   authAttempts: counter('auth.attempts', {
     unit: '{attempt}',
-    description: 'Credential checks, by what checked them.',
+    description: 'Credential checks, by method.',
     labels: { method: loginMethods, result: outcomes },
   }),
   authLogin: counter('auth.login', {
     unit: '{login}',
-    description: 'Sign-ins, by where the account lives; unknown when no such account exists.',
+    description: 'Sign-ins, by where the account is kept; unknown when no such account exists.',
     labels: { auth_source: [...loginSources, 'unknown'], result: outcomes },
     only: [
       ...loginSources.flatMap((auth_source) => outcomes.map((result) => ({ auth_source, result }))),
@@ -40,34 +40,33 @@ export const signIns = {
   }),
   loginFailures: counter('authgate.login.failures', {
     unit: '{login}',
-    description: 'Sign-ins that were refused, by cause.',
+    description: 'Failed sign-ins, by reason.',
     labels: { reason: loginFailureReasons },
   }),
   externalApiDuration: histogram('auth.external_api.duration', {
     unit: 's',
-    description:
-      'Time until the API that checks passwords had answered, retries and waits included.',
+    description: 'Time until the external sign-in API had answered, retries and waits included.',
     labels: { result: externalApiResults },
     buckets: requestBuckets,
   }),
   externalApiRetries: counter('auth.external_api.retries', {
     unit: '{request}',
-    description: 'Requests to the API that checks passwords that were made once more.',
+    description: 'Retries of requests to the external sign-in API.',
   }),
   upstreamCallbacks: counter('auth.oauth.callback', {
     unit: '{callback}',
-    description: 'Browsers that came back from an identity provider, by how they were answered.',
+    description: 'Browsers that returned from an identity provider, by result.',
     labels: { provider: upstreamProviders, result: upstreamResults },
   }),
   upstreamDuration: histogram('authgate.upstream.request.duration', {
     unit: 's',
-    description: 'Time an identity provider took to answer, or to fail to.',
+    description: 'Time an identity provider took to answer or fail.',
     labels: { provider: upstreamProviders, operation: upstreamOperations },
     buckets: requestBuckets,
   }),
   authLogout: counter('auth.logout', {
     unit: '{logout}',
-    description: 'Sessions ended by their own user signing out.',
+    description: 'Sessions ended by their user signing out.',
   }),
 }
 
@@ -78,12 +77,12 @@ export const sessions = {
   }),
   sessionsExpired: counter('sessions.expired', {
     unit: '{session}',
-    description: 'Browser sessions ended, counted by whoever ended the row.',
+    description: 'Browser sessions ended, each counted once, by reason.',
     labels: { reason: sessionEndReasons },
   }),
   sessionDuration: histogram('session.duration', {
     unit: 's',
-    description: 'Life of an ended session, from sign-in to its end.',
+    description: 'Duration of an ended session, from sign-in to its end.',
     buckets: sessionBuckets,
   }),
   sessionsActive: gauge('sessions.active', {
@@ -96,38 +95,38 @@ export const logouts = {
   logoutDeliveries: counter('authgate.logout.deliveries', {
     unit: '{attempt}',
     description:
-      'Attempts to tell a client that a session has ended; given_up means it will not hear of it.',
+      'Attempts to notify a client of the end of a session; given_up means that it will not be notified.',
     labels: { result: logoutDeliveryResults },
   }),
   logoutDeliveryDuration: histogram('authgate.logout.delivery.duration', {
     unit: 's',
-    description: 'Time from the end of a session to the moment its client knew.',
+    description: 'Time from the end of a session to the notification of its client.',
     buckets: deliveryBuckets,
   }),
   logoutDeliveriesPending: gauge('authgate.logout.deliveries.pending', {
     unit: '{delivery}',
-    description: 'Clients that are still to be told of the end of a session.',
+    description: 'Clients still to be notified of the end of a session.',
   }),
 }
 
 export const consents = {
   consentGranted: counter('oauth.consent.granted', {
     unit: '{consent}',
-    description: 'Consents saved: new ones, and old ones that gained scopes.',
+    description: 'Consents saved: new ones, and existing ones that gained scopes.',
     labels: { flow: consentFlows },
   }),
   consentRevoked: counter('oauth.consent.revoked', {
     unit: '{consent}',
-    description: 'Consents taken back.',
+    description: 'Consents revoked.',
     labels: { actor: consentRevokers },
   }),
   consentDecisions: counter('authgate.consent.decisions', {
     unit: '{decision}',
-    description: 'Authorization requests by how the question of consent was answered.',
+    description: 'Authorization requests, by consent decision.',
     labels: { decision: consentDecisions },
   }),
   consentsActive: gauge('authgate.consents.active', {
     unit: '{consent}',
-    description: 'Consents in force.',
+    description: 'Active consents.',
   }),
 }

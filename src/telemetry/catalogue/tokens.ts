@@ -16,7 +16,7 @@ import {
 import { databaseBuckets, signingBuckets } from '../buckets.ts'
 import { counter, gauge, histogram } from '../series.ts'
 
-/** Machines get access tokens alone: nobody is there to be named by an ID token, and the client can ask again. */
+/** Client credentials yield access tokens only: there is no user for an ID token, and the client can request another. */
 const tokensOfGrant = (grantType: GrantType) =>
   grantType === 'client_credentials' || grantType === tokenExchangeGrantType
     ? (['access'] as const)
@@ -25,13 +25,13 @@ const tokensOfGrant = (grantType: GrantType) =>
 export const tokens = {
   pushedRequests: counter('authgate.authorization_requests.pushed', {
     unit: '{request}',
-    description: 'Authorization requests that clients have pushed, and those a browser came with.',
+    description: 'Pushed authorization requests, and those that a browser used.',
     labels: { event: ['pushed', 'visited'] },
   }),
   requestsWithoutPkce: counter('authgate.authorization_requests.without_pkce', {
     unit: '{request}',
     description:
-      'Authorization requests without a code challenge, by whether their client may do without (RFC 7636).',
+      'Authorization requests without a code challenge, by whether their client may omit it (RFC 7636).',
     labels: { result: ['accepted', 'refused'] },
   }),
   authorizationCodes: counter('authgate.authorization_codes', {
@@ -41,7 +41,7 @@ export const tokens = {
   }),
   tokensIssued: counter('oauth.tokens.issued', {
     unit: '{token}',
-    description: 'Tokens handed to clients.',
+    description: 'Tokens issued to clients.',
     labels: { token_type: [...storedTokenTypes, 'id'], grant_type: grantTypes },
     only: grantTypes.flatMap((grant_type) =>
       tokensOfGrant(grant_type).map((token_type) => ({ token_type, grant_type })),
@@ -49,12 +49,12 @@ export const tokens = {
   }),
   tokensRefreshed: counter('oauth.tokens.refreshed', {
     unit: '{request}',
-    description: 'Refresh requests by outcome; grace is the same client retrying, reuse is not.',
+    description: 'Refresh requests by outcome; grace is a retry by the same client, reuse is not.',
     labels: { result: refreshResults },
   }),
   tokensRevoked: counter('oauth.tokens.revoked', {
     unit: '{token}',
-    description: 'Live tokens ended before their time, by rows really changed.',
+    description: 'Active tokens revoked before they expired, by rows actually changed.',
     labels: { reason: tokenRevocationReasons, token_type: storedTokenTypes },
     only: tokenRevocationReasons.flatMap((reason) =>
       storedTokenTypes
@@ -74,19 +74,19 @@ export const tokens = {
   }),
   tokenValidationDuration: histogram('oauth.token.validation.duration', {
     unit: 's',
-    description: 'Time to check one access token.',
+    description: 'Time to validate one access token.',
     buckets: databaseBuckets,
   }),
   tokenIntrospections: counter('authgate.token.introspections', {
     unit: '{request}',
     description:
-      'Tokens that clients asked about; not_entitled ones are live, but answered as if they were not.',
+      'Introspected tokens; not_entitled ones are active, but reported as inactive to this client.',
     labels: { result: introspectionResults },
   }),
   tokenExchanges: counter('authgate.token.exchanges', {
     unit: '{request}',
     description:
-      'Requests to exchange an access token; not_entitled ones are live, but neither held by the client nor made for it.',
+      'Token exchange requests; not_entitled subject tokens are active, but neither held by the client nor meant for it.',
     labels: { result: exchangeResults },
   }),
   tokenGenerationDuration: histogram('oauth.token.generation.duration', {
@@ -101,24 +101,23 @@ export const tokens = {
   }),
   dpopProofs: counter('authgate.dpop.proofs', {
     unit: '{proof}',
-    description: 'DPoP proofs shown to this server, by what became of them.',
+    description: 'DPoP proofs presented to this server, by result.',
     labels: { result: dpopResults },
   }),
   clientRegistrations: counter('authgate.client.registrations', {
     unit: '{request}',
-    description:
-      'Requests to register a client, or to change or end a registration, by what became of them.',
+    description: 'Requests to create, update or delete a client registration, by result.',
     labels: { result: registrationResults },
   }),
   clientDecisions: counter('authgate.client.decisions', {
     unit: '{decision}',
     description:
-      'What operators decided about clients; returned is a registration that changed itself and waits for approval again.',
+      'Decisions of administrators about clients; returned is a registration that was changed and is pending approval again.',
     labels: { decision: clientDecisions },
   }),
   oauthErrors: counter('authgate.oauth.errors', {
     unit: '{error}',
-    description: 'Protocol errors answered, by endpoint and RFC error code.',
+    description: 'Protocol errors returned, by endpoint and RFC error code.',
     labels: {
       endpoint: Object.keys(oauthErrors) as (keyof typeof oauthErrors)[],
       error: [...new Set(Object.values(oauthErrors).flat())],

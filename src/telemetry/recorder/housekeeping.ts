@@ -90,7 +90,7 @@ export function housekeeping(instruments: Instruments) {
     signingKeys(event: SigningKeyEvent, count: number): void {
       keys({ event }, count)
     },
-    /** An error came up that nobody caught. */
+    /** An uncaught error. */
     uncaughtError(kind: UncaughtKind): void {
       uncaught({ kind })
     },

@@ -86,7 +86,7 @@ export function sessions(instruments: Instruments) {
     sessionStarted(): void {
       created({})
     },
-    /** A guarded update ended a session's row; called by whoever got the row back. */
+    /** A session ended; recorded by the caller whose guarded UPDATE returned the row. */
     sessionEnded(reason: SessionEndReason, seconds: number): void {
       expired({ reason })
       durations({}, seconds)

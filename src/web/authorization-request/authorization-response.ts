@@ -31,7 +31,7 @@ export async function showWayToClient(
   answer: Parameters,
 ): Promise<Response> {
   const parameters = { ...answer, state: state ?? undefined }
-  const text = `Go on to ${destinationOf(redirectUri)}`
+  const text = `Continue to ${destinationOf(redirectUri)}`
   if (responseMode === 'form_post') c.set('formActions', 'anywhere')
   const way =
     responseMode === 'form_post'
@@ -45,7 +45,7 @@ const renderWayPage = (redirectUri: string, way: Html): Html =>
     { title: 'This request cannot be completed' },
     html`<section class="card card-alone">
 <div class="alone-heading"><h1>This request cannot be completed</h1></div>
-<p>The application that sent you here made a mistake in its request. It has registered itself, and nobody here has checked that <strong>${destinationOf(redirectUri)}</strong> is what it says it is. Go on only if you know that address.</p>
+<p>The application that sent you here made an invalid request. It registered itself, and nobody here has verified that <strong>${destinationOf(redirectUri)}</strong> is what it claims to be. Continue only if you trust that address.</p>
 ${way}
 </section>`,
   )

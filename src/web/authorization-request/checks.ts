@@ -66,7 +66,7 @@ function requireResponseType(values: ReadonlyMap<string, string>) {
 function requireResponseMode(values: ReadonlyMap<string, string>) {
   const mode = responseModes.find((known) => known === (values.get('response_mode') ?? 'query'))
   if (mode === undefined || !supportsResponseMode(mode, values.get('redirect_uri') ?? ''))
-    throw new OAuthError('invalid_request', 'the response_mode cannot be used')
+    throw new OAuthError('invalid_request', 'the response_mode is not supported')
 }
 
 /** Only whoever issues tokens to itself sends its own registration. */
@@ -83,6 +83,6 @@ function requireCodeGrant({ grantTypes }: Client) {
   if (!grantTypes.includes('authorization_code'))
     throw new OAuthError(
       'unauthorized_client',
-      'this client may not use the authorization code flow',
+      'this client is not allowed to use the authorization code flow',
     )
 }

@@ -1,4 +1,4 @@
-/** What is asked for, and what the code will be bound to: scope, resources, PKCE, DPoP. */
+/** What is requested and what the code is bound to: scope, resources, PKCE, DPoP. */
 import type { Client } from '#/domain/clients/clients.ts'
 import { OAuthError } from '#/protocol/errors.ts'
 import type { Offered } from '#/protocol/offered.ts'
@@ -42,13 +42,13 @@ interface Bound {
 }
 
 export interface PkceRules extends PushRules {
-  /** Whether PKCE is asked of everybody. */
+  /** Whether PKCE is required of all clients. */
   readonly pkceRequired: boolean
   readonly recorder: Pick<Recorder, 'requestedWithoutPkce'>
 }
 
 interface PushRules {
-  /** Whether everybody has to push (RFC 9126 §5). */
+  /** Whether all clients have to push their requests (RFC 9126 §5). */
   readonly pushRequired: boolean
 }
 
@@ -88,7 +88,7 @@ const needsChallenge = (client: Client, { scope, rules }: Bound) =>
 export function readResources(parameters: URLSearchParams, client: Client): string[] {
   const resources = parseResources(parameters.getAll('resource')) ?? []
   if (!resources.every((resource) => client.allowedResources.includes(resource)))
-    throw new OAuthError('invalid_target', 'this client may not ask for that resource')
+    throw new OAuthError('invalid_target', 'this client is not allowed to request that resource')
   return [...resources]
 }
 

@@ -1,4 +1,4 @@
-/** How the user is to be met and what is to be told of them (OIDC Core §3.1.2.1 and §5.5). */
+/** How the user has to authenticate and which claims are requested (OIDC Core §3.1.2.1 and §5.5). */
 import type { Interaction } from '#/domain/authorization-requests/authorization-requests.ts'
 import type { Client } from '#/domain/clients/clients.ts'
 import type { KeySet } from '#/domain/keys/keys.ts'
@@ -21,7 +21,7 @@ export function readClaims(
   if (acr && !acrValues.some((value) => acr.includes(value)))
     throw new OAuthError(
       'unmet_authentication_requirements',
-      'this server knows no such way of signing in',
+      'none of the requested acr values is supported',
     )
   return claims
 }
@@ -54,7 +54,7 @@ export async function readInteraction(
   }
 }
 
-/** It is stored, and whoever sends more than a name or an address means nobody. */
+/** It is stored, so anything longer than a name or an email address is dropped. */
 const longestLoginHint = 256
 
 function readMaxAge(text: string | undefined): number | undefined {
@@ -73,8 +73,8 @@ async function readSubject(
   if (hint === undefined) return claimed
   const known = await readIdTokenHint(await rules.keys(), rules.issuer, hint)
   if (known?.clientId !== client.clientId)
-    throw new OAuthError('invalid_request', 'the id_token_hint is not one of ours for this client')
+    throw new OAuthError('invalid_request', 'the id_token_hint was not issued to this client')
   if (claimed !== undefined && claimed !== known.subject)
-    throw new OAuthError('invalid_request', 'id_token_hint and sub claim name different users')
+    throw new OAuthError('invalid_request', 'id_token_hint and the sub claim name different users')
   return known.subject
 }

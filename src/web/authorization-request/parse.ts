@@ -52,7 +52,7 @@ export async function parseAuthorizationRequest(
 
 function requireNoPush(client: Client, rules: RequestRules) {
   if (mustPush(client, rules))
-    throw new OAuthError('invalid_request', 'this client has to push its requests')
+    throw new OAuthError('invalid_request', 'this client must push its authorization requests')
 }
 
 /** Errors of a step go to the redirect URI that stands in the parameters, if that is one of the client's. */

@@ -28,7 +28,7 @@ export async function openRequestObject(
   if (requestObject === undefined) {
     // RFC 9101 §10.5.
     if (client.requireSignedRequestObject)
-      throw new OAuthError('invalid_request', 'this client has to sign its requests')
+      throw new OAuthError('invalid_request', 'this client must sign its authorization requests')
     return outer
   }
   const { db, clientKeys, issuer } = rules
@@ -53,7 +53,7 @@ async function readObject(
   const [object, ...objects] = outer.getAll('request')
   const [uri, ...uris] = outer.getAll('request_uri')
   if (objects.length > 0 || uris.length > 0 || (object && uri))
-    throw new OAuthError('invalid_request', 'send one request object')
+    throw new OAuthError('invalid_request', 'send either request or request_uri')
   if (!uri) return object || undefined
   if (
     !client.requestUris.some((registered) => withoutFragment(registered) === withoutFragment(uri))

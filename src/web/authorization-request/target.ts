@@ -25,7 +25,7 @@ export async function requireActive(
 ): Promise<Client> {
   const client = clientId === undefined ? undefined : await clients.get(clientId)
   if (!client || !isActiveClient(client))
-    throw new OAuthError('invalid_client', 'the application is not known here', { status: 400 })
+    throw new OAuthError('invalid_client', 'the client is unknown', { status: 400 })
   return client
 }
 

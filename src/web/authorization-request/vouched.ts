@@ -1,7 +1,7 @@
 import type { Client } from '#/domain/clients/clients.ts'
 
 export interface Vouching {
-  /** Whether strangers can register clients that may be used at once. */
+  /** Whether open registration creates clients that are active immediately. */
   readonly openRegistration: boolean
 }
 

@@ -4,7 +4,7 @@ import {
   findAuthorizationRequest,
 } from '#/domain/authorization-requests/authorization-requests.ts'
 
-/** The authorization request that waits for a sign-in which leads to this path of ours, if one does. */
+/** The pending authorization request that this redirect path returns to, if there is one. */
 export async function findWaitingRequest(
   db: Database,
   path: string,

@@ -102,7 +102,7 @@ async function readPresented(
     c.req.header('content-type')?.startsWith('application/x-www-form-urlencoded')
   const body = isForm ? (await readForm(c)).get('access_token') : undefined
   if (token !== undefined && body !== undefined) {
-    throw new OAuthError('invalid_request', 'send the access token once')
+    throw new OAuthError('invalid_request', 'send the access token in one place only')
   }
   if (token !== undefined)
     return { scheme: /^dpop$/i.test(scheme ?? '') ? 'dpop' : 'bearer', token }

@@ -94,7 +94,7 @@ function readCredentials(
   if (
     [authorization !== undefined, bodySecret !== undefined, hasAssertion].filter(Boolean).length > 1
   )
-    throw new OAuthError('invalid_request', 'use one way of client authentication')
+    throw new OAuthError('invalid_request', 'use only one client authentication method')
   if (hasAssertion) return readAssertion(form)
   if (authorization !== undefined) {
     const basic = parseBasic(authorization)
@@ -117,7 +117,10 @@ function readCredentials(
 function readAssertion(form: ReadonlyMap<string, string>): Credentials {
   const proof = form.get('client_assertion')
   if (proof === undefined || form.get('client_assertion_type') !== assertionType)
-    throw new OAuthError('invalid_request', 'client_assertion goes with the type jwt-bearer')
+    throw new OAuthError(
+      'invalid_request',
+      'client_assertion requires the client_assertion_type jwt-bearer',
+    )
   const clientId = form.get('client_id') ?? subjectOf(proof) ?? ''
   return { method: 'private_key_jwt', clientId, proof }
 }

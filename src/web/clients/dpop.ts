@@ -49,7 +49,7 @@ export async function readDpopProof(
   if (verified.result === 'valid') return verified.proof
   recorder.dpopProven(verified.result)
   if (verified.result === 'nonce_missing')
-    throw new OAuthError('use_dpop_nonce', 'use the nonce of this answer', { status })
+    throw new OAuthError('use_dpop_nonce', 'use the nonce of this response', { status })
   throw new OAuthError('invalid_dpop_proof', 'the DPoP proof is not valid', {
     status,
     cause: verified.cause,

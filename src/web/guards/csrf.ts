@@ -23,9 +23,9 @@ export interface Csrf {
   requireOr(showAgain: Handler<AppEnv>): MiddlewareHandler<AppEnv>
 }
 
-/** What people are told whose form was out of date. */
+/** The text for a form that has expired. */
 export const outdated =
-  'Nothing was done: this page was out of date, perhaps because you signed in or out in another tab. Please try again. Cookies must be allowed.'
+  'Nothing was changed: this page had expired, perhaps because you signed in or out in another tab. Please try again, with cookies enabled.'
 
 export function createCsrf({
   secrets,
@@ -63,7 +63,7 @@ export function createCsrf({
         throw new PageError(
           403,
           'This form came from another site',
-          'Nothing was done. If you meant to, open the page here and try again.',
+          'Nothing was changed. If you meant to do this, open the page here and try again.',
         )
       }
       if (await isGenuine(c)) return next()

@@ -22,5 +22,5 @@ export function limitBody(): MiddlewareHandler<AppEnv> {
 }
 
 function refuse(): never {
-  throw new PageError(413, 'That is too large', 'The request body is larger than 64 KiB.')
+  throw new PageError(413, 'Request too large', 'The request body is larger than 64 KiB.')
 }

@@ -5,7 +5,7 @@ import type { AppContext, AppEnv } from '#/web/request/context.ts'
 
 const methods = ['GET', 'POST', 'PUT', 'DELETE'] as const
 
-/** To be mounted after all routes: whoever gets here was met by none. */
+/** Mounted after all routes: no route has matched. */
 export function methodNotAllowed(app: Hono<AppEnv>): MiddlewareHandler<AppEnv> {
   return async (c, next) => {
     const allowed = allowedAt(app, c.req.path)
@@ -27,7 +27,11 @@ const allowedAt = (app: Hono<AppEnv>, path: string) =>
 
 function refuse(c: AppContext, allowed: readonly string[]): never {
   c.header('allow', allowed.join(', '))
-  throw new PageError(405, 'Not in this way', `This address answers ${allowed.join(' and ')} only.`)
+  throw new PageError(
+    405,
+    'Method not allowed',
+    `This address accepts ${allowed.join(' and ')} only.`,
+  )
 }
 
 /** Whether a handler, not just middleware, answers the method there. */

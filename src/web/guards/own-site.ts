@@ -1,4 +1,4 @@
-/** Where a request began: at a page of ours, with its user, or somewhere else. */
+/** Where a request was initiated: on our own page, by the user, or on another site. */
 import type { AppContext } from '#/web/request/context.ts'
 import { safePath } from './safe-path.ts'
 
@@ -14,7 +14,7 @@ export function isFromOwnSite(c: AppContext, issuer: string): boolean | undefine
   return origin === undefined ? undefined : ownOrigins(c, issuer).includes(origin)
 }
 
-/** Without TLS a server is often called by several names; with it, plain http is somebody else. */
+/** Without TLS a server often has several names; with TLS, a plain http origin is another site. */
 function ownOrigins(c: AppContext, issuer: string): readonly string[] {
   const { origin, protocol } = new URL(issuer)
   return protocol === 'http:' ? [origin, new URL(c.req.url).origin] : [origin]

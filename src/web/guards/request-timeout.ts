@@ -29,4 +29,6 @@ export function requestTimeout(ms: number): MiddlewareHandler<AppEnv> {
 }
 
 const tooLate = () =>
-  new PageError(503, 'That took too long', 'Please try again in a few seconds.', { retryAfter: 5 })
+  new PageError(503, 'The request timed out', 'Please try again in a few seconds.', {
+    retryAfter: 5,
+  })

@@ -11,7 +11,7 @@ export function securityHeaders({ secure }: { secure: boolean }): MiddlewareHand
     const formAction =
       formActions === 'anywhere' ? '' : ` form-action ${["'self'", ...formActions].join(' ')};`
     const images = ["'self'", 'data:', ...(c.var.images ?? [])].join(' ')
-    // Of ours only the assets are scripts: whatever else we answer has another type, and none is guessed.
+    // Only assets are served with a script type, and nosniff forbids guessing, so no other answer can run as a script.
     const scripts = (c.var.scripts ?? ["'self'"]).join(' ')
     headers.set(
       'content-security-policy',

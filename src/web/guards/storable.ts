@@ -5,7 +5,7 @@ import type { AppEnv } from '#/web/request/context.ts'
 /** Refuses addresses with a NUL in path or query, before anything of them is read; half characters cannot be written there. */
 export const refuseUnstorableAddress: MiddlewareHandler<AppEnv> = (c, next) => {
   if (holdsNul(c.req.url))
-    throw new OAuthError('invalid_request', 'the address holds a NUL character')
+    throw new OAuthError('invalid_request', 'the address contains a NUL character')
   return next()
 }
 

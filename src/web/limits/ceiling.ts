@@ -15,7 +15,7 @@ interface CeilingOptions {
   /** For one access token. */
   readonly tokens: Limiter | undefined
   readonly now: () => number
-  /** What is answered from memory, and asked for by those who watch over the server. */
+  /** Paths that are answered from memory and polled by monitoring. */
   readonly isFree: (path: string) => boolean
 }
 
@@ -61,5 +61,5 @@ async function refuse(
   return tooMany(charged.windows[0]?.msLeft ?? 0)
 }
 
-/** For whoever has proven to be somebody with limits of their own. */
+/** For requests that have authenticated and count against limits of their own. */
 export const exemptFromCeiling = (c: AppContext): void => c.var.underCeiling?.refund()

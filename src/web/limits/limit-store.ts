@@ -1,6 +1,6 @@
 /**
- * Where limits are counted: in the memory of this process, or in a Redis that all replicas share. Several windows are
- * charged at once, all of them or none, so that a refused request costs nobody anything.
+ * Counters of the rate limits, in the memory of this process or in a Redis that all replicas share. All limits of a
+ * request are charged at once, or none, so that a refused request costs nothing.
  */
 import type { Redis } from 'ioredis'
 import { consumeScript, refundScript } from './redis-scripts.ts'
@@ -38,7 +38,7 @@ export interface SharedRedis {
   readonly redis: Redis
   /** False from the first failure until it has answered again. */
   isUp(): boolean
-  /** To be told of every failure. */
+  /** Called on every failure. */
   failed(error: unknown): void
   close(): void
 }

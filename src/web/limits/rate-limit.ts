@@ -185,7 +185,7 @@ function count(
   })
 }
 
-/** draft-ietf-httpapi-ratelimit-headers: what the policy is, and what is left of it. */
+/** draft-ietf-httpapi-ratelimit-headers: the policy and what remains of it. */
 function tell(
   c: AppContext,
   { name, limit, windowMs }: Required<Pick<Limiter, 'name' | 'limit' | 'windowMs'>>,
@@ -208,7 +208,7 @@ export function tooMany(waitMs: number): PageError {
   return new PageError(429, 'Too many attempts', words, { retryAfter: wait })
 }
 
-/** One row for each key and window, whoever hammers how hard. */
+/** One audit row per key and window, however many requests are refused. */
 export const auditRefusal = (
   c: AppContext,
   db: Database,

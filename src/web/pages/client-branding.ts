@@ -1,4 +1,4 @@
-/** What an app shows of itself (RFC 7591 §2) where people decide about it: name, home page, logo, terms. */
+/** An app's name, website, logo and terms (RFC 7591 §2), as consent pages show them. */
 import { html } from 'hono/html'
 import type { Client } from '#/domain/clients/clients.ts'
 import type { AppContext } from '#/web/request/context.ts'
@@ -12,7 +12,7 @@ export interface ClientBranding {
   readonly logoUri?: string | undefined
   readonly policyUri?: string | undefined
   readonly tosUri?: string | undefined
-  /** How it came here, if no operator brought it. */
+  /** How it was registered; undefined if an administrator created it. */
   readonly registration?: Registration | undefined
 }
 
@@ -22,7 +22,7 @@ interface Registration {
   readonly approvedAt: Date | null
 }
 
-/** The face of a client; this page may load its logo. */
+/** The branding of a client; allows this page to load its logo. */
 export function brandingOf(c: AppContext, client: Client): ClientBranding {
   const logoUri = ownLogo(client)
   if (logoUri !== undefined) c.set('images', [new URL(logoUri).origin])
@@ -36,7 +36,7 @@ export function brandingOf(c: AppContext, client: Client): ClientBranding {
   }
 }
 
-/** Only what did not come from an operator waits for approval. */
+/** Undefined for clients that an administrator created: only others need approval. */
 function registrationOf(client: Client): Registration | undefined {
   const { registrationTokenHash, createdAt: at, approvedAt } = client
   if (registrationTokenHash !== null) return { by: 'itself', at, approvedAt }
@@ -57,19 +57,19 @@ export const clientTile = ({ name, logoUri }: ClientBranding): Html =>
     ? monogram(name, 'large')
     : html`<img class="monogram monogram-large" src="${logoUri}" alt="" width="56" height="56">`
 
-/** Who brought it here, and whether anybody has looked at it; nothing for what an operator brought. */
+/** Who registered it, and whether an administrator approved it; nothing for clients that an administrator created. */
 export function clientHistory({ registration }: ClientBranding): Html | '' {
   if (!registration) return ''
   const { by, at, approvedAt } = registration
   const start = html`${by === 'itself' ? 'This app registered itself' : 'A user of this server registered this app'} on ${formatDay(at)}`
   const end =
     approvedAt === null
-      ? 'no approval is on record'
+      ? 'it has not been approved'
       : html`an administrator approved it on ${formatDay(approvedAt)}`
   return html`<p class="consent-note">${start}; ${end}.</p>`
 }
 
-/** What it promises and what it asks, to be read elsewhere; nothing where it says nothing. */
+/** Links to its privacy policy and terms, if it has any. */
 export function clientTerms({ name, policyUri, tosUri }: ClientBranding): Html | '' {
   const policy = policyUri !== undefined && outsideLink(policyUri, 'privacy policy')
   const tos = tosUri !== undefined && outsideLink(tosUri, 'terms of service')

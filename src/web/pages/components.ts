@@ -1,4 +1,4 @@
-/** The pieces that pages are made of. Whatever they are handed is escaped; nothing here trusts its input. */
+/** Components of pages. Every value is escaped. */
 import { html } from 'hono/html'
 import { attributes, type Html } from './html.ts'
 import { type IconName, icons } from './icons.ts'
@@ -113,7 +113,7 @@ export const fold = (
 <div class="stack">${body}</div>
 </details>`
 
-/** A card that is closed until somebody wants it; `open` where there is nothing else to do yet. */
+/** A collapsed card; `open` where there is nothing else to do on the page. */
 export const disclosure = ({ title, open }: { title: string; open?: boolean }, body: Html): Html =>
   html`<details class="card disclosure"${attributes({ open })}>
 <summary class="disclosure-opener"><span>${title}</span></summary>
@@ -181,7 +181,7 @@ export const problem = (text: string | undefined, id: string): Html | '' =>
     ? html`<div class="notice notice-bad" role="alert" id="${id}">${icons.alert()}<p>${text}</p></div>`
     : ''
 
-/** What the reader should know before going on. */
+/** A warning to read before continuing. */
 export const caution = (text: string): Html =>
   html`<div class="notice notice-warn">${icons.alert()}<p>${text}</p></div>`
 
@@ -217,7 +217,7 @@ ${body}
 ${head.action && html`<div class="item-action">${head.action}</div>`}
 </li>`
 
-/** What may be done with one entry. Opening it is the first step, its button the second. */
+/** The actions on one entry; two steps, open and press, so that no single click changes anything. */
 export const actionMenu = (
   { label, of }: { label: string; of: string },
   sections: readonly (Html | false)[],
@@ -236,7 +236,7 @@ ${form}
 
 /** Says of a list that shows no more than `most` where the rest is; nothing while all of it is shown. */
 export const cutOff = (shown: number, most: number, rest: Html | string): Html | '' =>
-  shown < most ? '' : html`<p class="aside-note">No more than ${most} are shown. ${rest}</p>`
+  shown < most ? '' : html`<p class="aside-note">Only ${most} are shown. ${rest}</p>`
 
 /** Shown where a list would be, when there is nothing to list. */
 export const emptyState = (
@@ -254,7 +254,7 @@ ${action}
 export const fact = (term: string, value: Html | string): Html =>
   html`<div><dt>${term}</dt><dd>${value}</dd></div>`
 
-/** A link to a place that somebody else chose: only to the web, and without telling it where the reader came from. */
+/** A link whose address comes from a client or user: http(s) only, and without a referrer. */
 export function outsideLink(uri: string | undefined, text: string): Html | string {
   const web = uri !== undefined && URL.canParse(uri) && /^https?:$/.test(new URL(uri).protocol)
   return web

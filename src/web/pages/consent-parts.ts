@@ -8,7 +8,7 @@ import { gateMark, icons } from './icons.ts'
 import type { DescribedScope } from './scope-descriptions.ts'
 import { formatDuration } from './times.ts'
 
-/** The app on one side, this server on the other, and what it wants. */
+/** Logos of app and server, and what the app requests. */
 export const consentHeading = (client: ClientBranding, title: Html): Html =>
   html`<div class="alone-heading">
 <div class="consent-hero">
@@ -19,7 +19,7 @@ ${gateMark()}
 <h1>${title}</h1>
 </div>`
 
-/** Whose account it is about, the way to another one, and the way out. */
+/** The current account, with links to switch it and to sign out. */
 export const accountBox = ({
   user,
   switchAccountHref,
@@ -38,13 +38,13 @@ ${monogram(user.username)}
 ${postForm({ action: '/logout', csrfToken }, html`<button class="button button-quiet button-small">Sign out</button>`)}
 </div>`
 
-/** How long the app may do it, if it is allowed. */
+/** How long the access lasts. */
 const lastingNote = ({ accessMs, refreshMs, endsWithSession }: AccessDuration): Html => {
   const access = formatDuration(accessMs)
   if (refreshMs !== undefined)
-    return html`<p class="consent-note">For up to ${formatDuration(refreshMs)}, also while you are away; each access lasts about ${access}.</p>`
+    return html`<p class="consent-note">Access lasts up to ${formatDuration(refreshMs)}, even while you are away; each token lasts about ${access}.</p>`
   const until = endsWithSession && ', or until you sign out'
-  return html`<p class="consent-note">For about ${access}${until || ''}.</p>`
+  return html`<p class="consent-note">Access lasts about ${access}${until || ''}.</p>`
 }
 
 export interface Permissions {
@@ -69,7 +69,7 @@ export const permissionList = ({
       html`<li>
 ${icons.check()}
 <div>
-<p class="scope-title">${title} ${alreadyGranted.includes(name) && badge('Allowed before')}</p>
+<p class="scope-title">${title} ${alreadyGranted.includes(name) && badge('Already allowed')}</p>
 <p class="hint">${detail}</p>
 </div>
 </li>`,
@@ -78,7 +78,7 @@ ${resources.length > 0 && resourceList(resources)}
 ${lastingNote(lasting)}`
 
 const resourceList = (resources: readonly string[]) =>
-  html`<h2 class="small-heading">At</h2>
+  html`<h2 class="small-heading">Where</h2>
 <ul class="resource-list">${resources.map((resource) => html`<li class="host">${resource}</li>`)}</ul>`
 
 /** The two answers, of one form; `fields` says what is answered. */

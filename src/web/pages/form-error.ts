@@ -21,14 +21,14 @@ export function asFormError(error: unknown): FormError {
 
 const labels: Readonly<Record<string, string>> = {
   client_name: 'The name',
-  client_uri: 'The home page',
+  client_uri: 'The website',
   token_endpoint_auth_method: 'The type',
   redirect_uris: 'Redirect URIs',
-  grant_types: 'The ways to get tokens',
+  grant_types: 'Grant types',
   scope: 'Scopes',
   jwks: 'Public keys',
-  jwks_uri: 'The address of its public keys',
-  post_logout_redirect_uris: 'Return addresses after sign-out',
+  jwks_uri: 'The JWK Set URL',
+  post_logout_redirect_uris: 'Post-logout redirect URIs',
   backchannel_logout_uri: 'The back-channel logout URI',
   sector_identifier_uri: 'The sector identifier URI',
 }

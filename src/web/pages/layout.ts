@@ -9,7 +9,7 @@ import { postForm } from './components.ts'
 import { attributes, type Html } from './html.ts'
 import { gateMark } from './icons.ts'
 
-/** Who is looking, as pages greet them. */
+/** The signed-in user, as the page header shows it. */
 export interface PageUser {
   readonly username: string
   readonly isAdmin: boolean

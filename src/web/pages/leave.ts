@@ -9,23 +9,23 @@ import { renderPage } from './layout.ts'
 
 const marker = 'after_form'
 
-/** A path of ours to be led to by the answer to a form; the authorization endpoint then knows that one came before. */
+/** Marks a local redirect target as following a form, so that the authorization endpoint knows. */
 export function afterForm(c: AppContext, path: string): string {
   const { pathname, search, searchParams } = new URL(path, 'http://self.invalid')
   if (!pathname.endsWith('/oauth/authorize') || !isBrowser(c)) return path
   return searchParams.has(marker) ? path : `${pathname}${search}${search ? '&' : '?'}${marker}=1`
 }
 
-/** Leads to an address of somebody else. */
+/** Redirects to an external address, by a page where a form came before. */
 export async function leave(c: AppContext, uri: string, status: 302 | 303): Promise<Response> {
   const followsForm = c.req.method === 'POST' || c.req.query(marker) === '1'
-  // Private schemes lead nowhere else, and browsers open their apps only for what somebody has pressed.
+  // Private-use schemes redirect no further, and browsers open their apps only after a user's click.
   if (!followsForm || !isBrowser(c) || !/^https?:/.test(uri)) return c.redirect(uri, status)
   c.header('refresh', `0;url=${uri}`)
   return c.html(await renderOnwardPage(uri))
 }
 
-/** Programs follow no `Refresh`, and know no `form-action`. One header is sent over https alone, the other by most. */
+/** Programs follow no `Refresh` and enforce no `form-action`. One header is sent over https only, the other by most browsers. */
 const isBrowser = (c: AppContext) =>
   c.req.header('sec-fetch-dest') === 'document' || c.req.header('upgrade-insecure-requests') === '1'
 

@@ -9,7 +9,7 @@ export const oneTime = (page: {
   values: Html
   back: { href: string; text: string }
 }): Html =>
-  html`${pageHeading(page.title, 'Press a value to select all of it.')}
+  html`${pageHeading(page.title, 'Click a value to select it.')}
 <section class="card padded one-time">
 ${page.warning && caution(page.warning)}
 <dl>${page.values}</dl>

@@ -2,12 +2,12 @@ import { scopeWords } from '#/protocol/scopes.ts'
 
 /** What a scope means, in words for the person who is asked. */
 const words: Readonly<Record<string, { title: string; detail: string }>> = {
-  openid: { title: 'Know who you are', detail: 'Recognise you when you come back.' },
+  openid: { title: 'Know who you are', detail: 'Recognize you when you return.' },
   profile: { title: 'See your profile', detail: 'Your name and username.' },
-  email: { title: 'See your e-mail address', detail: 'And whether it has been verified.' },
+  email: { title: 'See your email address', detail: 'And whether it has been verified.' },
   offline_access: {
     title: 'Stay connected',
-    detail: 'Keep this access while you are away, until you take it back.',
+    detail: 'Keep this access while you are away, until you revoke it.',
   },
 }
 
@@ -22,6 +22,6 @@ export const describeScopes = (scope: string): DescribedScope[] =>
     name,
     ...(words[name] ?? {
       title: name,
-      detail: 'A permission that this application defines itself.',
+      detail: 'A permission defined by this application.',
     }),
   }))

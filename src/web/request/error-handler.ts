@@ -32,7 +32,7 @@ export function createErrorHandler({ issuer }: { issuer: string }): ErrorHandler
     if (error instanceof OverloadedError) {
       return answerPageError(
         c,
-        new PageError(503, 'Very busy right now', 'Please try again in a few seconds.', {
+        new PageError(503, 'The server is busy', 'Please try again in a few seconds.', {
           retryAfter: 5,
           cause: error,
         }),
@@ -40,29 +40,34 @@ export function createErrorHandler({ issuer }: { issuer: string }): ErrorHandler
     }
     if (error instanceof TableFullError) return answerFull(c, error)
     if (isBrokenOff(error))
-      return answerPageError(c, new PageError(400, 'Not a whole request', 'The request broke off.'))
+      return answerPageError(
+        c,
+        new PageError(400, 'Incomplete request', 'The request ended before it was complete.'),
+      )
     if (isOutage(error)) return answerOutage(c, error)
     return answerBug(c, error)
   }
 }
 
-/** Somebody piles up rows, or a limit is too low: both are for an operator to look at. */
+/** Either an attack or a limit that is too low; an operator has to look at both. */
 function answerFull(c: AppContext, { table }: TableFullError) {
   c.var.log.error({ table }, 'a table is full: a request was refused')
   c.var.recorder.rowRefused(table)
   return answerPageError(
     c,
-    new PageError(503, 'Full at the moment', 'Please try again in a minute.', { retryAfter: 60 }),
+    new PageError(503, 'Temporarily unavailable', 'Please try again in a minute.', {
+      retryAfter: 60,
+    }),
   )
 }
 
-/** That the database is known to be down was logged when it became so. */
+/** A known outage was logged when it began. */
 function answerOutage(c: AppContext, error: Error) {
   if (codeOf(error) !== 'DATABASE_DOWN')
-    c.var.log.error({ err: error }, 'the database could not do what a request asked for')
+    c.var.log.error({ err: error }, 'a request failed because the database is unavailable')
   return answerPageError(
     c,
-    new PageError(503, 'Out of service for a moment', 'Please try again in a few seconds.', {
+    new PageError(503, 'Temporarily unavailable', 'Please try again in a few seconds.', {
       retryAfter: 5,
     }),
   )
@@ -126,10 +131,10 @@ function answerBug(c: AppContext, error: Error) {
       c,
       500,
       'Something went wrong',
-      'This is our fault, not yours. Please try again in a moment.',
+      'This is an error on our side. Please try again in a moment.',
     )
   }
-  return c.json({ error: 'server_error', error_description: 'the server failed; see its log' }, 500)
+  return c.json({ error: 'server_error', error_description: 'internal server error' }, 500)
 }
 
 function note(c: AppContext, error: OAuthError) {

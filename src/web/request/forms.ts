@@ -38,7 +38,7 @@ export function uniqueParameters(
 
 function requireStorable(name: string, value: string) {
   if (!isStorable(name) || !isStorable(value))
-    throw new OAuthError('invalid_request', `${printable(name)} holds a NUL character`)
+    throw new OAuthError('invalid_request', `${printable(name)} contains a NUL character`)
 }
 
 /** A parameter's name as it may appear in an error: short, and within what RFC 6749 §5.2 allows. */

@@ -1,4 +1,4 @@
-/** Where refusals are written down and counted (ASVS 5.0 §16.3.1 to §16.3.3), whoever refuses. */
+/** Audits, logs and counts refusals from every endpoint (ASVS 5.0 §16.3.1 to §16.3.3). */
 import type { AuditOrigin } from '#/domain/audit/audit.ts'
 import type { RepeatedEvent, RepeatedEvents } from '#/domain/audit/repeated-events.ts'
 import type { OAuthEndpoint, OAuthError } from '#/protocol/errors.ts'
@@ -59,11 +59,11 @@ function noteRepeated(
   log.info({ type, ...details, user: actor?.id, client, address: origin.ip }, 'refused')
 }
 
-/** The same as `noteRefusal` for whoever is signed in. */
+/** `noteRefusal` with the signed-in user as actor. */
 export const noteRefusedUser = (c: AppContext, kind: RefusalKind): void =>
   noteRefusal(c.var, kind, { actor: c.var.signedIn?.user })
 
-/** What of the errors of OAuth is written down: what somebody asked for that was not theirs, or did not prove to be. */
+/** The OAuth errors that are audited: failed authentication, and requests for what the client has no right to. */
 export function noteOAuthError(
   c: AppContext,
   endpoint: OAuthEndpoint | undefined,
@@ -84,7 +84,7 @@ function kindOf(
   grantType: string | undefined,
 ): RefusalKind | undefined {
   if (cause instanceof ReplayedProofError) return 'replayed_proof'
-  // At the authorization endpoint nobody proves to be a client.
+  // Clients do not authenticate at the authorization endpoint.
   if (code === 'invalid_client')
     return endpoint === '/oauth/authorize' ? undefined : 'client_authentication'
   if (endpoint === '/oauth/token') return kindOfGrant(code, grantType)

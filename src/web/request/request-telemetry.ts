@@ -19,7 +19,7 @@ export interface RequestTelemetryOptions {
   readonly recorder: Recorder
   /** How people reach this server, whatever a proxy in front makes of it. */
   readonly scheme: UrlScheme
-  /** Whether the sender of a request may say which trace it belongs to; nobody when left out. */
+  /** Whether the trace context of a sender is trusted; of none when left out. */
   readonly trustTraceparent?: (c: AppContext) => boolean
 }
 

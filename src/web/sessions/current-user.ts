@@ -18,9 +18,9 @@ import type { SessionCookies } from './session-cookies.ts'
 import { fingerprintOf, type SessionPolicy } from './session-policy.ts'
 
 export interface SessionAccess {
-  /** Greets whoever is signed in. */
+  /** Sets the signed-in user, if there is one. */
   readonly optionalUser: MiddlewareHandler<AppEnv>
-  /** Sends everybody else to the sign-in page and back. */
+  /** Requires a signed-in user; others go to the sign-in page and return afterwards. */
   readonly requireUser: MiddlewareHandler<AppEnv>
   /** As `requireUser`, for operators alone. */
   readonly requireAdmin: MiddlewareHandler<AppEnv>
@@ -48,7 +48,11 @@ export function createSessionAccess(options: Options): SessionAccess {
     if (isHeld(c)) return c.redirect(changePasswordPath(wayBack(c)), 303)
     if (c.var.signedIn.user.role !== 'admin') {
       noteRefusedUser(c, 'admin_access')
-      throw new PageError(403, 'For administrators only', 'Your account may not open this page.')
+      throw new PageError(
+        403,
+        'Administrators only',
+        'You do not have permission to open this page.',
+      )
     }
     return next()
   }
@@ -123,7 +127,7 @@ export const changePasswordPath = (back: string | undefined): string =>
     ? '/account/password'
     : `/account/password?${new URLSearchParams({ redirect: back })}`
 
-/** What stays open to somebody who has to choose a password first; /oauth/authorize decides for itself. */
+/** Paths that stay open while a new password has to be chosen; /oauth/authorize decides for itself. */
 const neverHeld: ReadonlySet<string> = new Set([
   '/account/password',
   '/login',

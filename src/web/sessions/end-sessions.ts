@@ -5,7 +5,7 @@ import type { AppContext } from '#/web/request/context.ts'
 import { actedBy } from './current-user.ts'
 import { recordEndedSessions } from './record-ended.ts'
 
-/** Ends sessions from afar, in the name of whoever is signed in here; counts those that really ended. */
+/** Ends other sessions with the signed-in user as actor, and counts those that actually ended. */
 export async function endSessionsFromAfar(
   c: AppContext,
   db: Database,

@@ -25,7 +25,7 @@ interface EndedAccess {
   readonly consents: number
 }
 
-/** Records what a committed change has ended besides sessions. */
+/** Records the tokens and consents that a committed change has ended. */
 export function recordEndedAccess(
   recorder: Recorder,
   { tokens, deviceCodes, consents }: EndedAccess,

@@ -12,7 +12,7 @@ import type { Cookie, CookieJar } from './cookies.ts'
 const sessionCookie: Cookie = { name: 'oauth_session', path: '/', shared: true }
 
 export interface SessionCookies {
-  /** A new id; for a form that is sent twice the same, which nobody can tell from the form. */
+  /** A new id; the same one for the same form sent twice, derived with a secret so that the form does not reveal it. */
   newId(form?: { readonly submission: string; readonly userId: string }): string
   /** Seals an id for a lifetime in milliseconds. Fails before any row exists, so a failed seal starts nothing. */
   seal(id: string, lifetimeMs: number): Promise<string>

@@ -1,4 +1,4 @@
-/** The one way a browser becomes signed in, whoever vouched for its user: seal, commit, set the cookie, count. */
+/** Starts every session, whatever authenticated the user: seal, commit, set the cookie, count. */
 import type { Database } from '#/database/client.ts'
 import { nameBrowser } from '#/domain/sessions/browser.ts'
 import { type NewSession, startSession } from '#/domain/sign-in/start-session.ts'

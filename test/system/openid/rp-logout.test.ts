@@ -95,7 +95,7 @@ describe('what cannot be trusted leads to an error page, and signs nobody out', 
     const { person, outcome } = await signOut((idToken, state) =>
       whole(new UnsecuredJWT(decodeJwt(idToken)).encode(), state),
     )
-    expectErrorPage(outcome, /not one of ours/)
+    expectErrorPage(outcome, /not issued by this server/)
     await expectSignedOut(person, false)
   })
 
@@ -107,7 +107,7 @@ describe('what cannot be trusted leads to an error page, and signs nobody out', 
         state,
       ),
     )
-    expectErrorPage(outcome, /not one of ours/)
+    expectErrorPage(outcome, /not issued by this server/)
     await expectSignedOut(person, false)
   })
 

@@ -86,7 +86,7 @@ describe('a connection string', () => {
     ],
     ['postgres://u:hunter2@db/n?channel_binding=require', /^channel_binding must be one of/],
     ['postgres://u:hunter2@db:0/n', /^port must be a whole number from 1 to 65535$/],
-    ['postgres://u:hunter2@a,b/n?port=1,2,3', /^it has not as many ports as hosts$/],
+    ['postgres://u:hunter2@a,b/n?port=1,2,3', /^it has a different number of ports than hosts$/],
     ['postgres://u:hunter2%@db/n', /^the password has a % that is not part of an escape/],
     ['postgres://u:hun?ter2@db/n', /^(?!.*ter2)/],
     ['mysql://u:hunter2@db/n', /^write postgres:\/\//],

@@ -68,9 +68,9 @@ describe('a name', () => {
   })
 
   it.each([
-    ['nothing', '', 'must have a letter or a digit'],
-    ['spaces', '\u2003\u00a0', 'must have a letter or a digit'],
-    ['dots', '…', 'must have a letter or a digit'],
+    ['nothing', '', 'must contain a letter or a digit'],
+    ['spaces', '\u2003\u00a0', 'must contain a letter or a digit'],
+    ['dots', '…', 'must contain a letter or a digit'],
     ['a filler', '\u3164', 'must be plain text'],
     ['a blank', '\u2800', 'must be plain text'],
     ['a zero-width space', 'Auth\u200bGate', 'must be plain text'],
@@ -83,9 +83,9 @@ describe('a name', () => {
     ['text that turns around', '\u202eknab', 'must be plain text'],
     ['an isolate', '\u2067knab', 'must be plain text'],
     ['a private-use character', '\ue000a', 'must be plain text'],
-    ['sixty marks', `a${'\u0301'.repeat(60)}`, 'must not pile up marks'],
-    ['four marks on a composed letter', 'á\u0302\u0303\u0304', 'must not pile up marks'],
-    ['a mark on nothing', '\u0301a', 'must not pile up marks'],
+    ['sixty marks', `a${'\u0301'.repeat(60)}`, 'must not stack combining marks'],
+    ['four marks on a composed letter', 'á\u0302\u0303\u0304', 'must not stack combining marks'],
+    ['a mark on nothing', '\u0301a', 'must not stack combining marks'],
     ['what is long once it is written out', 'ﷺ'.repeat(6), 'must have at most 100 characters'],
     ['101 characters', '𝒙'.repeat(101), 'must have at most 100 characters'],
   ])('cannot be %s', (_, name, problem) => {

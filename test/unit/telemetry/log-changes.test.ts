@@ -18,8 +18,8 @@ it('tells when something begins to fail and when it works again, once each way',
   changes.worked()
   changes.worked()
   expect(lines).toEqual([
-    ['error', 'the delivery fails', { err: first, what: 'the delivery' }],
-    ['info', 'the delivery works again', { seconds: 0, what: 'the delivery' }],
+    ['error', 'the delivery failed', { err: first, what: 'the delivery' }],
+    ['info', 'the delivery recovered', { seconds: 0, what: 'the delivery' }],
   ])
   changes.failed(first)
   expect(lines).toHaveLength(3)

@@ -76,7 +76,7 @@ describe('a scrape', () => {
     expect(log.lines.map(({ message }) => message)).toEqual(['some gauges could not be read'])
     hangs = false
     expect((await metrics.scrape()).get('authgate_users_registered')).toBe(7)
-    expect(log.lines.at(-1)?.message).toBe('all gauges can be read again')
+    expect(log.lines.at(-1)?.message).toBe('all gauges have recovered')
   })
 
   it('answers when a callback throws', async () => {
@@ -188,8 +188,8 @@ describe('a push', () => {
     await vi.waitFor(() => expect(log.lines.length).toBe(2))
     expect(new Set(failures)).toEqual(new Set(['metrics']))
     expect(log.lines.map(({ level, message }) => [level, message])).toEqual([
-      ['warn', 'exports fail'],
-      ['info', 'exports arrive again'],
+      ['warn', 'exports are failing'],
+      ['info', 'exports have recovered'],
     ])
     await metrics.shutdown()
   })
@@ -227,7 +227,7 @@ describe('a push', () => {
     const start = performance.now()
     await metrics.shutdown(300)
     expect(performance.now() - start).toBeLessThan(1000)
-    expect(log.lines.at(-1)?.message).toBe('the last push of metrics did not arrive')
+    expect(log.lines.at(-1)?.message).toBe('the last metrics could not be exported')
   })
 
   it('carries the headers it was given', async () => {

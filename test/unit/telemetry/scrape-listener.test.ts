@@ -68,7 +68,7 @@ describe('the exporter port', () => {
     const messages = log.lines.map(({ message }) => message)
     expect(wrong).toEqual(Array(10).fill('127.0.0.1'))
     expect(
-      messages.filter((message) => message === 'somebody is guessing METRICS_TOKEN'),
+      messages.filter((message) => message === 'repeated wrong values of METRICS_TOKEN'),
     ).toHaveLength(1)
     expect(JSON.stringify(log.lines)).not.toContain('guess-')
   })

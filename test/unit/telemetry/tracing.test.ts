@@ -122,7 +122,7 @@ describe('an export of spans', () => {
     await span('x', async () => undefined)
     await tracing.shutdown()
     expect(failures).toEqual(['traces'])
-    expect(log.lines.filter(({ message }) => message === 'exports fail')).toHaveLength(1)
+    expect(log.lines.filter(({ message }) => message === 'exports are failing')).toHaveLength(1)
   })
 
   it('that is never answered does not hold up the shutdown', async () => {

@@ -34,7 +34,7 @@ describe('forms', () => {
   })
 
   it('hold no NUL, which Postgres could not store', async () => {
-    const refused = { refused: 'name holds a NUL character' }
+    const refused = { refused: 'name contains a NUL character' }
     expect(await read('name=a%00b')).toEqual({ form: refused, fields: refused })
   })
 

@@ -248,9 +248,13 @@ describe('consent page', () => {
   })
 
   it.each([
-    [undefined, true, 'For about 1 hour, or until you sign out.'],
-    [undefined, false, 'For about 1 hour.'],
-    [90, false, 'For up to 90 days, also while you are away; each access lasts about 1 hour.'],
+    [undefined, true, 'Access lasts about 1 hour, or until you sign out.'],
+    [undefined, false, 'Access lasts about 1 hour.'],
+    [
+      90,
+      false,
+      'Access lasts up to 90 days, even while you are away; each token lasts about 1 hour.',
+    ],
   ])('says for how long: %s days while away, with the session %s', async (days, ends, words) => {
     const refreshMs = days && days * 86_400_000
     const lasting = { accessMs: 3_600_000, refreshMs, endsWithSession: ends }
@@ -259,8 +263,8 @@ describe('consent page', () => {
 
   it('marks what was allowed before, and only that', async () => {
     const marks = async (alreadyGranted: string[]) =>
-      String(await renderConsentPage({ ...props, alreadyGranted })).split('Allowed before').length -
-      1
+      String(await renderConsentPage({ ...props, alreadyGranted })).split('Already allowed')
+        .length - 1
     expect(await marks([])).toBe(0)
     expect(await marks(['openid'])).toBe(1)
     expect(await marks(['openid', 'unasked'])).toBe(1)

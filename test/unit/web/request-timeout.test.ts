@@ -66,7 +66,7 @@ it('answers people by a page', async () => {
   const { app } = createApp()
   const response = await app.request('/login', { headers: { accept: 'text/html' } })
   expect([response.status, response.headers.get('retry-after')]).toEqual([503, '5'])
-  expect(await response.text()).toContain('That took too long')
+  expect(await response.text()).toContain('The request timed out')
 })
 
 it('leaves alone what is answered in time', async () => {

@@ -56,8 +56,7 @@ async function findPage(db: AdminOptions['db'], { filter, after }: Question) {
 
 async function requireQuestion(c: AppContext, db: AdminOptions['db']): Promise<Question> {
   const question = await readAuditFilter(c, db)
-  if ('problem' in question)
-    throw new PageError(400, 'This cannot be searched for', question.problem)
+  if ('problem' in question) throw new PageError(400, 'Invalid filter', question.problem)
   return question
 }
 
@@ -93,7 +92,7 @@ export async function getAuditStats(c: AppContext, { db }: AdminOptions) {
   const length = to.getTime() - from.getTime()
   const isOutside = from.getTime() < 0 || to.getTime() >= endOfTime
   if (!parsed.success || isOutside || !(length > 0 && length <= 31 * day))
-    throw new PageError(400, 'This cannot be counted', 'Give from and to, at most 31 days apart.')
+    throw new PageError(400, 'Invalid period', 'Set from and to, at most 31 days apart.')
   const counts = await auditCountsQuery(db, { from, to })
   const bySeverity = auditSeverities.map((severity) => {
     const those = counts.filter(({ type }) => auditSeverityOf(type) === severity)

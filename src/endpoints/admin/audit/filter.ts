@@ -10,7 +10,7 @@ import { findAccountId } from '../find-account.ts'
 
 const identifier = (what: string) => z.string().max(200, `The ${what} is too long.`)
 
-const wrongTime = 'Give times like 2026-11-24T18:30, in UTC.'
+const wrongTime = 'Enter times in UTC, such as 2026-11-24T18:30.'
 
 /** What comes after the year 9999 is written in a way that Postgres does not read. */
 export const endOfTime = Date.UTC(10_000, 0)
@@ -32,22 +32,22 @@ const cursor = cursorBy((id) => /^\d{1,15}$/.test(id))
 
 const asked = z
   .strictObject({
-    type: z.enum(auditEventTypes, 'There is no such type of event.').optional(),
-    severity: z.enum(auditSeverities, 'There is no such severity.').optional(),
-    failures: z.literal('only', 'Failures are either left in or “only”.').optional(),
+    type: z.enum(auditEventTypes, 'Unknown event type.').optional(),
+    severity: z.enum(auditSeverities, 'Unknown severity.').optional(),
+    failures: z.literal('only', 'The failures filter must be “only” or left out.').optional(),
     actor: identifier('actor').optional(),
     client: identifier('client ID').optional(),
     resource: identifier('resource ID').optional(),
     ip: z
       .string()
-      .refine((text) => isIP(text) > 0, 'Give a whole IP address.')
+      .refine((text) => isIP(text) > 0, 'Enter a complete IP address.')
       .optional(),
     from: moment.optional(),
     to: moment.optional(),
     after: cursor.optional(),
-    format: z.enum(['csv', 'json'], 'The format is either csv or json.').optional(),
+    format: z.enum(['csv', 'json'], 'The format must be csv or json.').optional(),
   })
-  .refine(({ from, to }) => !(from && to && from >= to), 'The end must come after the beginning.')
+  .refine(({ from, to }) => !(from && to && from >= to), 'The end must be after the start.')
 
 const filterNames = [
   'type',
@@ -94,7 +94,7 @@ export async function readAuditFilter(
   const { actor, after, format = 'csv', ...rest } = parsed.data
   const actorUserId = actor && (await findAccountId(db, actor))
   if (actor && !actorUserId)
-    return { problem: 'There is no account of this name. Of a deleted one, give the ID.' }
+    return { problem: 'There is no user with this name. For a deleted user, enter the ID.' }
   const place = after && { at: after.at, id: Number(after.id) }
   const filter = {
     type: rest.type,
@@ -113,6 +113,6 @@ export async function readAuditFilter(
 function problemOf(error: z.ZodError): string {
   const [issue] = error.issues
   return issue?.code === 'unrecognized_keys'
-    ? 'There is no such filter.'
-    : (issue?.message ?? 'This cannot be searched for.')
+    ? 'Unknown filter.'
+    : (issue?.message ?? 'Invalid filter.')
 }

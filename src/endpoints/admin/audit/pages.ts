@@ -28,21 +28,21 @@ export interface AuditPageProps extends AdminPageProps {
   readonly problem?: string
 }
 
-/** What happened here, newest first. */
+/** The audit log, newest first. */
 export function renderAuditPage(props: AuditPageProps): Html {
   const { user, csrfToken, events, sent, next } = props
   const filtered = Object.keys(sent).length > 0
   const nothing = emptyState('key', {
-    title: 'Nothing found',
-    text: filtered ? 'No event fits all of these filters.' : 'Nothing has been written down yet.',
-    action: filtered ? html`<p><a class="button" href="/admin/audit">Show everything</a></p>` : '',
+    title: 'No events found',
+    text: filtered ? 'No events match these filters.' : 'No events have been recorded yet.',
+    action: filtered ? html`<p><a class="button" href="/admin/audit">Clear filters</a></p>` : '',
   })
   return renderPage(
     { title: 'Audit log', user, csrfToken, nav: 'admin-audit', wide: true },
-    html`${pageHeading('Audit log', 'What happened here, newest first. All times are in UTC.')}
+    html`${pageHeading('Audit log', 'Sign-ins, changes and refused requests, newest first. All times are in UTC.')}
 ${props.isOff && caution('Audit logging is off (ENABLE_AUDIT_LOGGING): nothing new is recorded.')}
 ${problem(props.problem, 'filter-problem')}
-${disclosure({ title: filtered ? 'Change the filters' : 'Filter', open: filtered }, filterForm(sent))}
+${disclosure({ title: filtered ? 'Edit filters' : 'Filter', open: filtered }, filterForm(sent))}
 ${props.problem ? '' : downloads(sent)}
 ${events.length > 0 ? eventTable(props) : props.problem ? '' : nothing}
 ${next && html`<p class="paging"><a class="button" href="${next}">Next page</a></p>`}`,
@@ -64,25 +64,25 @@ function filterForm(sent: SentFilter): Html {
         ...values.map((value) => ({ value, text: inWords(value) })),
       ],
     })
-  const time = 'Like 2026-11-24T18:30'
+  const time = 'Such as 2026-11-24T18:30'
   return html`<form class="stack filter" method="get" action="/admin/audit">
 <div class="columns">
-${select('type', 'What happened', auditEventTypes)}
+${select('type', 'Event type', auditEventTypes)}
 ${select('severity', 'Severity', auditSeverities)}
-${text('actor', 'Who did it', 'A username or the ID of an account')}
+${text('actor', 'Actor', 'Username or user ID')}
 ${text('client', 'Client ID')}
-${text('resource', 'ID of what it was done to')}
+${text('resource', 'Resource ID')}
 ${text('ip', 'IP address')}
 ${text('from', 'From', time)}
-${text('to', 'Until', time)}
+${text('to', 'To', time)}
 </div>
-${choice({ name: 'failures', value: 'only', label: 'Only what failed', checked: sent.failures === 'only' })}
-<p><button class="button button-primary">Show</button></p>
+${choice({ name: 'failures', value: 'only', label: 'Failures only', checked: sent.failures === 'only' })}
+<p><button class="button button-primary">Apply</button></p>
 </form>`
 }
 
 const downloads = (sent: SentFilter) => {
   const address = (format: string) =>
     `/admin/audit/export?${new URLSearchParams({ ...sent, format })}`
-  return html`<p class="hint">Take all of these events away: <a href="${address('csv')}">CSV for spreadsheets</a>, <a href="${address('json')}">JSON lines for programs</a>.</p>`
+  return html`<p class="hint">Export: <a href="${address('csv')}">CSV</a>, <a href="${address('json')}">JSON Lines</a></p>`
 }

@@ -1,4 +1,4 @@
-/** /admin/audit: what happened here, to be searched and taken away. */
+/** /admin/audit: search and export of the audit log. */
 import { Hono } from 'hono'
 import type { AppEnv } from '#/web/request/context.ts'
 import type { AdminOptions } from '../options.ts'

@@ -33,7 +33,7 @@ import { recordEndedAccess } from '#/web/sessions/record-ended.ts'
 import { viewer } from '#/web/sessions/viewer.ts'
 import type { AdminOptions } from '../options.ts'
 import type { AdminPageProps } from '../page.ts'
-import { fieldsOf, type ParseClient } from './fields.ts'
+import { fieldsOf, operatorSettingsOf, type ParseClient } from './fields.ts'
 import { type ClientFilterInput, readClientFilter } from './filter.ts'
 import { withNameNotes } from './name-notes.ts'
 import {
@@ -48,28 +48,29 @@ const path = '/admin/clients'
 const pageSize = 50
 
 const notices: Readonly<Record<string, string>> = {
-  approved: 'The client is approved.',
-  rejected: 'The client is rejected.',
-  enabled: 'The client is enabled.',
-  disabled: 'The client is disabled. Its tokens and codes have ended.',
-  updated: 'The client is changed.',
-  deleted: 'The client is deleted. All that it was given has ended.',
-  revoked: 'All access that the client was given is taken back. It may ask for it again.',
+  approved: 'The client has been approved.',
+  rejected: 'The client has been rejected.',
+  enabled: 'The client has been enabled.',
+  disabled: 'The client has been disabled. Its tokens and codes have been revoked.',
+  updated: 'The client has been updated.',
+  deleted: 'The client has been deleted. Its tokens and consents have been revoked.',
+  revoked: 'All access of the client has been revoked. It can ask for access again.',
 }
 const warnings: Readonly<Record<string, string>> = {
-  changed: 'Nothing was changed: that client has changed or was decided on meanwhile. Look again.',
+  changed:
+    'Nothing was changed: the client has been changed, approved or rejected meanwhile. Review it and try again.',
 }
 
 export const getClients = (c: AppContext, options: AdminOptions) => clientsPage(c, options)
 
-/** What has just happened, or what did not. */
+/** The notice or warning that the address names. */
 export const clientNotices = (c: AppContext) => noticesOf(c, { notices, warnings })
 
 async function clientsPage(c: AppContext, options: AdminOptions, refused?: RefusedForm) {
   const { db, csrf, offered, requirePkce } = options
   const question = readClientFilter(c)
   const { sent, after } = question
-  // Those that wait come first, unless somebody looks for something else.
+  // Pending clients come first, unless a filter is set.
   const isStart = after === undefined && Object.keys(sent).length === 0
   const pending = isStart ? await listPendingClients(db) : []
   const page = await renderClientsPage({
@@ -108,24 +109,18 @@ export const listed = (client: Client): ListedClient => ({
   hasSecret: hasSecret(client.tokenEndpointAuthMethod),
   scopes: scopeWords(client.scope),
   settings: Object.fromEntries(
-    Object.entries<unknown>({ ...metadataOf(client), ...operatorSettings(client) }).filter(
+    Object.entries<unknown>({
+      ...metadataOf(client),
+      description: client.description,
+      owner_id: client.ownerId ?? '',
+      ...operatorSettingsOf(client),
+    }).filter(
       ([, value]) => value !== false && value !== '' && !(Array.isArray(value) && !value.length),
     ),
   ),
 })
 
-const operatorSettings = (client: Client) => ({
-  description: client.description,
-  owner_id: client.ownerId ?? '',
-  token_profile: client.tokenProfile,
-  refresh_token_mode: client.refreshTokenMode,
-  allowed_resources: client.allowedResources,
-  served_resources: client.servedResources,
-  extra_claims: client.extraClaims,
-  require_pkce: client.requirePkce,
-})
-
-/** What was typed stays, for a form that is out of date. */
+/** A form that has expired is shown again with its values. */
 export const postOutdatedClient = async (c: AppContext, options: AdminOptions) =>
   clientsPage(c, options, outdatedForm(await readFields(c)))
 
@@ -150,7 +145,7 @@ export async function getClientEdit(c: AppContext, options: AdminOptions) {
   return editPage(c, options, { ...client, seen: versionOf(client), form })
 }
 
-/** What people have already allowed stays; the page says which tokens end. */
+/** Consents stay; the page says which tokens are revoked. */
 export async function postClientEdit(c: AppContext, options: AdminOptions, parse: ParseClient) {
   const current = await requireClient(c, options)
   const { clientId } = current
@@ -174,7 +169,7 @@ export async function postClientEdit(c: AppContext, options: AdminOptions, parse
   }
 }
 
-/** Where the notice is shown: beside what is odd about a new name, if anything is. */
+/** The page for the notice: the client's own if its new name has warnings, else the list. */
 async function noticePath({ db }: AdminOptions, before: Client, after: Client): Promise<string> {
   if (after.name === before.name) return path
   const [noted] = await withNameNotes(db, [after])
@@ -194,7 +189,7 @@ const methodOf = (metadata: ClientMetadata) => ({
 /** The client that the path names. */
 export async function requireClient(c: AppContext, { db }: AdminOptions): Promise<Client> {
   const client = await findClient(db, uuidParameter(c, 'id') ?? '')
-  if (!client) throw new PageError(404, 'No such client', 'There is no client at this address.')
+  if (!client) throw new PageError(404, 'Client not found', 'There is no client at this address.')
   return client
 }
 
@@ -207,7 +202,7 @@ async function editPage(
   return c.html(await renderClientEditPage(props), form.problem === '' ? 200 : (form.status ?? 400))
 }
 
-/** Approving and rejecting decide on what was looked at, the other two on whatever it is now. */
+/** Approve and reject apply to the version that was shown, enable and disable to the current one. */
 const changes = {
   approved: { status: 'active', from: 'pending' },
   rejected: { status: 'inactive', from: 'pending' },
@@ -252,7 +247,11 @@ export async function postClientSecret(c: AppContext, options: AdminOptions) {
   const clientId = uuidParameter(c, 'id') ?? ''
   const created = await regenerateClientSecret(options.db, clientId, actedBy(c))
   if (!created)
-    throw new PageError(404, 'No such client', 'There is no client with a secret at this address.')
+    throw new PageError(
+      404,
+      'Client not found',
+      'There is no client with a secret at this address.',
+    )
   options.clients.invalidate(clientId)
   return secretPage(c, options, created)
 }

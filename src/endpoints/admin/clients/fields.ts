@@ -1,4 +1,4 @@
-/** From the fields of the form to a new client: the same judgement of metadata as for clients that register themselves. */
+/** From the form's fields to a client, by the same metadata rules as dynamic registration. */
 import { z } from 'zod'
 import type { Client, NewClient } from '#/domain/clients/clients.ts'
 import { columnsOf, metadataOf } from '#/domain/clients/metadata.ts'
@@ -35,7 +35,7 @@ export function createClientParser({ loopbackHttp }: { loopbackHttp: boolean }):
     })
     if (!operator.success) {
       const [issue] = operator.error.issues
-      throw new FormError(String(issue?.path[0]), issue?.message ?? 'Something is not valid.')
+      throw new FormError(String(issue?.path[0]), issue?.message ?? 'A value is not valid.')
     }
     const { data } = operator
     if (data.refresh_token_mode === 'fixed' && metadata.token_endpoint_auth_method === 'none')
@@ -66,7 +66,7 @@ function metadataIn(fields: URLSearchParams) {
   const text = (name: string) => fields.get(name)?.trim() || null
   const isTicked = (name: string) => fields.get(name) === 'true'
   const name = text('client_name')
-  if (name === null) throw new FormError('client_name', 'Give a name.')
+  if (name === null) throw new FormError('client_name', 'Enter a name.')
   const grants = words(fields, 'grant_types')
   const scope = words(fields, 'scope', 'other_scopes').join(' ')
   if (scope === '' && grants.some((grant) => grant !== 'client_credentials'))
@@ -96,10 +96,23 @@ function metadataIn(fields: URLSearchParams) {
   }
 }
 
-/** The form as it would have to be sent to make this client. */
+/** What only operators set, by the names of its fields. */
+export const operatorSettingsOf = (client: Client) => ({
+  token_profile: client.tokenProfile,
+  refresh_token_mode: client.refreshTokenMode,
+  allowed_resources: client.allowedResources,
+  served_resources: client.servedResources,
+  extra_claims: client.extraClaims,
+  require_pkce: client.requirePkce,
+})
+
+/** The fields that describe this client. */
 export function fieldsOf(client: Client): URLSearchParams {
-  const metadata: Readonly<Record<string, unknown>> = metadataOf(client)
-  const { scope: _, grant_types: __, jwks, ...rest } = metadata
+  const settings: Readonly<Record<string, unknown>> = {
+    ...metadataOf(client),
+    ...operatorSettingsOf(client),
+  }
+  const { scope: _, grant_types: __, jwks, ...rest } = settings
   const fields = new URLSearchParams()
   for (const [name, value] of Object.entries(rest))
     fields.set(name, Array.isArray(value) ? value.join('\n') : String(value))
@@ -109,12 +122,6 @@ export function fieldsOf(client: Client): URLSearchParams {
   const others = scopeWords(client.scope).filter((word) => !isStandard(word))
   fields.set('other_scopes', others.join(' '))
   if (jwks) fields.set('jwks', JSON.stringify(jwks))
-  fields.set('token_profile', client.tokenProfile)
-  fields.set('refresh_token_mode', client.refreshTokenMode)
-  fields.set('allowed_resources', client.allowedResources.join('\n'))
-  fields.set('served_resources', client.servedResources.join('\n'))
-  fields.set('extra_claims', String(client.extraClaims))
-  fields.set('require_pkce', String(client.requirePkce))
   return fields
 }
 
@@ -122,7 +129,7 @@ function keysIn(text: string | null): unknown {
   try {
     return text === null ? null : parseJson(text)
   } catch {
-    throw new FormError('jwks', 'Public keys must be JSON.')
+    throw new FormError('jwks', 'Public keys must be valid JSON.')
   }
 }
 
@@ -135,11 +142,11 @@ const resources = z
     'Resources must be at most 20 absolute URIs without fragment.',
   )
 
-/** What is not the client's to say. */
+/** Settings that a client cannot register for itself. */
 const operatorFields = z.object({
-  token_profile: z.enum(tokenProfiles, 'Choose how long its tokens live.').default('standard'),
+  token_profile: z.enum(tokenProfiles, 'Choose a token lifetime.').default('standard'),
   refresh_token_mode: z
-    .enum(refreshTokenModes, 'Choose whether its refresh tokens rotate.')
+    .enum(refreshTokenModes, 'Choose how refresh tokens behave.')
     .default('rotating'),
   allowed_resources: resources,
   served_resources: resources,

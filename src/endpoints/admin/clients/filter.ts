@@ -29,7 +29,7 @@ export function readClientFilter(c: AppContext): ClientFilterInput {
   const sent = Object.entries(c.req.query()).map(([name, value]) => [name, value.trim()])
   const parsed = asked.safeParse(Object.fromEntries(sent.filter(([, value]) => value !== '')))
   if (!parsed.success)
-    throw new PageError(400, 'This cannot be searched for', 'Go back to the list and search again.')
+    throw new PageError(400, 'Invalid filter', 'Go back to the list and search again.')
   const { search, status, after_id: clientId } = parsed.data
   const id = search?.toLowerCase() ?? ''
   return {

@@ -19,7 +19,7 @@ export interface ClientFormProps {
   readonly open: boolean
   readonly offered: Offered
   readonly refused?: RefusedForm | undefined
-  /** Whether PKCE is asked of a new client, unless whoever makes it decides otherwise. */
+  /** The default of “Require PKCE” for new clients. */
   readonly requirePkce?: boolean
   /** The client that is changed, and its version; without it the form makes a new one. */
   readonly edited?: { readonly clientId: string; readonly seen: string }
@@ -29,7 +29,7 @@ export function clientForm(props: ClientFormProps): Html {
   const { csrfToken, open, offered, refused, edited, requirePkce = false } = props
   const fields = filledIn(refused)
   return disclosure(
-    { title: edited ? 'What it is' : 'Add a client', open: open || refused !== undefined },
+    { title: edited ? 'Client settings' : 'Add a client', open: open || refused !== undefined },
     postForm(
       {
         action: edited ? `/admin/clients/${edited.clientId}` : '/admin/clients',
@@ -57,30 +57,30 @@ ${text({
   name: 'client_name',
   label: 'Name',
   maxLength: 100,
-  hint: 'People read it when they are asked for access.',
+  hint: 'Shown to users when they are asked for consent.',
 })}
-${text({ name: 'client_uri', label: 'Home page', type: 'url', optional: true })}
+${text({ name: 'client_uri', label: 'Website', type: 'url', optional: true })}
 </div>`,
   boxes('Type', types),
   area({
     name: 'redirect_uris',
     label: 'Redirect URIs',
     optional: true,
-    hint: 'Where people are sent back to; one per line: https, http on the loopback interface (any port), or a private scheme such as com.example.app:/callback.',
+    hint: 'One per line: https, http on the loopback interface (any port), or a private-use scheme such as com.example.app:/callback.',
   }),
   select({
     name: 'application_type',
     label: 'Application type',
     options: applicationTypeOptions,
   }),
-  boxes('How it gets tokens', grants, offered.grantTypes),
-  boxes('Scopes it may ask for', scopes, offered.scopes),
+  boxes('Grant types', grants, offered.grantTypes),
+  boxes('Scopes', scopes, offered.scopes),
   text({
     name: 'other_scopes',
     label: 'Other scopes',
     optional: true,
     verbatim: true,
-    hint: 'Words of your own APIs, separated by spaces, such as reports:read.',
+    hint: 'Scopes of your own APIs, separated by spaces, such as reports:read.',
   }),
 ]
 
@@ -103,20 +103,20 @@ const types: readonly ChoiceProps[] = [
   {
     ...radio,
     value: 'client_secret_post',
-    label: 'Confidential, with a secret in the form',
-    detail: 'For applications that cannot send it in a header.',
+    label: 'Confidential, with a secret in the request body',
+    detail: 'For applications that cannot use HTTP Basic authentication.',
   },
   {
     ...radio,
     value: 'private_key_jwt',
-    label: 'Confidential, with a key',
-    detail: 'Signs with a private key that never leaves it. Needs its public keys, below.',
+    label: 'Confidential, with a private key',
+    detail: 'Signs a JWT with a key that never leaves it. Requires public keys, below.',
   },
   {
     ...radio,
     value: 'none',
     label: 'Public',
-    detail: 'Runs on people’s devices, in a browser or a terminal. Has no secret.',
+    detail: 'Runs on users’ devices, in a browser or a terminal. Has no secret.',
   },
 ]
 
@@ -124,13 +124,13 @@ const grants: readonly ChoiceProps[] = [
   {
     value: 'authorization_code',
     label: 'Authorization code',
-    detail: 'People sign in with their browser.',
+    detail: 'Users sign in with a browser.',
     checked: true,
   },
   {
     value: 'refresh_token',
     label: 'Refresh token',
-    detail: 'Access goes on while they are away.',
+    detail: 'Access continues while users are away.',
     checked: true,
   },
   {
@@ -141,12 +141,12 @@ const grants: readonly ChoiceProps[] = [
   {
     value: 'client_credentials',
     label: 'Client credentials',
-    detail: 'The application acts for itself.',
+    detail: 'The application acts on its own behalf.',
   },
   {
     value: 'urn:ietf:params:oauth:grant-type:token-exchange',
     label: 'Token exchange',
-    detail: 'A service acts for the user whose token it was sent.',
+    detail: 'A service acts on behalf of the user whose token it received.',
   },
 ].map((grant) => ({ name: 'grant_types', ...grant }))
 
@@ -160,7 +160,7 @@ const proofs = ({ open, text, area, select, choices: boxes }: Fields, requirePkc
   fold(
     {
       title: 'Keys and signatures',
-      about: 'Its public keys, and what is signed how.',
+      about: 'Public keys and signing algorithms.',
       open,
     },
     [
@@ -168,125 +168,129 @@ const proofs = ({ open, text, area, select, choices: boxes }: Fields, requirePkc
 ${area({ name: 'jwks', label: 'Public keys', optional: true, rows: 5, hint: 'A JWK Set: {"keys": [ … ]}.' })}
 ${text({
   name: 'jwks_uri',
-  label: 'Or where it publishes them',
+  label: 'JWK Set URL',
   type: 'url',
   optional: true,
-  hint: 'An https URL of a JWK Set; new keys are noticed.',
+  hint: 'Instead of public keys: an https URL, fetched again when keys change.',
 })}
 </div>`,
       html`<div class="columns columns-narrow">
-${select({ name: 'id_token_signed_response_alg', label: 'ID tokens', options: algorithms })}
+${select({ name: 'id_token_signed_response_alg', label: 'ID token algorithm', options: algorithms })}
 ${select({
   name: 'userinfo_signed_response_alg',
-  label: 'Userinfo answers',
+  label: 'UserInfo algorithm',
   options: [{ value: '', text: 'Plain JSON' }, ...algorithms],
 })}
 ${select({
   name: 'introspection_signed_response_alg',
-  label: 'Signed introspection answers',
+  label: 'Introspection algorithm',
   options: algorithms,
 })}
 </div>`,
-      boxes('What it has to do', [
+      boxes('Requirements', [
         {
           name: 'require_pkce',
           value: 'true',
-          label: 'Use PKCE',
-          detail: 'A stolen code is worth nothing (RFC 7636). Public clients always have to.',
+          label: 'Require PKCE',
+          detail:
+            'Makes stolen authorization codes useless (RFC 7636). Always required of public clients.',
           checked: requirePkce,
         },
         {
           name: 'require_pushed_authorization_requests',
           value: 'true',
-          label: 'Push authorization requests',
-          detail: 'No request travels through the browser (RFC 9126).',
+          label: 'Require pushed authorization requests',
+          detail: 'Keeps request parameters out of the browser (RFC 9126).',
         },
         {
           name: 'dpop_bound_access_tokens',
           value: 'true',
-          label: 'Prove its key with DPoP',
-          detail: 'Stolen access tokens are worth nothing (RFC 9449).',
+          label: 'Require DPoP',
+          detail: 'Makes stolen access tokens useless (RFC 9449).',
         },
         {
           name: 'require_signed_request_object',
           value: 'true',
-          label: 'Sign authorization requests',
-          detail: 'Nobody can change them on the way (RFC 9101).',
+          label: 'Require signed authorization requests',
+          detail: 'Protects authorization requests from tampering (RFC 9101).',
         },
       ]),
     ],
   )
 
 const profiles: Readonly<Record<(typeof tokenProfiles)[number], string>> = {
-  standard: 'As the server is set up.',
-  short: 'For what matters most.',
-  long: 'For what people seldom look at.',
+  standard: 'The server’s defaults.',
+  short: 'For sensitive applications.',
+  long: 'For applications that are used rarely.',
 }
 
 const refreshTokenModes: readonly ChoiceProps[] = [
   {
     value: 'rotating',
     label: 'Rotate',
-    detail: 'Each use replaces the token; a stolen one is noticed.',
+    detail: 'Each use replaces the token, so that reuse of a stolen one is detected.',
     checked: true,
   },
   {
     value: 'fixed',
-    label: 'Stay the same',
-    detail: 'Until they expire. For confidential clients only.',
+    label: 'Do not rotate',
+    detail: 'Valid until they expire. For confidential clients only.',
   },
 ].map((mode) => ({ type: 'radio', name: 'refresh_token_mode', ...mode }))
 
 const tokens = ({ open, area, choices: boxes }: Fields, { rotation }: Offered) =>
-  fold({ title: 'Tokens and resources', about: 'How long they live, and what for.', open }, [
-    boxes(
-      'Life of its tokens',
-      Object.entries(profiles).map(([value, detail]) => ({
-        type: 'radio',
-        name: 'token_profile',
-        value,
-        label: capital(value),
-        detail,
-        checked: value === 'standard',
-      })),
-    ),
-    ...(rotation ? [boxes('Its refresh tokens', refreshTokenModes)] : []),
-    html`<div class="columns">
+  fold(
+    { title: 'Tokens and resources', about: 'Lifetimes, and the APIs that tokens are for.', open },
+    [
+      boxes(
+        'Token lifetime',
+        Object.entries(profiles).map(([value, detail]) => ({
+          type: 'radio',
+          name: 'token_profile',
+          value,
+          label: capital(value),
+          detail,
+          checked: value === 'standard',
+        })),
+      ),
+      ...(rotation ? [boxes('Refresh tokens', refreshTokenModes)] : []),
+      html`<div class="columns">
 ${area({
   name: 'allowed_resources',
-  label: 'Resources it may use',
+  label: 'Allowed resources',
   optional: true,
-  hint: 'APIs that it may ask tokens for (RFC 8707), one URI per line.',
+  hint: 'APIs that it can request tokens for (RFC 8707), one URI per line.',
 })}
 ${area({
   name: 'served_resources',
-  label: 'Resources it is',
+  label: 'Served resources',
   optional: true,
-  hint: 'If it is itself an API: it may inspect and exchange tokens for these.',
+  hint: 'If the client is an API: it can introspect and exchange tokens for these.',
 })}
 </div>`,
-    boxes('Claims', [
-      {
-        name: 'extra_claims',
-        value: 'true',
-        label: 'Claims of its own',
-        detail: 'It may add claims to its access tokens.',
-      },
-    ]),
-  ])
+      boxes('Claims', [
+        {
+          name: 'extra_claims',
+          value: 'true',
+          label: 'Allow extra claims',
+          detail: 'The client can add claims to its access tokens.',
+        },
+      ]),
+    ],
+  )
 
 const people = ({ open, text, area, choices: boxes }: Fields) =>
   fold(
     {
-      title: 'People and signing out',
-      about: 'How it knows them, and how it learns that they left.',
+      title: 'Users and sign-out',
+      about: 'Subject identifiers, and what happens at sign-out.',
       open,
     },
     [
       html`<div class="columns">
 ${area({
   name: 'post_logout_redirect_uris',
-  label: 'Return addresses after sign-out',
+  label: 'Post-logout redirect URIs',
   optional: true,
   hint: 'One per line.',
 })}
@@ -295,21 +299,21 @@ ${text({
   label: 'Back-channel logout URI',
   type: 'url',
   optional: true,
-  hint: 'Is told when a session ends.',
+  hint: 'Notified when a session ends.',
 })}
 </div>`,
       boxes('Subjects and sessions', [
         {
           name: 'subject_type',
           value: 'pairwise',
-          label: 'Subjects of its own',
-          detail: 'Knows people by names that no other client knows.',
+          label: 'Pairwise subject identifiers',
+          detail: 'Each user has an identifier that no other client sees.',
         },
         {
           name: 'backchannel_logout_session_required',
           value: 'true',
-          label: 'Needs the session in logout tokens',
-          detail: 'Is told which session ended (sid).',
+          label: 'Require the session ID in logout tokens',
+          detail: 'Logout tokens say which session ended (sid).',
         },
       ]),
       text({
@@ -317,7 +321,7 @@ ${text({
         label: 'Sector identifier URI',
         type: 'url',
         optional: true,
-        hint: 'Lists all redirect URIs; for subjects of its own on several hosts.',
+        hint: 'Lists all redirect URIs; needed for pairwise identifiers with several hosts.',
       }),
     ],
   )

@@ -1,16 +1,16 @@
-/** What an operator should know about the name of a client, before people decide by it. */
+/** Warnings for administrators about a client's name, since users rely on it when they consent. */
 import type { Database } from '#/database/client.ts'
 import { listLookalikes } from '#/domain/clients/names.ts'
 import { type NameWarning, nameWarningFor } from '#/protocol/names.ts'
 
 const doubts: Readonly<Record<NameWarning, string>> = {
-  mixed_scripts: 'Its name mixes letters of several alphabets: some may stand for others.',
-  looks_latin: 'Its name has letters of another alphabet that look like Latin ones.',
+  mixed_scripts: 'The name mixes letters from several alphabets, some of which look alike.',
+  looks_latin: 'The name has letters from another alphabet that look like Latin ones.',
 }
 
 const mostNamed = 3
 
-/** The clients of a page, each with what is odd about its name. */
+/** The clients of a page, each with the warnings about its name. */
 export async function withNameNotes<C extends { clientId: string; name: string }>(
   db: Database,
   clients: readonly C[],
@@ -30,7 +30,7 @@ function notesOn(name: string, lookalikes: readonly string[]): string[] {
   return [
     ...(doubt ? [doubts[doubt]] : []),
     ...(named.length > 0
-      ? [`It can be taken for another client: ${named.join(', ')}${more}.`]
+      ? [`The name can be confused with another client: ${named.join(', ')}${more}.`]
       : []),
   ]
 }

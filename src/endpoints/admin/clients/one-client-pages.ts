@@ -27,23 +27,23 @@ export interface ClientPageProps extends AdminPageProps {
 
 const some = (n: number) => (n > maxCounted ? `More than ${maxCounted}` : String(n))
 
-/** All about one client. */
+/** One client: settings, tokens and consents. */
 export function renderClientPage(props: ClientPageProps): Html {
   const { user, csrfToken, client, ownerId, held, now = new Date() } = props
   const { clientId, name, status } = client
   const card = (status === 'pending' ? pendingCard : clientCard)(client, csrfToken, now)
   return renderPage(
     { title: name, user, csrfToken, nav: 'admin-clients', wide: true },
-    html`${pageHeading(name, 'What this client is, what it holds, and who has let it in.')}
+    html`${pageHeading(name, 'Settings, active tokens and consents of this client.')}
 ${notice(props.notice)}
 ${props.warning && caution(props.warning)}
 <section class="card padded"><dl class="facts">
-${fact('Live tokens', html`<a href="/admin/tokens?client=${clientId}">${some(held.tokens)}</a>`)}
-${fact('Let in by', html`<a href="/admin/clients/${clientId}/authorizations">${some(held.consents)}</a>`)}
-${ownerId !== null && fact('Owner', html`<a href="/admin/users/${ownerId}">The account that registered it</a>`)}
-${fact('History', html`<a href="/admin/audit?client=${clientId}">In the audit log</a>`)}
+${fact('Active tokens', html`<a href="/admin/tokens?client=${clientId}">${some(held.tokens)}</a>`)}
+${fact('Consents', html`<a href="/admin/clients/${clientId}/authorizations">${some(held.consents)}</a>`)}
+${ownerId !== null && fact('Owner', html`<a href="/admin/users/${ownerId}">The user who registered it</a>`)}
+${fact('Audit log', html`<a href="/admin/audit?client=${clientId}">Events of this client</a>`)}
 </dl></section>
-<section class="holdings"><h2>What it is</h2><ul class="card-list">${card}</ul></section>
+<section class="holdings"><h2>Settings</h2><ul class="card-list">${card}</ul></section>
 <p class="paging"><a class="button" href="/admin/clients">Back to clients</a></p>`,
   )
 }
@@ -56,31 +56,31 @@ export interface ConsentsPageProps extends AdminPageProps {
   readonly next?: string
 }
 
-/** Who has let a client in. */
+/** The users who have given a client consent. */
 export function renderConsentsPage(props: ConsentsPageProps): Html {
   const { user, csrfToken, clientId, name, consents, next, now = new Date() } = props
   const nobody = emptyState('people', {
-    title: 'Nobody has let it in',
-    text: `Whoever allows ${name} to use their account appears here.`,
+    title: 'No consents',
+    text: `Users who allow ${name} to use their account appear here.`,
   })
   const items = consents.map(({ id, userId, username, scope, grantedAt }) =>
     listItem(
       {
         tile: monogram(username),
         title: html`<h2><a href="/admin/users/${userId}">${username}</a></h2>`,
-        action: actionMenu({ label: 'Remove access', of: username }, [
+        action: actionMenu({ label: 'Revoke access', of: username }, [
           postForm(
             { action: `/admin/clients/${clientId}/authorizations/${id}/revoke`, csrfToken },
-            html`<p class="menu-text">${name} is cut off from ${username} at once, and has to ask again.</p><button class="button button-danger">Remove access</button>`,
+            html`<p class="menu-text">${name} loses access to the account of ${username} immediately, and has to ask again.</p><button class="button button-danger">Revoke access</button>`,
           ),
         ]),
       },
-      html`<dl class="facts">${fact('May', scope)}${fact('Allowed', renderTime(grantedAt, now))}</dl>`,
+      html`<dl class="facts">${fact('Scopes', scope)}${fact('Granted', renderTime(grantedAt, now))}</dl>`,
     ),
   )
   return renderPage(
-    { title: `Who has let in ${name}`, user, csrfToken, nav: 'admin-clients', wide: true },
-    html`${pageHeading(`Who has let in ${name}`, 'Those who allowed it to use their account, latest first.')}
+    { title: `Consents for ${name}`, user, csrfToken, nav: 'admin-clients', wide: true },
+    html`${pageHeading(`Consents for ${name}`, 'Users who allowed it to use their account, newest first.')}
 ${notice(props.notice)}
 ${items.length > 0 ? html`<ul class="card-list">${items}</ul>` : nobody}
 ${next && html`<p class="paging"><a class="button" href="${next}">Next page</a></p>`}

@@ -42,7 +42,7 @@ export async function getConsents(c: AppContext, options: AdminOptions) {
   const { clientId, name } = await requireClient(c, options)
   const after = cursorByUuid.optional().safeParse(c.req.query('after'))
   if (!after.success)
-    throw new PageError(400, 'There is no such page', 'The address of this page is damaged.')
+    throw new PageError(400, 'Page not found', 'The address of this page is not valid.')
   const found = await consentsOfClientQuery(options.db, clientId, {
     after: after.data && { grantedAt: after.data.at, id: after.data.id },
     limit: pageSize + 1,
@@ -56,7 +56,7 @@ export async function getConsents(c: AppContext, options: AdminOptions) {
     consents,
     ...(last && { next: `?${new URLSearchParams({ after: `${last.exactly}_${last.id}` })}` }),
     ...(c.req.query('notice') === 'revoked' && {
-      notice: 'That account has not let the client in any more.',
+      notice: 'The client’s access to that user’s account has been revoked.',
     }),
   }
   return c.html(await renderConsentsPage(page))

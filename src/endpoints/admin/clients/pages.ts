@@ -27,14 +27,14 @@ import type { SentFilter } from './filter.ts'
 import { clientForm } from './form.ts'
 
 export interface ClientsPageProps extends AdminPageProps {
-  /** What did not work, and why. */
+  /** Why an action was not taken. */
   readonly warning?: string
   /** Whether PKCE is asked of new clients unless the form says otherwise. */
   readonly requirePkce: boolean
   readonly offered: Offered
-  /** Those that wait for approval. */
+  /** Clients that are pending approval. */
   readonly pending: readonly ListedClient[]
-  /** How many there are of them, shown or not. */
+  /** How many are pending, shown or not. */
   readonly pendingCount: number
   readonly clients: readonly ListedClient[]
   /** Address of the next page, if there is one. */
@@ -45,10 +45,10 @@ export interface ClientsPageProps extends AdminPageProps {
 
 export interface ListedClient {
   readonly clientId: string
-  /** Changes with the client, so that nobody decides on what they have not seen. */
+  /** Changes with the client, so that a decision applies only to what was shown. */
   readonly version: string
   readonly name: string
-  /** What is odd about the name. */
+  /** Warnings about the name. */
   readonly nameNotes?: readonly string[]
   readonly uri?: string | null
   readonly type: (typeof clientTypes)[number]
@@ -60,7 +60,7 @@ export interface ListedClient {
   readonly scopes: readonly string[]
   readonly createdAt: Date
   readonly updatedAt: Date
-  /** What is set, by its name in RFC 7591 or ours. */
+  /** Settings by their name in RFC 7591 or ours. */
   readonly settings: Readonly<Record<string, unknown>>
 }
 
@@ -70,7 +70,7 @@ export function renderClientsPage(props: ClientsPageProps): Html {
   const isSearch = Object.keys(props.sent).length > 0
   const empty = isSearch ? nothingFound : noClients
   const list = html`<ul class="card-list">${clients.map((client) => (client.status === 'pending' ? pendingCard : clientCard)(client, csrfToken, now))}</ul>`
-  const lead = 'The applications that people sign in to through this server.'
+  const lead = 'Applications that use this server.'
   const isFirst = clients.length === 0 && pending.length === 0 && !isSearch && !refused
   // What has to be corrected comes first.
   const { requirePkce } = props
@@ -90,12 +90,12 @@ ${props.next && html`<p class="paging"><a class="button" href="${props.next}">Ne
 
 const noClients = emptyState('apps', {
   title: 'No clients yet',
-  text: 'Add the first application that people sign in to through this server.',
+  text: 'Add the first application that uses this server.',
 })
 
 const nothingFound = emptyState('apps', {
-  title: 'Nothing found',
-  text: 'No client of this status has a name that begins so, or this ID.',
+  title: 'No clients found',
+  text: 'No client with this status has this ID or a name that begins with this.',
   action: html`<p><a class="button" href="/admin/clients">Show all clients</a></p>`,
 })
 
@@ -104,20 +104,23 @@ const searchForm = ({ search = '', status = '' }: SentFilter) =>
 <label class="visually-hidden" for="search">Name or client ID</label>
 <input id="search" name="search" type="search" placeholder="Name or client ID" autocomplete="off" maxlength="100" value="${search}">
 <label class="visually-hidden" for="status">Status</label>
-<select id="status" name="status">${Object.entries({ '': ['Decided'], ...statuses }).map(
+<select id="status" name="status">${Object.entries({
+    '': ['Active and disabled'],
+    ...statuses,
+  }).map(
     ([value, [text]]) =>
       html`<option${attributes({ value, selected: value === status })}>${text}</option>`,
   )}</select>
 <button class="button">Search</button>
 </form>`
 
-/** Opening nothing: whoever comes here because of them decides here. */
+/** Pending clients, with approve and reject on each card. */
 const waiting = ({ pending, pendingCount, csrfToken }: ClientsPageProps, now: Date) =>
   html`<section class="waiting" aria-labelledby="waiting">
-<h2 id="waiting">Waiting for approval</h2>
-<p class="hint">They registered themselves, or have changed since they were approved. Until you approve them they can do nothing.</p>
+<h2 id="waiting">Pending approval</h2>
+<p class="hint">Clients that registered themselves or have changed since they were approved. They cannot be used until you approve them.</p>
 <ul class="card-list">${pending.map((client) => pendingCard(client, csrfToken, now))}</ul>
-${pendingCount > pending.length && html`<p class="hint">These are the ${pending.length} that have waited longest, of ${pendingCount}. <a href="/admin/clients?status=pending">Show all that wait</a></p>`}
+${pendingCount > pending.length && html`<p class="hint">Showing the oldest ${pending.length} of ${pendingCount}. <a href="/admin/clients?status=pending">Show all pending clients</a></p>`}
 </section>`
 
 const statuses: Readonly<Record<ClientStatus, readonly [string, Tone]>> = {
@@ -126,7 +129,7 @@ const statuses: Readonly<Record<ClientStatus, readonly [string, Tone]>> = {
   inactive: ['Disabled', 'bad'],
 }
 
-/** A client that was decided on. */
+/** A client that is active or disabled. */
 export function clientCard(client: ListedClient, csrfToken: string, now: Date): Html {
   return card(client, {
     heading: 'h2',
@@ -135,7 +138,7 @@ export function clientCard(client: ListedClient, csrfToken: string, now: Date): 
   })
 }
 
-/** A client that waits, to be decided on. */
+/** A client that is pending approval. */
 export function pendingCard(client: ListedClient, csrfToken: string, now: Date): Html {
   const { clientId, name, version, updatedAt } = client
   const form = (verb: string, button: Html) =>
@@ -148,7 +151,7 @@ export function pendingCard(client: ListedClient, csrfToken: string, now: Date):
 ${form('approve', html`<button class="button button-small button-primary">Approve${of}</button>`)}
 ${form('reject', html`<button class="button button-small">Reject${of}</button>`)}
 </div>`
-  const since = fact('Waiting since', renderTime(updatedAt, now))
+  const since = fact('Pending since', renderTime(updatedAt, now))
   return card(client, { heading: 'h3', action, last: since })
 }
 
@@ -169,7 +172,7 @@ function card(
 ${uri && fact('Website', outsideLink(uri, uri))}
 ${fact('Redirect URIs', client.redirectUris.length > 0 ? uris : none)}
 ${fact('Scopes', chips(client.scopes))}
-${fact('Grants', chips(client.grantTypes.map((grantType) => grantType.replace(/^urn:.*:/, ''))))}
+${fact('Grant types', chips(client.grantTypes.map((grantType) => grantType.replace(/^urn:.*:/, ''))))}
 ${last}
 </dl>
 <details class="all-settings">
@@ -201,33 +204,33 @@ function clientMenu({ clientId, name, hasSecret, status }: ListedClient, csrfTok
     csrfToken,
   })
   return actionMenu({ label: 'Manage', of: name }, [
-    html`<p class="menu-text">Changes its name, addresses, scopes and all else.</p><a class="button" href="/admin/clients/${encodeURIComponent(clientId)}/edit">Edit client</a>`,
+    html`<p class="menu-text">Change the name, redirect URIs, scopes and other settings.</p><a class="button" href="/admin/clients/${encodeURIComponent(clientId)}/edit">Edit client</a>`,
     hasSecret &&
       postForm(
         to('regenerate-secret'),
-        html`<p class="menu-text">Makes a new secret, shown to you once. The old one stops working at once.</p><button class="button">New secret</button>`,
+        html`<p class="menu-text">Generates a new secret, shown once. The old one stops working immediately.</p><button class="button">Regenerate secret</button>`,
       ),
     status === 'active'
       ? postForm(
           to('disable'),
-          html`<p class="menu-text">Nobody can sign in to ${name} any more, and its tokens end.</p><button class="button button-danger">Disable client</button>`,
+          html`<p class="menu-text">Blocks sign-ins to ${name} and revokes its tokens.</p><button class="button button-danger">Disable client</button>`,
         )
       : postForm(
           to('enable'),
-          html`<p class="menu-text">Lets people sign in to ${name}.</p><button class="button">Enable client</button>`,
+          html`<p class="menu-text">Allows sign-ins to ${name}.</p><button class="button">Enable client</button>`,
         ),
     confirmation(
       'Revoke all access…',
       postForm(
         to('revoke-all'),
-        html`<p class="menu-text">Ends every token of ${name} and everybody’s consent. It stays active and may ask again.</p><button class="button button-danger">Revoke all access</button>`,
+        html`<p class="menu-text">Revokes all tokens and consents of ${name}. It stays active and can ask again.</p><button class="button button-danger">Revoke all access</button>`,
       ),
     ),
     confirmation(
       'Delete client…',
       postForm(
         to('delete'),
-        html`<p class="menu-text">${name} and all that it was given are gone. This cannot be undone.</p><button class="button button-danger">Delete for good</button>`,
+        html`<p class="menu-text">Deletes ${name} with its tokens and consents. This cannot be undone.</p><button class="button button-danger">Delete client</button>`,
       ),
     ),
   ])
@@ -246,7 +249,7 @@ export interface ClientEditPageProps extends AdminPageProps {
 export function renderClientEditPage(props: ClientEditPageProps): Html {
   const { user, csrfToken, offered, clientId, name, seen, form } = props
   const lead =
-    'Tokens with scopes or for resources that it may not have any more end at once. So do its refresh tokens, if it may not refresh.'
+    'Removing a scope, a resource or the refresh token grant immediately revokes the tokens that rely on it.'
   return renderPage(
     { title: `Edit ${name}`, user, csrfToken, nav: 'admin-clients', wide: true },
     html`${pageHeading(`Edit ${name}`, lead)}
@@ -267,14 +270,14 @@ export interface ClientSecretPageProps extends AdminPageProps {
 export function renderClientSecretPage(props: ClientSecretPageProps): Html {
   const { user, csrfToken, clientId, name, nameNotes, clientSecret } = props
   return renderPage(
-    { title: `Credentials of ${name}`, user, csrfToken, nav: 'admin-clients' },
+    { title: `Credentials for ${name}`, user, csrfToken, nav: 'admin-clients' },
     html`${nameNotes.map((note) => caution(note))}
 ${oneTime({
-  title: `Credentials of ${name}`,
+  title: `Credentials for ${name}`,
   warning:
     clientSecret === undefined
       ? undefined
-      : 'The secret is shown only once. Put it where the application keeps its secrets.',
+      : 'The secret is shown only once. Store it where the application keeps its secrets.',
   values: html`${copyable('Client ID', clientId)}${clientSecret === undefined ? '' : copyable('Client secret', clientSecret)}`,
   back: { href: '/admin/clients', text: 'Back to clients' },
 })}`,

@@ -20,23 +20,25 @@ export interface OverviewPageProps extends AdminPageProps {
   readonly events: readonly FoundAuditEvent[]
 }
 
-/** How many there are of what, and what happened last. */
+/** Counts and recent activity. */
 export function renderOverviewPage(props: OverviewPageProps): Html {
   const { user, csrfToken, counts, events, ageSeconds } = props
   const nothing = emptyState('key', {
-    title: 'Nothing has happened yet',
-    text: 'What happens here is written down, and the last of it is shown here.',
+    title: 'No activity yet',
+    text: 'Sign-ins, changes and refused requests appear here.',
   })
   const counted =
-    ageSeconds < 1 ? 'Counted just now.' : `Counted ${Math.ceil(ageSeconds)} seconds ago at most.`
+    ageSeconds < 1
+      ? 'Updated just now.'
+      : `Updated within the last ${Math.ceil(ageSeconds)} seconds.`
   return renderPage(
     { title: 'Overview', user, csrfToken, nav: 'admin', wide: true },
-    html`${pageHeading('Overview', `What this server looks after. ${counted}`)}
+    html`${pageHeading('Overview', `Users, sessions, clients and tokens. ${counted}`)}
 <dl class="tiles">${counts.map(tile)}</dl>
 <section class="holdings" aria-labelledby="events">
-<h2 id="events">What happened last</h2>
+<h2 id="events">Recent activity</h2>
 ${events.length > 0 ? eventTable(props) : nothing}
-<p class="paging"><a class="button" href="/admin/audit">The whole audit log</a></p>
+<p class="paging"><a class="button" href="/admin/audit">View audit log</a></p>
 </section>`,
   )
 }

@@ -1,4 +1,4 @@
-/** /admin: how many there are of what, and what happened last. */
+/** /admin: counts and recent activity. */
 import { Hono } from 'hono'
 import { auditEventsQuery } from '#/domain/audit/find-events.ts'
 import type { EntityCounts } from '#/domain/entity-counts/caches.ts'
@@ -28,7 +28,7 @@ async function getOverview(c: AppContext, { db, csrf, entityCounts }: AdminOptio
   return c.html(page)
 }
 
-/** What the gauges show, of the same moment: no page asks the database to count once more. */
+/** The cached counts behind the gauges, so that a page never counts by itself. */
 async function countsOf(entityCounts: EntityCounts) {
   const [users, clients, sessions, tokens, consents] = await Promise.all([
     entityCounts.users.get(),
@@ -40,18 +40,18 @@ async function countsOf(entityCounts: EntityCounts) {
   const active =
     users && userAuthSources.reduce((sum, source) => sum + users.value.active[source], 0)
   const counts: Count[] = [
-    { what: 'Accounts', n: users?.value.registered, href: '/admin/users' },
-    { what: 'Disabled accounts', n: users && users.value.registered - (active ?? 0) },
-    { what: 'Signed-in browsers', n: sessions?.value },
+    { what: 'Users', n: users?.value.registered, href: '/admin/users' },
+    { what: 'Disabled users', n: users && users.value.registered - (active ?? 0) },
+    { what: 'Active sessions', n: sessions?.value },
     { what: 'Active clients', n: clients?.value.active, href: '/admin/clients' },
     {
-      what: 'Clients that wait',
+      what: 'Pending approval',
       n: clients?.value.pending,
       href: '/admin/clients?status=pending',
     },
-    { what: 'Consents in force', n: consents?.value },
-    { what: 'Live access tokens', n: tokens?.value.access, href: '/admin/tokens?type=access' },
-    { what: 'Live refresh tokens', n: tokens?.value.refresh, href: '/admin/tokens?type=refresh' },
+    { what: 'Active consents', n: consents?.value },
+    { what: 'Active access tokens', n: tokens?.value.access, href: '/admin/tokens?type=access' },
+    { what: 'Active refresh tokens', n: tokens?.value.refresh, href: '/admin/tokens?type=refresh' },
   ]
   const ages = [users, clients, sessions, tokens, consents].map((group) => group?.ageSeconds ?? 0)
   return { counts, ageSeconds: Math.max(...ages) }

@@ -9,9 +9,9 @@ import { cursorByUuid } from '../cursor.ts'
 import { findAccountId } from '../find-account.ts'
 
 const asked = z.strictObject({
-  user: z.string().max(100, 'No username is so long.').optional(),
-  client: z.string().refine(isUuid, 'Give the whole ID of a client.').optional(),
-  type: z.enum(storedTokenTypes, 'There is no such type of token.').optional(),
+  user: z.string().max(100, 'The username is too long.').optional(),
+  client: z.string().refine(isUuid, 'Enter a complete client ID.').optional(),
+  type: z.enum(storedTokenTypes, 'Unknown token type.').optional(),
   after: cursorByUuid.optional(),
   notice: z.string().optional(),
 })
@@ -39,11 +39,10 @@ export async function readTokenFilter(
 ): Promise<TokenFilterInput | { readonly problem: string }> {
   const sent = Object.entries(c.req.query()).map(([name, value]) => [name, value.trim()])
   const parsed = asked.safeParse(Object.fromEntries(sent.filter(([, value]) => value !== '')))
-  if (!parsed.success)
-    return { problem: parsed.error.issues[0]?.message ?? 'This cannot be searched for.' }
+  if (!parsed.success) return { problem: parsed.error.issues[0]?.message ?? 'Invalid filter.' }
   const { user, client: clientId, type, after } = parsed.data
   const userId = user && (await findAccountId(db, user))
-  if (user && !userId) return { problem: 'There is no account of this name.' }
+  if (user && !userId) return { problem: 'There is no user with this name.' }
   const place = after && { expiresAt: after.at, id: after.id }
   return { filter: { userId, clientId, type }, after: place }
 }

@@ -29,21 +29,21 @@ export interface TokensPageProps extends AdminPageProps {
   readonly problem?: string
 }
 
-/** What clients hold right now. */
+/** The active tokens of all clients. */
 export function renderTokensPage(props: TokensPageProps): Html {
   const { user, csrfToken, tokens, sent, next } = props
   const filtered = Object.keys(sent).length > 0
   const nothing = emptyState('key', {
-    title: 'No live tokens',
-    text: filtered ? 'No live token fits these filters.' : 'No client holds a token right now.',
-    action: filtered ? html`<p><a class="button" href="/admin/tokens">Show all</a></p>` : '',
+    title: 'No active tokens',
+    text: filtered ? 'No active tokens match these filters.' : 'No client holds an active token.',
+    action: filtered ? html`<p><a class="button" href="/admin/tokens">Clear filters</a></p>` : '',
   })
   return renderPage(
     { title: 'Tokens', user, csrfToken, nav: 'admin-tokens', wide: true },
-    html`${pageHeading('Tokens', 'What clients hold right now, those that last longest first.')}
+    html`${pageHeading('Tokens', 'Active tokens of all clients, latest expiry first.')}
 ${notice(props.notice)}
 ${problem(props.problem, 'filter-problem')}
-${disclosure({ title: filtered ? 'Change the filters' : 'Filter', open: filtered }, filterForm(sent))}
+${disclosure({ title: filtered ? 'Edit filters' : 'Filter', open: filtered }, filterForm(sent))}
 ${tokens.length > 0 ? tokenTable(props) : props.problem ? '' : nothing}
 ${next && html`<p class="paging"><a class="button" href="${next}">Next page</a></p>`}`,
   )
@@ -52,7 +52,7 @@ ${next && html`<p class="paging"><a class="button" href="${next}">Next page</a><
 const filterForm = (sent: SentFilter) =>
   html`<form class="stack filter" method="get" action="/admin/tokens">
 <div class="columns columns-narrow">
-${textField({ name: 'user', label: 'User', value: sent.user, hint: 'A username or the ID of an account', optional: true, verbatim: true, maxLength: 100 })}
+${textField({ name: 'user', label: 'User', value: sent.user, hint: 'Username or user ID', optional: true, verbatim: true, maxLength: 100 })}
 ${textField({ name: 'client', label: 'Client ID', value: sent.client, optional: true, verbatim: true, maxLength: 36 })}
 ${selectField({
   name: 'type',
@@ -64,14 +64,14 @@ ${selectField({
   ],
 })}
 </div>
-<p><button class="button button-primary">Show</button></p>
+<p><button class="button button-primary">Apply</button></p>
 </form>`
 
 const words = { access: 'Access token', refresh: 'Refresh token' } as const
 
 const tokenTable = ({ tokens, csrfToken, now = new Date() }: TokensPageProps) =>
   html`<table class="card table">
-<caption class="visually-hidden">Live tokens</caption>
+<caption class="visually-hidden">Active tokens</caption>
 <thead>
 <tr>
 <th scope="col">Client</th>
@@ -88,17 +88,19 @@ const tokenTable = ({ tokens, csrfToken, now = new Date() }: TokensPageProps) =>
 function tokenRow(token: LiveToken, { csrfToken, now }: { csrfToken: string; now: Date }): Html {
   const { clientName, clientId, username, userId, familyId, scope, type } = token
   const whose =
-    userId === null ? 'Its own' : html`<a href="/admin/users/${userId}">${username ?? userId}</a>`
+    userId === null
+      ? 'None (the client’s own)'
+      : html`<a href="/admin/users/${userId}">${username ?? userId}</a>`
   const end = postForm(
     { action: `/admin/tokens/${familyId}/revoke`, csrfToken },
-    html`<p class="menu-text">This token ends, and all others that came from the same approval.</p><button class="button button-danger">End tokens</button>`,
+    html`<p class="menu-text">Revokes this token and all others from the same authorization.</p><button class="button button-danger">Revoke tokens</button>`,
   )
   return html`<tr>
 <td data-label="Client"><p class="cell-title"><a href="/admin/clients/${clientId}">${clientName}</a></p><p class="cell-note">${badge(words[type])}</p></td>
 <td data-label="User">${whose}</td>
-<td data-label="Scopes">${scope || 'Nothing named'}</td>
+<td data-label="Scopes">${scope || 'None'}</td>
 <td data-label="Issued">${renderTime(token.createdAt, now)}</td>
 <td data-label="Expires">${renderTime(token.expiresAt, now)}</td>
-<td class="cell-action">${actionMenu({ label: 'End tokens', of: clientName }, [end])}</td>
+<td class="cell-action">${actionMenu({ label: 'Revoke tokens', of: clientName }, [end])}</td>
 </tr>`
 }

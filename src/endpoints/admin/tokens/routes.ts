@@ -1,4 +1,4 @@
-/** /admin/tokens: what clients hold right now, and taking it from them. */
+/** /admin/tokens: active tokens, and revoking them. */
 import { Hono } from 'hono'
 import { endTokenFamily } from '#/domain/tokens/end-family.ts'
 import { liveTokensQuery } from '#/domain/tokens/list-live-tokens.ts'
@@ -38,7 +38,7 @@ async function getTokens(c: AppContext, { db, csrf }: AdminOptions) {
     ...(next && { next: `${path}?${new URLSearchParams({ ...sent, after: next })}` }),
     ...(problem && { problem }),
     ...(c.req.query('notice') === 'ended' && {
-      notice: 'Those tokens have ended, with all that came from the same approval.',
+      notice: 'The tokens have been revoked, with all others from the same authorization.',
     }),
   })
   return c.html(page, problem ? 400 : 200)

@@ -1,4 +1,4 @@
-/** /admin/users: who has an account, and taking or giving it back. */
+/** /admin/users: list, create, enable, disable and delete users. */
 import { z } from 'zod'
 import type { UserEnd } from '#/domain/access-revocation/end-users.ts'
 import { changePassword, deleteUser, disableUser } from '#/domain/access-revocation/end-users.ts'
@@ -25,9 +25,9 @@ const path = '/admin/users'
 const pageSize = 50
 
 const notices: Readonly<Record<string, string>> = {
-  disabled: 'The account is disabled. Its sessions and tokens have ended.',
-  enabled: 'The account is enabled.',
-  deleted: 'The account is deleted.',
+  disabled: 'The user has been disabled. All sessions and tokens have been revoked.',
+  enabled: 'The user has been enabled.',
+  deleted: 'The user has been deleted.',
 }
 
 export const getUsers = (c: AppContext, options: AdminOptions) => usersPage(c, options)
@@ -60,10 +60,10 @@ const searchable = (text: string | undefined) => text?.trim().slice(0, 100)
 
 const newUser = z.object({
   username: z
-    .string('Give a username.')
+    .string('Enter a username.')
     .transform(normalizeUsername)
-    .refine(isUsername, 'Use letters, digits and _ . @ + - in the username.'),
-  email: z.email('Give a valid e-mail address.').max(320),
+    .refine(isUsername, 'The username may contain letters, digits and _ . @ + - only.'),
+  email: z.email('Enter a valid email address.').max(320),
   full_name: fullNameField,
   role: z.enum(['user', 'admin']).default('user'),
   password: z.string().optional(),
@@ -101,7 +101,7 @@ export async function postUser(c: AppContext, options: AdminOptions) {
     },
     { origin: c.var.origin, actor: signedInUser(c).user },
   )
-  if (!created) return refuse(409, 'username', 'The username or e-mail address is taken.')
+  if (!created) return refuse(409, 'username', 'The username or email address is already in use.')
   return c.html(
     await renderUserPasswordPage({ user: viewer(c), csrfToken: csrf.token(c), username, password }),
   )
@@ -129,8 +129,8 @@ export async function postUserPassword(c: AppContext, { db, csrf, passwords }: A
   if (user?.authSource !== 'local')
     throw new PageError(
       404,
-      'No such account',
-      'There is no account with a password of ours at this address.',
+      'User not found',
+      'There is no user with a local password at this address.',
     )
   const password = randomSecret().slice(0, 20)
   const ended = await changePassword(
@@ -150,7 +150,7 @@ export async function postUserPassword(c: AppContext, { db, csrf, passwords }: A
 }
 
 const refusals: Readonly<Record<Exclude<UserChangeRefusal, 'no_change'>, string>> = {
-  unknown_user: 'There is no such account.',
+  unknown_user: 'The user does not exist.',
   self: 'You cannot do this to your own account.',
   not_admin: 'You are no longer an administrator.',
 }
@@ -167,6 +167,6 @@ function recordEnded(c: AppContext, ended: UserEnd) {
 function requireId(c: AppContext): string {
   const id = uuidParameter(c, 'id')
   if (id === undefined)
-    throw new PageError(404, 'No such account', 'There is no account at this address.')
+    throw new PageError(404, 'User not found', 'There is no user at this address.')
   return id
 }

@@ -1,4 +1,4 @@
-/** The form that creates accounts: closed until somebody wants one. */
+/** The form that creates users; collapsed until it is opened. */
 import { html } from 'hono/html'
 import { minPasswordLength } from '#/domain/users/password-rules.ts'
 import { disclosure, postForm, problem, textField } from '#/web/pages/components.ts'
@@ -17,7 +17,7 @@ export function userForm(csrfToken: string, refused?: RefusedForm): Html {
     }),
     text({
       name: 'email',
-      label: 'E-mail address',
+      label: 'Email address',
       type: 'email',
       maxLength: 320,
     }),
@@ -27,7 +27,7 @@ export function userForm(csrfToken: string, refused?: RefusedForm): Html {
       maxLength: 200,
       optional: true,
     }),
-    // Never sent back to whoever typed it.
+    // Never sent back to the browser.
     textField({
       name: 'password',
       label: 'Password',
@@ -35,7 +35,7 @@ export function userForm(csrfToken: string, refused?: RefusedForm): Html {
       autocomplete: 'new-password',
       minLength: minPasswordLength,
       optional: true,
-      hint: 'Leave it empty to have one made, and shown to you once.',
+      hint: 'Leave empty to generate one, shown once.',
       error: weak,
       autofocus: weak !== undefined,
     }),
@@ -61,7 +61,7 @@ export function userForm(csrfToken: string, refused?: RefusedForm): Html {
     { title: 'Add a user', open },
     postForm(
       { action: '/admin/users', csrfToken, className: 'stack' },
-      html`${problem(weak ? 'The account was not made.' : refused?.problem, problemId)}
+      html`${problem(weak ? 'The user was not created.' : refused?.problem, problemId)}
 <div class="columns">${fields}</div>
 ${roles}
 <div class="form-end"><button class="button button-primary">Add user</button></div>`,

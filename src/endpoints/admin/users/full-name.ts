@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { nameProblem, normalizeName } from '#/protocol/names.ts'
 
-/** What a form may call a person; nothing is a name, too. */
+/** The full name in a form; it may be empty. */
 export const fullNameField = z
   .string()
   .transform(normalizeName)

@@ -34,24 +34,24 @@ export interface UsersPageProps extends AdminPageProps {
   /** Address of the next page, if there is one. */
   readonly next?: string
   readonly search?: string
-  /** What an account was not made of. */
+  /** The form that was refused. */
   readonly refused?: RefusedForm
 }
 
 type Account = UsersPageProps['users'][number]
 
-/** Who has an account, and taking or giving it back. */
+/** The list of users, with the actions on each. */
 export function renderUsersPage(props: UsersPageProps): Html {
   const { user, csrfToken, users, search, next } = props
   const nobody = emptyState('people', {
-    title: 'Nobody found',
+    title: 'No users found',
     text: search
-      ? `No username, e-mail address or full name begins with “${search}”.`
-      : 'There is no account here.',
-    action: html`<p><a class="button" href="/admin/users">Show everybody</a></p>`,
+      ? `No username, email address or full name begins with “${search}”.`
+      : 'There are no users yet.',
+    action: html`<p><a class="button" href="/admin/users">Show all users</a></p>`,
   })
   const more = next && html`<p class="paging"><a class="button" href="${next}">Next page</a></p>`
-  const lead = 'Everybody who can sign in here. Disabling or deleting takes effect at once.'
+  const lead = 'Everyone who has an account. Disabling or deleting a user takes effect immediately.'
   return renderPage(
     { title: 'Users', user, csrfToken, nav: 'admin-users', wide: true },
     html`${pageHeading('Users', lead, searchForm(search))}
@@ -64,8 +64,8 @@ ${more}`,
 
 const searchForm = (search = '') =>
   html`<form class="search" role="search" method="get" action="/admin/users">
-<label class="visually-hidden" for="search">Username, e-mail address or full name</label>
-<input id="search" name="search" type="search" placeholder="Name or e-mail" autocomplete="off" maxlength="100" value="${search}">
+<label class="visually-hidden" for="search">Username, email address or full name</label>
+<input id="search" name="search" type="search" placeholder="Name or email" autocomplete="off" maxlength="100" value="${search}">
 <button class="button">Search</button>
 </form>`
 
@@ -78,10 +78,10 @@ function userTable({ user, csrfToken, users, now = new Date() }: UsersPageProps)
     return userRow(account, { self, action, now })
   })
   return html`<table class="card table">
-<caption class="visually-hidden">Accounts</caption>
+<caption class="visually-hidden">Users</caption>
 <thead>
 <tr>
-<th scope="col">Account</th>
+<th scope="col">User</th>
 <th scope="col">Status</th>
 <th scope="col">Signs in with</th>
 <th scope="col">Last seen</th>
@@ -102,7 +102,7 @@ const userRow = (
 ${monogram(account.username)}
 <div>
 <p class="cell-title"><a href="/admin/users/${account.id}">${account.username}</a> ${account.role === 'admin' && badge('Admin', 'accent')} ${self && badge('You')}</p>
-<p class="cell-note">${account.email ?? 'no e-mail address'}</p>
+<p class="cell-note">${account.email ?? 'No email address'}</p>
 </div>
 </td>
 <td data-label="Status">${account.isActive ? badge('Active', 'good') : badge('Disabled', 'bad')}</td>
@@ -112,7 +112,7 @@ ${monogram(account.username)}
 <td class="cell-action">${action}</td>
 </tr>`
 
-/** Opening the menu is the first step, its button the second: nothing happens by one slip of the hand. */
+/** Two steps, so that no single click changes anything: open the menu, then press its button. */
 function userMenu({ id, username, isActive, authSource }: Account, csrfToken: string): Html {
   const to = (verb: string) => ({
     action: `/admin/users/${encodeURIComponent(id)}/${verb}`,
@@ -122,22 +122,22 @@ function userMenu({ id, username, isActive, authSource }: Account, csrfToken: st
     authSource === 'local' &&
       postForm(
         to('reset-password'),
-        html`<p class="menu-text">Makes a new password, shown to you once. All sessions and tokens end.</p><button class="button">Reset password</button>`,
+        html`<p class="menu-text">Generates a new password, shown once. All sessions and tokens are revoked.</p><button class="button">Reset password</button>`,
       ),
     isActive
       ? postForm(
           to('disable'),
-          html`<p class="menu-text">Signs ${username} out everywhere, until you enable the account again.</p><button class="button">Disable account</button>`,
+          html`<p class="menu-text">Signs ${username} out everywhere and blocks sign-in until enabled again.</p><button class="button">Disable user</button>`,
         )
       : postForm(
           to('enable'),
-          html`<p class="menu-text">Lets ${username} sign in again.</p><button class="button">Enable account</button>`,
+          html`<p class="menu-text">Allows ${username} to sign in again.</p><button class="button">Enable user</button>`,
         ),
     confirmation(
-      'Delete account…',
+      'Delete user…',
       postForm(
         to('delete'),
-        html`<p class="menu-text">Everything that belongs to ${username} goes with it. This cannot be undone.</p><button class="button button-danger">Delete for good</button>`,
+        html`<p class="menu-text">Deletes ${username} and everything that belongs to this user. This cannot be undone.</p><button class="button button-danger">Delete user</button>`,
       ),
     ),
   ]
@@ -149,14 +149,14 @@ export interface UserPasswordPageProps extends AdminPageProps {
   readonly password: string
 }
 
-/** A password, shown this once. */
+/** A generated password; it is shown only here. */
 export function renderUserPasswordPage(props: UserPasswordPageProps): Html {
   const { user, csrfToken, username, password } = props
   return renderPage(
     { title: `Password for ${username}`, user, csrfToken, nav: 'admin-users' },
     oneTime({
       title: `Password for ${username}`,
-      warning: 'This password is shown only once. Hand it over in a safe way.',
+      warning: 'This password is shown only once. Share it over a secure channel.',
       values: html`${copyable('Username', username)}${copyable('Password', password)}`,
       back: { href: '/admin/users', text: 'Back to users' },
     }),

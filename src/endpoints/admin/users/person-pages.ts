@@ -1,4 +1,4 @@
-/** One account: who it is, and what it holds. */
+/** One user: profile, sessions, consents, tokens and linked accounts. */
 import { html } from 'hono/html'
 import type { FailedSignIn } from '#/domain/audit/failed-sign-ins.ts'
 import { maxConsents } from '#/domain/consents/consents.ts'
@@ -53,7 +53,7 @@ export interface PersonPageProps extends AdminPageProps {
   readonly refused?: string
 }
 
-/** Everything an operator may know of an account, and take from it. */
+/** Everything an administrator can see of a user, with the actions on it. */
 export function renderPersonPage(props: PersonPageProps): Html {
   const { user, csrfToken, account, now = new Date() } = props
   const edit = html`<a class="button" href="/admin/users/${account.id}/edit">Edit</a>`
@@ -61,27 +61,27 @@ export function renderPersonPage(props: PersonPageProps): Html {
     'Sign out everywhere…',
     postForm(
       { action: `/admin/users/${account.id}/sessions/revoke-all`, csrfToken },
-      html`<p class="menu-text">Every browser of ${account.username} has to sign in again.</p><button class="button button-danger">Sign out everywhere</button>`,
+      html`<p class="menu-text">Ends all sessions of ${account.username}.</p><button class="button button-danger">Sign out everywhere</button>`,
     ),
   )
   return renderPage(
     { title: account.username, user, csrfToken, nav: 'admin-users', wide: true },
-    html`${pageHeading(account.username, account.fullName || 'No full name.', edit)}
+    html`${pageHeading(account.username, account.fullName || 'No full name', edit)}
 ${notice(props.notice)}
 ${problem(props.refused, 'person-problem')}
 <section class="card padded"><dl class="facts">
 ${fact('Role', account.role === 'admin' ? 'Admin' : 'User')}
 ${fact('Status', account.isActive ? badge('Active', 'good') : badge('Disabled', 'bad'))}
-${fact('E-mail', account.email === null ? 'none' : `${account.email} (${account.emailVerified ? 'verified' : 'not verified'})`)}
+${fact('Email', account.email === null ? 'None' : `${account.email} (${account.emailVerified ? 'verified' : 'not verified'})`)}
 ${fact('Signs in with', sources[account.authSource])}
 ${fact('Created', renderTime(account.createdAt, now))}
-${fact('In the audit log', html`<a href="/admin/audit?actor=${account.id}">What they did</a>, <a href="/admin/audit?resource=${account.id}">what was done to them</a>`)}
+${fact('Audit log', html`<a href="/admin/audit?actor=${account.id}">Actions by this user</a>, <a href="/admin/audit?resource=${account.id}">changes to this user</a>`)}
 </dl></section>
-${failedSignIns(props.failures, { now, advice: html`All of them are in <a href="/admin/audit?actor=${account.id}&type=AUTHENTICATION_FAILURE">the audit log</a>.` })}
-${section(props, { title: 'Sessions', list: props.sessions, verb: ['sessions', 'revoke'], button: 'Sign out', ask: 'That browser has to sign in again.', none: 'Not signed in anywhere.', most: maxSessions, rest: '“Sign out everywhere” ends the others, too.', after: props.sessions.length > 0 && everywhere })}
-${section(props, { title: 'Apps with access', list: props.consents, verb: ['authorizations', 'revoke'], button: 'Remove access', ask: 'The app is cut off at once, and has to ask again.', none: 'No app has access.', most: maxConsents, rest: 'Those allowed before appear as you remove some.' })}
-${section(props, { title: 'Live tokens', list: props.families, verb: ['tokens', 'revoke'], button: 'End tokens', ask: 'These tokens end, with all that came from the same approval.', none: 'No app holds a token.', most: maxTokenFamilies, rest: html`<a href="/admin/tokens?user=${account.id}">See all live tokens of this account</a>` })}
-${section(props, { title: 'Connections', list: props.connections, verb: ['connections', 'remove'], button: 'Remove connection', ask: 'Nobody can sign in to the account this way any more. Sessions that began through it end, too.', none: 'No other way to sign in is linked.', most: maxIdentities, rest: 'Those linked later appear as you remove some.' })}
+${failedSignIns(props.failures, { now, advice: html`See all in <a href="/admin/audit?actor=${account.id}&type=AUTHENTICATION_FAILURE">the audit log</a>.` })}
+${section(props, { title: 'Active sessions', list: props.sessions, verb: ['sessions', 'revoke'], button: 'Sign out', ask: 'Ends this session.', none: 'No active sessions.', most: maxSessions, rest: '“Sign out everywhere” also ends the others.', after: props.sessions.length > 0 && everywhere })}
+${section(props, { title: 'Apps with access', list: props.consents, verb: ['authorizations', 'revoke'], button: 'Revoke access', ask: 'The app loses access immediately and has to ask again.', none: 'No apps have access.', most: maxConsents, rest: 'Revoke some to see older ones.' })}
+${section(props, { title: 'Active tokens', list: props.families, verb: ['tokens', 'revoke'], button: 'Revoke tokens', ask: 'Revokes all tokens from this authorization.', none: 'No active tokens.', most: maxTokenFamilies, rest: html`<a href="/admin/tokens?user=${account.id}">See all active tokens of this user</a>` })}
+${section(props, { title: 'Linked accounts', list: props.connections, verb: ['connections', 'remove'], button: 'Remove link', ask: 'The user can no longer sign in this way. Sessions that began with it end, too.', none: 'No linked accounts.', most: maxIdentities, rest: 'Remove some to see the others.' })}
 <p class="paging"><a class="button" href="/admin/users">Back to users</a></p>`,
   )
 }
@@ -89,7 +89,7 @@ ${section(props, { title: 'Connections', list: props.connections, verb: ['connec
 export const sources: Readonly<Record<UserAuthSource, string>> = {
   local: 'Password',
   http_api: 'External API',
-  oauth: 'Upstream provider',
+  oauth: 'Identity provider',
 }
 
 interface Section {
@@ -97,10 +97,10 @@ interface Section {
   readonly list: readonly Holding[]
   readonly verb: readonly [string, string]
   readonly button: string
-  /** What the button would do, before it is pressed. */
+  /** Explains the button. */
   readonly ask: string
   readonly none: string
-  /** As many as are ever listed, and where the rest is. */
+  /** Length limit of the list, and where to find the rest. */
   readonly most: number
   readonly rest: Html | string
   /** What can be done with all of them. */
@@ -146,7 +146,7 @@ export function renderEditPage(props: EditPageProps): Html {
     ({ type: 'radio', name: 'role', value, label, detail, checked: values.role === value }) as const
   const fields = html`<input type="hidden" name="seen" value="${seen}">
 ${textField({ name: 'full_name', label: 'Full name', value: values.fullName, autocomplete: 'off', maxLength: 200, optional: true })}
-${textField({ name: 'email', label: 'E-mail address', type: 'email', value: values.email, autocomplete: 'off', maxLength: 320, optional: true, hint: 'A new address has to be verified again. Empty: none.' })}
+${textField({ name: 'email', label: 'Email address', type: 'email', value: values.email, autocomplete: 'off', maxLength: 320, optional: true, hint: 'A new address is not verified. Leave empty for none.' })}
 ${choices('Role', [
   role('user', 'User', 'Signs in to apps and manages their own account.'),
   role('admin', 'Admin', 'Also manages users and clients.'),
@@ -154,7 +154,7 @@ ${choices('Role', [
 <div class="form-end"><a class="button" href="/admin/users/${id}">Cancel</a> <button class="button button-primary">Save</button></div>`
   return renderPage(
     { title: `Edit ${username}`, user, csrfToken, nav: 'admin-users' },
-    html`${pageHeading(`Edit ${username}`, 'The username stays as it is.')}
+    html`${pageHeading(`Edit ${username}`, 'The username cannot be changed.')}
 ${problem(props.refused, 'user-problem')}
 <section class="card padded">${postForm({ action: `/admin/users/${id}`, csrfToken, className: 'stack' }, fields)}</section>`,
   )

@@ -1,4 +1,4 @@
-/** /admin/users/:id: one account, editing it, and taking away single things that it holds. */
+/** /admin/users/:id: one user, editing it, and revoking single sessions, consents, tokens and links. */
 import { z } from 'zod'
 import type { Database } from '#/database/client.ts'
 import { endOwnSession, endSessionsOfUser } from '#/domain/access-revocation/end-sessions.ts'
@@ -31,21 +31,21 @@ import { fullNameField } from './full-name.ts'
 import { renderEditPage, renderPersonPage } from './person-pages.ts'
 
 const notices: Readonly<Record<string, string>> = {
-  saved: 'The account is saved.',
-  signed_out: 'The session has ended.',
-  signed_out_everywhere: 'All sessions have ended.',
-  consent_revoked: 'That app no longer has access.',
-  tokens_ended: 'Those tokens have ended.',
-  connection_removed: 'The connection is removed. Sessions that began through it have ended.',
+  saved: 'The user has been updated.',
+  signed_out: 'The session has been ended.',
+  signed_out_everywhere: 'All sessions have been ended.',
+  consent_revoked: 'The app’s access has been revoked.',
+  tokens_ended: 'The tokens have been revoked.',
+  connection_removed: 'The link has been removed. Sessions that began with it have been ended.',
 }
 const refusals: Readonly<Record<string, string>> = {
-  last_way_in: 'Nothing was removed: nobody could sign in to the account without this connection.',
+  last_way_in: 'The link was not removed: it is the user’s only way to sign in.',
 }
 
 async function requireUser(c: AppContext, db: Database): Promise<User> {
   const id = uuidParameter(c, 'id')
   const user = id === undefined ? undefined : await findUser(db, id)
-  if (!user) throw new PageError(404, 'No such account', 'There is no account at this address.')
+  if (!user) throw new PageError(404, 'User not found', 'There is no user at this address.')
   return user
 }
 
@@ -73,15 +73,15 @@ async function holdingsOf(db: Database, userId: string, now: Date) {
   const ago = (at: Date) => renderTime(at, now)
   return {
     sessions: sessions.map(({ id, browser, platform, ip, lastSeenAt, expiresAt }) => {
-      const facts = [['From', ip] as const, ['Last active', ago(lastSeenAt)] as const]
-      const until = ['Signed in until', ago(expiresAt)] as const
+      const facts = [['IP address', ip] as const, ['Last active', ago(lastSeenAt)] as const]
+      const until = ['Expires', ago(expiresAt)] as const
       return { id, title: `${browser} on ${platform}`, facts: [...facts, until] }
     }),
     consents: consents.map(({ id, clientName, scope, grantedAt }) => {
       return {
         id,
         title: clientName,
-        facts: [['Scopes', scope] as const, ['Allowed', ago(grantedAt)] as const],
+        facts: [['Scopes', scope] as const, ['Granted', ago(grantedAt)] as const],
       }
     }),
     families: families.map(({ familyId, clientName, scope, expiresAt }) => {
@@ -95,7 +95,7 @@ async function holdingsOf(db: Database, userId: string, now: Date) {
       return {
         id,
         title: label,
-        facts: [['At', issuer] as const, ['Last used', ago(lastUsedAt)] as const],
+        facts: [['Provider', issuer] as const, ['Last used', ago(lastUsedAt)] as const],
       }
     }),
   }
@@ -130,13 +130,13 @@ async function editPage(c: AppContext, { db, csrf }: AdminOptions, refused?: Ref
   return c.html(page, refused?.status ?? 200)
 }
 
-/** What was typed stays, for a form that is out of date. */
+/** A form that has expired is shown again with its values. */
 export const postOutdatedEdit = async (c: AppContext, options: AdminOptions) =>
   editPage(c, options, { status: 403, text: outdated, fields: await readForm(c) })
 
 const edited = z.object({
   full_name: fullNameField,
-  email: z.email('Give a valid e-mail address.').max(320).nullable().default(null),
+  email: z.email('Enter a valid email address.').max(320).nullable().default(null),
   role: z.enum(['user', 'admin'], 'Choose a role.'),
   seen: z.string('Open the form again.'),
 })
@@ -144,8 +144,9 @@ const edited = z.object({
 const conflicts: Readonly<Record<string, string>> = {
   self: 'You cannot change your own role.',
   not_admin: 'You are no longer an administrator.',
-  changed_meanwhile: 'Nothing was saved: somebody changed this account meanwhile. Open it again.',
-  email_taken: 'Another account has this e-mail address.',
+  changed_meanwhile:
+    'Nothing was saved: this user has been changed meanwhile. Open the form again.',
+  email_taken: 'Another user has this email address.',
 }
 
 export async function postEdit(c: AppContext, options: AdminOptions) {

@@ -1,4 +1,4 @@
-/** /admin/users: who has an account, and taking or giving it back. */
+/** /admin/users: users, and what each of them holds. */
 import { Hono } from 'hono'
 import type { AppContext, AppEnv } from '#/web/request/context.ts'
 import type { AdminOptions } from '../options.ts'

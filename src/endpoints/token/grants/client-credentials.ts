@@ -1,4 +1,4 @@
-/** RFC 6749 §4.4: a client acts for itself. No refresh token (§4.4.3), no ID token: nobody is there to be named. */
+/** RFC 6749 §4.4: a client acts on its own behalf. No refresh token (§4.4.3), and no ID token, since there is no user. */
 import { z } from 'zod'
 import { issueClientToken } from '#/domain/tokens/issue-client-token.ts'
 import { narrowResources, narrowScope } from '#/domain/tokens/narrow.ts'
@@ -16,7 +16,10 @@ export const clientCredentials = defineGrant({
     const { db, client, clientTokenMs, dpopJkt, now, origin } = context
     // RFC 6749 §4.4: MUST only be used by confidential clients.
     if (client.type !== 'confidential')
-      throw new OAuthError('unauthorized_client', 'public clients cannot act for themselves')
+      throw new OAuthError(
+        'unauthorized_client',
+        'public clients cannot use the client credentials grant',
+      )
     const issue = {
       clientId: client.clientId,
       clientVersion: client.version,
@@ -41,7 +44,7 @@ function machineScope(registered: string, asked: string | undefined): string {
       .join(' ')
   const words = requireScope(asked)
   if (words.some(isUserScope))
-    throw new OAuthError('invalid_scope', 'without a user there is nothing to tell of one')
+    throw new OAuthError('invalid_scope', 'this scope needs a user, and this grant has none')
   return narrowScope(registered, words)
 }
 

@@ -32,10 +32,10 @@ export const deviceCode = defineGrant({
 const refusals: Readonly<
   Record<Exclude<DevicePollResult, 'success'>, readonly [OAuthErrorCode, string]>
 > = {
-  pending: ['authorization_pending', 'the user has not answered yet'],
-  slow_down: ['slow_down', 'wait five seconds longer between requests from now on'],
+  pending: ['authorization_pending', 'the user has not answered the request yet'],
+  slow_down: ['slow_down', 'increase the polling interval by five seconds'],
   expired: ['expired_token', 'the device code has expired; ask for a new one'],
-  denied: ['access_denied', 'the user has not allowed it'],
+  denied: ['access_denied', 'the user denied the request'],
   invalid: ['invalid_grant', 'the device code is not valid'],
 }
 

@@ -27,7 +27,7 @@ export const tokenExchange = defineGrant({
   grantType,
   parameters,
   async issue(context, asked) {
-    // RFC 8693 §5: else whoever finds a token could make others of it.
+    // RFC 8693 §5: otherwise anyone who finds a token could exchange it.
     if (context.client.type !== 'confidential')
       throw new OAuthError('unauthorized_client', 'public clients cannot exchange tokens')
     if (asked.actor_token !== undefined || asked.actor_token_type !== undefined)
