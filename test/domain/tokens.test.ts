@@ -28,6 +28,7 @@ import {
   redirectUri,
   refreshFor,
 } from '../support/grants.ts'
+import { clientVersionOf } from '../support/judged.ts'
 import { addAdmin, addClient, addUser } from '../support/people.ts'
 import { rounds } from '../support/rounds.ts'
 
@@ -65,7 +66,10 @@ describe('redeeming an authorization code', () => {
 
   async function redeemAllAtOnce(db: Database, user: User, clientId: string) {
     const code = await addCode(db, user, clientId)
-    const results = await Promise.all(Array.from({ length: 50 }, () => redeem(db, code, clientId)))
+    const clientVersion = await clientVersionOf(db, clientId)
+    const results = await Promise.all(
+      Array.from({ length: 50 }, () => redeem(db, code, clientId, { clientVersion })),
+    )
     expect(results.filter(({ result }) => result === 'redeemed')).toHaveLength(1)
     expect(results.filter(({ result }) => result === 'replayed')).toHaveLength(49)
     const [row] = await db

@@ -3,7 +3,7 @@ import type { Database } from '#/database/client.ts'
 import { StaleClientError } from '#/domain/clients/client-version.ts'
 import { findClient } from '#/domain/clients/clients.ts'
 
-const clientVersionOf = async (db: Database, clientId: string): Promise<string> =>
+export const clientVersionOf = async (db: Database, clientId: string): Promise<string> =>
   (await findClient(db, clientId))?.version ?? ''
 
 /** Calls a verb by the version of its client; `known` is one that was read before. */

@@ -6,6 +6,7 @@ import { eq, getTableColumns, type Placeholder, type SQL, sql } from 'drizzle-or
 import type { Database } from '#/database/client.ts'
 import { sqlStates } from '#/database/errors.ts'
 import { type Client, clients } from '#/database/schema/clients.ts'
+import { type Placeholders, prepared } from '#/database/statements/prepared.ts'
 
 /** Postgres gives each update of a row another one: also what is changed by hand, or by replicas of a release before. */
 const rowVersion = sql<string>`${clients}.xmin::text`
@@ -38,14 +39,15 @@ export class StaleClientError extends Error {
   }
 }
 
+const selectVersion = prepared((db, { clientId }: Placeholders<{ clientId: string }>) =>
+  db.select({ version: rowVersion }).from(clients).where(eq(clients.clientId, clientId)),
+)
+
 /** Throws a `StaleClientError` for a client that is there, but not as it was read. */
 export async function requireCurrentClient(
   db: Database,
   { clientId, clientVersion }: JudgedClient,
 ): Promise<void> {
-  const [row] = await db
-    .select({ version: rowVersion })
-    .from(clients)
-    .where(eq(clients.clientId, clientId))
+  const [row] = await selectVersion(db, { clientId })
   if (row && row.version !== clientVersion) throw new StaleClientError()
 }
