@@ -16,6 +16,7 @@ import type { PresentedRefreshToken } from '#/domain/tokens/refresh-tokens.ts'
 import { deleteDeadTokens, findLiveAccessToken } from '#/domain/tokens/tokens.ts'
 import type { User } from '#/domain/users/users.ts'
 import { sha256 } from '#/protocol/secrets.ts'
+import { redirectUri } from '../support/client.ts'
 import { openTestDatabase, type TestDatabase } from '../support/database.ts'
 import { ageFamily } from '../support/database-time.ts'
 import {
@@ -25,7 +26,6 @@ import {
   graceMs,
   issueCode,
   redeem,
-  redirectUri,
   refreshFor,
 } from '../support/grants.ts'
 import { clientVersionOf } from '../support/judged.ts'

@@ -18,6 +18,7 @@ import {
 import { listConsents } from '#/domain/consents/consents.ts'
 import { consumeProof } from '#/domain/proofs/used-proofs.ts'
 import { revokeTokensOfUser } from '#/domain/tokens/revoke-tokens.ts'
+import { redirectUri } from '../support/client.ts'
 import {
   needsPostgres,
   onPostgres,
@@ -25,7 +26,7 @@ import {
   type TestDatabase,
 } from '../support/database.ts'
 import { addApproved, addDeviceClient, askForCodes, poll } from '../support/devices.ts'
-import { addCode, addFamily, redeem, redirectUri, refreshFor } from '../support/grants.ts'
+import { addCode, addFamily, redeem, refreshFor } from '../support/grants.ts'
 import { addAdmin, addClient, addUser } from '../support/people.ts'
 
 let database: TestDatabase

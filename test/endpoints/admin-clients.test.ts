@@ -8,6 +8,7 @@ import { tokens } from '#/database/schema/tokens.ts'
 import { findClient } from '#/domain/clients/clients.ts'
 import { startTestApp, type TestApp } from '../support/app.ts'
 import { type Browser, csrfTokenOf, hiddenField, openBrowser } from '../support/browser.ts'
+import { redirectUri } from '../support/client.ts'
 import { addApproved, askForCodes } from '../support/devices.ts'
 import { obtainCode, obtainTokens, postToken, redeemCode } from '../support/flow.ts'
 import { addAdmin, addClient, addUser } from '../support/people.ts'
@@ -160,7 +161,7 @@ describe('POST /admin/clients/:id', () => {
       client_name: 'Renamed',
       token_endpoint_auth_method: 'none',
       grant_types: 'authorization_code refresh_token',
-      redirect_uris: 'https://app.example.test/callback',
+      redirect_uris: redirectUri,
       scope: 'openid profile email offline_access',
       ...changes,
     }

@@ -5,6 +5,7 @@ import { clients } from '#/database/schema/clients.ts'
 import type { NewClient } from '#/domain/clients/clients.ts'
 import { startTestApp, type TestApp } from '../support/app.ts'
 import { type Browser, csrfTokenOf, hiddenField, openBrowser } from '../support/browser.ts'
+import { redirectUri } from '../support/client.ts'
 import { authorizePath, obtainTokens } from '../support/flow.ts'
 import { addAdmin, addClient, addUser } from '../support/people.ts'
 import { countAudit, observe, observeUnchanged } from './refusals.ts'
@@ -34,7 +35,7 @@ const form = {
   client_name: 'My app',
   description: 'Keeps notes.',
   client_uri: 'https://notes.example.test/',
-  redirect_uris: 'https://app.example.test/callback',
+  redirect_uris: redirectUri,
   kind: 'web',
   scope: 'openid profile email offline_access',
 }

@@ -6,6 +6,7 @@ import type { NewClient } from '#/domain/clients/clients.ts'
 import { acrValues } from '#/protocol/authentication.ts'
 import { startTestApp, type TestApp } from '../support/app.ts'
 import { type Browser, csrfTokenOf, hiddenField, openBrowser } from '../support/browser.ts'
+import { redirectUri } from '../support/client.ts'
 import { authorizePath, decide, obtainTokens, parametersOf, postToken } from '../support/flow.ts'
 import { addClient, addUser, testPassword } from '../support/people.ts'
 import { observe, observeUnchanged } from './refusals.ts'
@@ -50,7 +51,7 @@ async function redeem({ clientId, secret }: SetUp, code: string | undefined) {
   const fields = {
     grant_type: 'authorization_code',
     code: code ?? '',
-    redirect_uri: 'https://app.example.test/callback',
+    redirect_uri: redirectUri,
     client_id: clientId,
     client_secret: secret,
   }
@@ -390,7 +391,7 @@ describe('PKCE', () => {
     const wrong = await postToken(app, {
       grant_type: 'authorization_code',
       code: codeIn(sent) ?? '',
-      redirect_uri: 'https://app.example.test/callback',
+      redirect_uri: redirectUri,
       client_id: known.clientId,
       client_secret: known.secret,
       code_verifier: 'v'.repeat(43),

@@ -8,6 +8,7 @@ import { systemOrigin } from '#/domain/audit/audit.ts'
 import type { Client } from '#/domain/clients/clients.ts'
 import { startTestApp, type TestApp } from '../support/app.ts'
 import { type Browser, csrfTokenOf, hiddenField, openBrowser } from '../support/browser.ts'
+import { redirectUri } from '../support/client.ts'
 import { authorizePath, obtainTokens, parametersOf, redeemCode } from '../support/flow.ts'
 import { addClient, addUser } from '../support/people.ts'
 import { observe, observeAllUnchanged, observeUnchanged } from './refusals.ts'
@@ -46,8 +47,7 @@ async function expectPage(get: () => Promise<Response>, error: string) {
   return result.text()
 }
 
-const callback = 'https://app.example.test/callback'
-const encoded = encodeURIComponent(callback)
+const encoded = encodeURIComponent(redirectUri)
 
 describe('GET /oauth/authorize, before the redirect URI is proven', () => {
   const pages: [string, () => string, string][] = [
@@ -60,7 +60,11 @@ describe('GET /oauth/authorize, before the redirect URI is proven', () => {
     ['a scope with a NUL', () => path({ scope: 'openid\0' }), 'invalid_request'],
     ['a state with a NUL', () => path({ state: 'a\0b' }), 'invalid_request'],
     ['a nonce with a NUL', () => path({ nonce: 'a\0b' }), 'invalid_request'],
-    ['a redirect_uri with a NUL', () => path({ redirect_uri: `${callback}\0` }), 'invalid_request'],
+    [
+      'a redirect_uri with a NUL',
+      () => path({ redirect_uri: `${redirectUri}\0` }),
+      'invalid_request',
+    ],
     ['a parameter nobody knows with a NUL', () => path({ x: '\0' }), 'invalid_request'],
     [
       'a client_id of 10 000 characters',
@@ -317,7 +321,7 @@ describe('GET /oauth/authorize, once the redirect URI is proven', () => {
         const { result, moved } = await observeUnchanged(app, () => by.get(target()))
         expect(result.status).toBe(302)
         const location = new URL(result.headers.get('location') ?? '')
-        expect(location.origin + location.pathname).toBe(callback)
+        expect(location.origin + location.pathname).toBe(redirectUri)
         const state = new URL(target(), 'http://x').searchParams.get('state')
         expect(parametersOf(result)).toEqual({
           error,

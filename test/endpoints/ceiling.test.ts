@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { startTestApp, type TestApp } from '../support/app.ts'
 import { openBrowser } from '../support/browser.ts'
+import { basicAuth } from '../support/client.ts'
 import { obtainTokens } from '../support/flow.ts'
 import { addClient, addUser } from '../support/people.ts'
 import { countAudit, observe } from './refusals.ts'
@@ -69,9 +70,9 @@ describe('the ceiling over all requests', () => {
   it('does not count authenticated clients, which have a limit of their own', async () => {
     const ip = newAddress()
     const { client, secret = '' } = await addClient(app.database.db, { type: 'confidential' })
-    const authorization = `Basic ${Buffer.from(`${client.clientId}:${secret}`).toString('base64')}`
+    const headers = basicAuth(client.clientId, secret)
     const init = { method: 'POST', body: new URLSearchParams({ token: 'x' }), ip }
-    const asked = await statusesOf(40, '/oauth/introspect', { ...init, headers: { authorization } })
+    const asked = await statusesOf(40, '/oauth/introspect', { ...init, headers })
     expect(asked.every((status) => status === 200)).toBe(true)
   })
 

@@ -6,6 +6,7 @@ import { subjectOf } from '#/domain/clients/subject.ts'
 import { signingAlgorithms } from '#/protocol/vocabulary.ts'
 import { startTestApp, type TestApp } from '../support/app.ts'
 import { openBrowser } from '../support/browser.ts'
+import { redirectUri } from '../support/client.ts'
 import { authorizePath, obtainTokens, parametersOf } from '../support/flow.ts'
 import { addClient, addUser } from '../support/people.ts'
 import { observeUnchanged } from './refusals.ts'
@@ -127,7 +128,7 @@ describe('userinfo', () => {
 describe('pairwise subjects', () => {
   const at = (host: string) => ({
     subjectType: 'pairwise' as const,
-    redirectUris: ['https://app.example.test/callback'],
+    redirectUris: [redirectUri],
     sectorIdentifierUri: `https://${host}/sector.json`,
   })
 

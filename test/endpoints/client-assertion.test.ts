@@ -10,6 +10,7 @@ import { systemOrigin } from '#/domain/audit/audit.ts'
 import type { NewClient } from '#/domain/clients/clients.ts'
 import { startTestApp, type TestApp } from '../support/app.ts'
 import { openBrowser } from '../support/browser.ts'
+import { basicAuth, redirectUri } from '../support/client.ts'
 import { obtainCode, postToken, redeemCode } from '../support/flow.ts'
 import { addClient, addUser } from '../support/people.ts'
 import { createKey, inSeconds, keySetOf, type ProofKey, signAssertion } from '../support/proofs.ts'
@@ -58,7 +59,7 @@ const request = (fields: Record<string, string>, headers: Record<string, string>
     {
       grant_type: 'authorization_code',
       code: 'none',
-      redirect_uri: 'https://app.example.test/callback',
+      redirect_uri: redirectUri,
       ...fields,
     },
     headers,
@@ -193,7 +194,7 @@ describe('private_key_jwt', () => {
   it('is refused beside another method, in half, or under another type', async () => {
     const assertion = await sign()
     const whole = { client_assertion_type: assertionType, client_assertion: assertion }
-    const basic = { authorization: `Basic ${Buffer.from(`${clientId}:x`).toString('base64')}` }
+    const basic = basicAuth(clientId, 'x')
     const cases: [Record<string, string>, Record<string, string>?][] = [
       [{ ...whole, client_secret: 'x' }],
       [whole, basic],

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { sha256 } from '#/protocol/secrets.ts'
 import { startTestApp, type TestApp } from '../support/app.ts'
 import { openBrowser } from '../support/browser.ts'
+import { basicAuth, redirectUri } from '../support/client.ts'
 import {
   authorizePath,
   decide,
@@ -194,13 +195,11 @@ describe('the authorization code flow', () => {
   it('authenticates a confidential client by header or body, never by both, and not without its secret', async () => {
     const { user, browser, clientId, secret } = await setUp({ type: 'confidential' })
     await browser.signIn(user.username)
-    const basic = {
-      authorization: `Basic ${Buffer.from(`${clientId}:${secret}`).toString('base64')}`,
-    }
+    const basic = basicAuth(clientId, secret)
     const form = async (more: Record<string, string>) => ({
       grant_type: 'authorization_code',
       code: await obtainCode(browser, clientId),
-      redirect_uri: 'https://app.example.test/callback',
+      redirect_uri: redirectUri,
       code_verifier: 'v'.repeat(43),
       ...more,
     })

@@ -8,6 +8,7 @@ import { deviceCodeGrantType } from '#/protocol/grant-types.ts'
 import { sha256 } from '#/protocol/secrets.ts'
 import { startTestApp, type TestApp } from '../support/app.ts'
 import { type Browser, csrfTokenOf, hiddenField, openBrowser } from '../support/browser.ts'
+import { basicAuth } from '../support/client.ts'
 import { agePoll } from '../support/database-time.ts'
 import { addDeviceClient } from '../support/devices.ts'
 import { postToken } from '../support/flow.ts'
@@ -44,10 +45,6 @@ const send = (body: string, headers: Record<string, string> = {}) =>
     body,
     headers: { 'content-type': form, ...headers },
   })
-
-const basic = (id: string, secret: string) => ({
-  authorization: `Basic ${Buffer.from(`${id}:${secret}`).toString('base64')}`,
-})
 
 interface Tokens {
   access_token: string
@@ -341,7 +338,7 @@ describe('POST /oauth/device/code', () => {
 
   it('refuses two ways of authentication at once', async () => {
     const { result, moved } = await observeUnchanged(app, () =>
-      send(secret(), basic(confidential.id, confidential.secret)),
+      send(secret(), basicAuth(confidential.id, confidential.secret)),
     )
     await expectError(result, 400, 'invalid_request')
     expect(moved).toEqual(deviceError('invalid_request'))
@@ -387,7 +384,7 @@ describe('POST /oauth/device/code', () => {
   })
 
   it.each<[string, () => Promise<Response>]>([
-    ['in the header', () => send('', basic(confidential.id, confidential.secret))],
+    ['in the header', () => send('', basicAuth(confidential.id, confidential.secret))],
     ['in the body', () => send(secret())],
   ])('takes the secret of a confidential client %s', async (_, request) => {
     const response = await request()
@@ -793,7 +790,9 @@ describe('POST /oauth/token with a device code', () => {
 
   it('authenticates a confidential client, and leaves its code alone where it fails', async () => {
     const { browser } = await signedIn()
-    const asked = await jsonOf<Asked>(await send('', basic(confidential.id, confidential.secret)))
+    const asked = await jsonOf<Asked>(
+      await send('', basicAuth(confidential.id, confidential.secret)),
+    )
     await (await open(browser, asked.user_code)).answer('approve')
     const attempt = (headers: Record<string, string>, more: Record<string, string> = {}) =>
       postToken(
@@ -802,8 +801,8 @@ describe('POST /oauth/token with a device code', () => {
         headers,
       )
     await expectError(await attempt({}, { client_id: confidential.id }), 401, 'invalid_client')
-    await expectError(await attempt(basic(confidential.id, 'guessed')), 401, 'invalid_client')
-    const redeemed = await attempt(basic(confidential.id, confidential.secret))
+    await expectError(await attempt(basicAuth(confidential.id, 'guessed')), 401, 'invalid_client')
+    const redeemed = await attempt(basicAuth(confidential.id, confidential.secret))
     expect(redeemed.status).toBe(200)
   })
 

@@ -8,6 +8,7 @@ import { systemOrigin } from '#/domain/audit/audit.ts'
 import type { NewClient } from '#/domain/clients/clients.ts'
 import { startTestApp, type TestApp } from '../support/app.ts'
 import { openBrowser } from '../support/browser.ts'
+import { basicAuth } from '../support/client.ts'
 import { obtainCode, obtainTokens, postToken, redeemCode } from '../support/flow.ts'
 import { addAdmin, addClient, addUser } from '../support/people.ts'
 import { createKey, keySetOf, signAssertion, signDpopProof } from '../support/proofs.ts'
@@ -44,9 +45,7 @@ async function addConfidential(more: Partial<NewClient> = {}): Promise<Confident
   return { id: client.clientId, secret }
 }
 
-const basic = ({ id, secret }: Confidential) => ({
-  authorization: `Basic ${Buffer.from(`${id}:${secret}`).toString('base64')}`,
-})
+const basic = ({ id, secret }: Confidential) => basicAuth(id, secret)
 
 const form = { 'content-type': 'application/x-www-form-urlencoded' }
 

@@ -4,6 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { clients } from '#/database/schema/clients.ts'
 import { startTestApp, type TestApp } from '../support/app.ts'
 import { type Browser, csrfTokenOf, hiddenField, openBrowser } from '../support/browser.ts'
+import { redirectUri } from '../support/client.ts'
 import { authorizePath } from '../support/flow.ts'
 import { addAdmin, addClient, addUser } from '../support/people.ts'
 import { observe, observeUnchanged } from './refusals.ts'
@@ -21,7 +22,6 @@ beforeAll(async () => {
 })
 afterAll(() => app.close())
 
-const redirectUri = 'https://app.example.test/callback'
 const json = { 'content-type': 'application/json' }
 
 const register = (client_name: string | undefined, redirect_uris = [redirectUri]) =>

@@ -5,6 +5,7 @@ import type { NewClient } from '#/domain/clients/clients.ts'
 import { sha256 } from '#/protocol/secrets.ts'
 import { startTestApp, type TestApp } from '../support/app.ts'
 import { type Browser, csrfTokenOf, hiddenField, openBrowser } from '../support/browser.ts'
+import { basicAuth, redirectUri } from '../support/client.ts'
 import { authorizePath, decide, parametersOf, postToken, verifier } from '../support/flow.ts'
 import { addClient, addUser, testPassword } from '../support/people.ts'
 import { createKey, keySetOf, signAssertion, signDpopProof } from '../support/proofs.ts'
@@ -16,7 +17,6 @@ beforeAll(async () => {
 })
 afterAll(() => app.close())
 
-const callback = 'https://app.example.test/callback'
 type Fields = Record<string, string | undefined>
 
 async function setUp(more: Partial<NewClient> = {}) {
@@ -37,7 +37,7 @@ const fieldsOf = ({ clientId, secret }: Pick<SetUp, 'clientId' | 'secret'>, more
     client_id: clientId,
     client_secret: secret,
     response_type: 'code',
-    redirect_uri: callback,
+    redirect_uri: redirectUri,
     scope: 'openid profile',
     state: 'state-1',
     nonce: 'nonce-1',
@@ -72,7 +72,7 @@ const redeem = ({ clientId, secret }: SetUp, code: string | undefined, headers =
     {
       grant_type: 'authorization_code',
       code: code ?? '',
-      redirect_uri: callback,
+      redirect_uri: redirectUri,
       client_id: clientId,
       client_secret: secret,
       code_verifier: verifier,
@@ -125,9 +125,9 @@ describe('POST /oauth/par', () => {
 
   it('authenticates by every method of a client, and takes the client from it where client_id is left out', async () => {
     const by = await setUp()
-    const basic = `Basic ${Buffer.from(`${by.clientId}:${by.secret}`).toString('base64')}`
+    const basic = basicAuth(by.clientId, by.secret)
     const none = { client_id: undefined, client_secret: undefined }
-    expect((await post(fieldsOf(by, none), { authorization: basic })).status).toBe(201)
+    expect((await post(fieldsOf(by, none), basic)).status).toBe(201)
     const key = await createKey()
     const signing = await setUp({
       tokenEndpointAuthMethod: 'private_key_jwt',
@@ -175,7 +175,7 @@ describe('POST /oauth/par', () => {
     ['no redirect_uri', { redirect_uri: undefined }, 400, 'invalid_request'],
     [
       'a redirect_uri that is not registered',
-      { redirect_uri: `${callback}/x` },
+      { redirect_uri: `${redirectUri}/x` },
       400,
       'invalid_request',
     ],
@@ -242,15 +242,15 @@ describe('POST /oauth/par', () => {
 
   it('refuses repeated parameters, both authentication methods, other bodies and other methods', async () => {
     const by = await setUp()
-    const basic = `Basic ${Buffer.from(`${by.clientId}:${by.secret}`).toString('base64')}`
+    const basic = basicAuth(by.clientId, by.secret)
     const steps: [() => Promise<Response>, number, string][] = [
       [() => post(`${fieldsOf(by)}&state=x`), 400, 'invalid_request'],
       [
-        () => post(`${fieldsOf(by)}&redirect_uri=${encodeURIComponent(callback)}`),
+        () => post(`${fieldsOf(by)}&redirect_uri=${encodeURIComponent(redirectUri)}`),
         400,
         'invalid_request',
       ],
-      [() => post(fieldsOf(by), { authorization: basic }), 400, 'invalid_request'],
+      [() => post(fieldsOf(by), basic), 400, 'invalid_request'],
       [() => post('{}', { 'content-type': 'application/json' }), 400, 'invalid_request'],
       [() => post(fieldsOf(by), { 'content-type': 'text/plain' }), 400, 'invalid_request'],
       [() => post(fieldsOf(by, { claims: 'x'.repeat(70_000) })), 413, 'invalid_request'],
@@ -286,7 +286,7 @@ describe('a request_uri at the authorization endpoint', () => {
       prompt: 'none',
     }
     const sent = await decide(by.browser, pathTo(by.clientId, request_uri, more), 'approve')
-    expect(sent.headers.get('location')).toMatch(new RegExp(`^${callback}\\?`))
+    expect(sent.headers.get('location')).toMatch(new RegExp(`^${redirectUri}\\?`))
     expect(parametersOf(sent)['state']).toBe('state-1')
   })
 

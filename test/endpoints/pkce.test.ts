@@ -4,6 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { clients } from '#/database/schema/clients.ts'
 import { startTestApp, type TestApp } from '../support/app.ts'
 import { type Browser, csrfTokenOf, hiddenField, openBrowser } from '../support/browser.ts'
+import { redirectUri } from '../support/client.ts'
 import { authorizePath, parametersOf } from '../support/flow.ts'
 import { addAdmin, addClient, addUser } from '../support/people.ts'
 
@@ -28,7 +29,7 @@ afterAll(async () => {
   await app.close()
 })
 
-const redirect_uris = 'https://app.example.test/callback'
+const redirect_uris = redirectUri
 const none = { code_challenge: undefined, code_challenge_method: undefined }
 const plain = (clientId: string) => authorizePath(clientId, { scope: 'openid', ...none })
 

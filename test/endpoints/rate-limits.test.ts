@@ -5,6 +5,7 @@ import { createLog } from '#/telemetry/log.ts'
 import { createRateLimits, enforceLimit, type Limiter } from '#/web/limits/rate-limit.ts'
 import { startTestApp, type TestApp } from '../support/app.ts'
 import { type Browser, csrfTokenOf, openBrowser } from '../support/browser.ts'
+import { basicAuth } from '../support/client.ts'
 import { addDeviceClient } from '../support/devices.ts'
 import { authorizePath, obtainTokens, postToken } from '../support/flow.ts'
 import { addClient, addUser, testPassword } from '../support/people.ts'
@@ -300,9 +301,6 @@ describe('limits of /oauth/authorize', () => {
 })
 
 describe('limits of /oauth/token', () => {
-  const basic = (id: string, secret: string) => ({
-    authorization: `Basic ${Buffer.from(`${id}:${secret}`).toString('base64')}`,
-  })
   const at = (ip: string) => ({
     request: (path: string, init?: RequestInit) => app.request(path, { ...init, ip }),
   })
@@ -315,7 +313,7 @@ describe('limits of /oauth/token', () => {
     const id = confidential.client.clientId
     const statuses = [
       await postToken(at(ip), { ...grant, client_id: client.clientId }),
-      await postToken(at(ip), grant, basic(id, 'wrong')),
+      await postToken(at(ip), grant, basicAuth(id, 'wrong')),
       await postToken(at(ip), {}),
       await at(ip).request('/oauth/token', { method: 'POST', body: '{}' }),
     ].map(({ status }) => status)
@@ -350,10 +348,10 @@ describe('limits of /oauth/token', () => {
     const statuses: number[] = []
     for (let n = 0; n < 7; n += 1) {
       const from = n % 2 === 0 ? ip : newAddress()
-      statuses.push((await postToken(at(from), grant, basic(client.clientId, secret))).status)
+      statuses.push((await postToken(at(from), grant, basicAuth(client.clientId, secret))).status)
     }
     expect(statuses).toEqual([...times(6, 400), 429])
-    const refused = await postToken(at(newAddress()), grant, basic(client.clientId, secret))
+    const refused = await postToken(at(newAddress()), grant, basicAuth(client.clientId, secret))
     expect(refused.headers.get('ratelimit-policy')).toBe('"token-client";q=6;w=60')
   })
 
@@ -362,7 +360,9 @@ describe('limits of /oauth/token', () => {
     const { client } = await addClient(app.database.db, { type: 'confidential' })
     const statuses: number[] = []
     for (let n = 0; n < 6; n += 1)
-      statuses.push((await postToken(at(ip), grant, basic(client.clientId, `guess-${n}`))).status)
+      statuses.push(
+        (await postToken(at(ip), grant, basicAuth(client.clientId, `guess-${n}`))).status,
+      )
     expect(statuses).toEqual([...times(4, 401), 429, 429])
   })
 })

@@ -9,6 +9,7 @@ import { systemOrigin } from '#/domain/audit/audit.ts'
 import { versionOf } from '#/domain/clients/clients.ts'
 import { startTestApp, type TestApp } from '../support/app.ts'
 import { openBrowser } from '../support/browser.ts'
+import { redirectUri } from '../support/client.ts'
 import { obtainCode, postToken, redeemCode } from '../support/flow.ts'
 import { addAdmin, addClient, addUser } from '../support/people.ts'
 import { observe, observeUnchanged } from './refusals.ts'
@@ -44,7 +45,6 @@ afterAll(async () => {
   await app.close()
 })
 
-const redirectUri = 'https://app.example.test/callback'
 const bodies: Readonly<Record<string, string>> = {
   '/good': JSON.stringify([redirectUri, 'https://other.example.test/']),
   '/other': JSON.stringify(['https://other.example.test/']),

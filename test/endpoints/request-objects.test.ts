@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { NewClient } from '#/domain/clients/clients.ts'
 import { startTestApp, type TestApp } from '../support/app.ts'
 import { openBrowser } from '../support/browser.ts'
+import { redirectUri } from '../support/client.ts'
 import { decide, parametersOf } from '../support/flow.ts'
 import { addClient, addUser } from '../support/people.ts'
 import { createKey, inSeconds, keySetOf, type ProofKey, signJwt } from '../support/proofs.ts'
@@ -30,7 +31,6 @@ afterAll(async () => {
   await app.close()
 })
 
-const callback = 'https://app.example.test/callback'
 const second = 'https://app.example.test/second'
 const documentUri = (path: string) =>
   `http://127.0.0.1:${(documents.address() as AddressInfo).port}${path}`
@@ -39,7 +39,7 @@ async function setUp(more: Partial<NewClient> = {}) {
   const user = await addUser(app.database.db)
   const { client, secret = '' } = await addClient(app.database.db, {
     type: 'confidential',
-    redirectUris: [callback, second],
+    redirectUris: [redirectUri, second],
     jwks: keySetOf(key),
     ...more,
   })
@@ -54,7 +54,7 @@ const claimsOf = (clientId: string, more: Claims = {}): Claims => ({
   aud: app.config.server.baseUrl,
   client_id: clientId,
   response_type: 'code',
-  redirect_uri: callback,
+  redirect_uri: redirectUri,
   scope: 'openid profile',
   state: 'inside',
   jti: crypto.randomUUID(),
@@ -105,7 +105,7 @@ describe('a request object', () => {
       prompt: 'none',
     })
     const location = sent.headers.get('location') ?? ''
-    expect(location.startsWith(`${callback}?`)).toBe(true)
+    expect(location.startsWith(`${redirectUri}?`)).toBe(true)
     expect(parametersOf(sent)).toMatchObject({ state: 'inside', code: expect.any(String) })
     const codes = await app.database.db.query.authorizationCodes.findMany()
     expect(codes.find(({ clientId }) => clientId === by.clientId)?.scope).toBe('openid profile')
@@ -138,7 +138,7 @@ describe('a request object', () => {
   it('is good once: its page may be loaded again, its address may not', async () => {
     const by = await setUp()
     const request = await sign(by.clientId)
-    const address = path({ client_id: by.clientId, request, redirect_uri: callback })
+    const address = path({ client_id: by.clientId, request, redirect_uri: redirectUri })
     const stored = (await by.browser.get(address)).headers.get('location') ?? ''
     for (const _again of [1, 2]) expect((await by.browser.get(stored)).status).toBe(200)
     const { result, moved } = await observe(app, () => by.browser.get(address))
@@ -213,7 +213,7 @@ describe('a request object', () => {
     for (const redirect_uri of ['https://evil.test/', undefined]) {
       const request = await sign(by.clientId, { redirect_uri })
       const page = await by.browser.get(
-        path({ client_id: by.clientId, request, redirect_uri: callback }),
+        path({ client_id: by.clientId, request, redirect_uri: redirectUri }),
       )
       expect([page.status, page.headers.get('location')]).toEqual([400, null])
     }
@@ -222,7 +222,7 @@ describe('a request object', () => {
   it('comes alone: repeated, or together with a reference, it is refused', async () => {
     const by = await setUp()
     const request = await sign(by.clientId)
-    const beside = { client_id: by.clientId, request, redirect_uri: callback }
+    const beside = { client_id: by.clientId, request, redirect_uri: redirectUri }
     const both = path({ ...beside, request_uri: 'https://app.example.test/request' })
     for (const address of [`${path(beside)}&request=${request}`, both])
       expect(parametersOf(await by.browser.get(address))['error']).toBe('invalid_request')
@@ -242,7 +242,7 @@ describe('a request object', () => {
   ])('with %s is refused, pushed or not, and stays unused', async (_, more) => {
     const by = await setUp()
     const request = await sign(by.clientId, more)
-    const asked = { client_id: by.clientId, redirect_uri: callback, request }
+    const asked = { client_id: by.clientId, redirect_uri: redirectUri, request }
     const { result } = await observeUnchanged(app, async () => [
       await by.browser.get(path(asked)),
       await push(by, { request }),
@@ -277,7 +277,7 @@ describe('a client that has to sign its requests', () => {
     const plain = {
       client_id: by.clientId,
       response_type: 'code',
-      redirect_uri: callback,
+      redirect_uri: redirectUri,
       scope: 'openid',
     }
     expect(parametersOf(await by.browser.get(path(plain)))['error']).toBe('invalid_request')
@@ -309,7 +309,9 @@ describe('a request_uri', () => {
     const by = await setUp({ requestUris: [documentUri('/mine')] })
     for (const uri of [documentUri('/other'), documentUri('/mine?x'), 'file:///etc/passwd', 'x']) {
       const { result, moved } = await observe(app, () =>
-        by.browser.get(path({ client_id: by.clientId, request_uri: uri, redirect_uri: callback })),
+        by.browser.get(
+          path({ client_id: by.clientId, request_uri: uri, redirect_uri: redirectUri }),
+        ),
       )
       expect(parametersOf(result)['error']).toBe('invalid_request_uri')
       expect(moved).toEqual(errors('/oauth/authorize', 'invalid_request_uri'))
@@ -322,7 +324,7 @@ describe('a request_uri', () => {
     const ask = async (uri: string) =>
       parametersOf(
         await by.browser.get(
-          path({ client_id: by.clientId, request_uri: uri, redirect_uri: callback }),
+          path({ client_id: by.clientId, request_uri: uri, redirect_uri: redirectUri }),
         ),
       )['error']
     expect(await ask(documentUri('/gone'))).toBe('invalid_request_uri')

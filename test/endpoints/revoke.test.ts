@@ -4,6 +4,7 @@ import { tokens } from '#/database/schema/tokens.ts'
 import type { NewClient } from '#/domain/clients/clients.ts'
 import { startTestApp, type TestApp } from '../support/app.ts'
 import { type Browser, openBrowser } from '../support/browser.ts'
+import { basicAuth } from '../support/client.ts'
 import { obtainCode, postToken, redeemCode } from '../support/flow.ts'
 import { addClient, addUser } from '../support/people.ts'
 import { createKey, keySetOf, signAssertion } from '../support/proofs.ts'
@@ -44,9 +45,7 @@ const shown = ({ id, secret }: Party): Record<string, string> => ({
   ...(secret !== undefined && { client_secret: secret }),
 })
 
-const basic = ({ id, secret }: Party) => ({
-  authorization: `Basic ${Buffer.from(`${id}:${secret}`).toString('base64')}`,
-})
+const basic = ({ id, secret = '' }: Party) => basicAuth(id, secret)
 
 const form = { 'content-type': 'application/x-www-form-urlencoded' }
 

@@ -12,6 +12,7 @@ import { consumeProof } from '#/domain/proofs/used-proofs.ts'
 import type { BoundedTable } from '#/protocol/vocabulary.ts'
 import { startTestApp, type TestApp } from '../support/app.ts'
 import { openBrowser } from '../support/browser.ts'
+import { redirectUri } from '../support/client.ts'
 import { addDeviceClient } from '../support/devices.ts'
 import { authorizePath } from '../support/flow.ts'
 import { addClient } from '../support/people.ts'
@@ -37,7 +38,7 @@ const register = (more: object = {}) =>
   app.request('/oauth/register', {
     method: 'POST',
     headers: json,
-    body: JSON.stringify({ redirect_uris: ['https://app.example.test/callback'], ...more }),
+    body: JSON.stringify({ redirect_uris: [redirectUri], ...more }),
   })
 
 const post = (path: string, fields: Record<string, string>) =>

@@ -5,6 +5,7 @@ import { systemOrigin } from '#/domain/audit/audit.ts'
 import type { User } from '#/domain/users/users.ts'
 import { startTestApp, type TestApp } from '../support/app.ts'
 import { type Browser, openBrowser } from '../support/browser.ts'
+import { basicAuth } from '../support/client.ts'
 import { obtainCode, obtainTokens, postToken, redeemCode } from '../support/flow.ts'
 import { addAdmin, addClient, addUser } from '../support/people.ts'
 import { countAudit, observe } from './refusals.ts'
@@ -56,8 +57,7 @@ describe('when a session ends, what clients hold without a refresh token ends', 
       servedResources: [resource],
     })
     const body = new URLSearchParams({ token: tokens[0] ?? '' })
-    const basic = Buffer.from(`${client.clientId}:${secret}`).toString('base64')
-    const headers = { authorization: `Basic ${basic}` }
+    const headers = basicAuth(client.clientId, secret)
     const answer = await app.request('/oauth/introspect', { method: 'POST', body, headers })
     expect(await answer.json()).toEqual({ active: false })
   })

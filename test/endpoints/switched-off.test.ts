@@ -7,6 +7,7 @@ import { clients } from '#/database/schema/clients.ts'
 import { tokens } from '#/database/schema/tokens.ts'
 import { startTestApp, type TestApp } from '../support/app.ts'
 import { openBrowser } from '../support/browser.ts'
+import { redirectUri } from '../support/client.ts'
 import { answerDevice, authorizePath, obtainTokens, postToken } from '../support/flow.ts'
 import { addAdmin, addClient, addUser } from '../support/people.ts'
 
@@ -275,7 +276,7 @@ const editFields = (page: string): Record<string, string> => ({
   seen: /name="seen" value="([^"]+)"/.exec(page)?.[1] ?? '',
   client_name: 'Renamed app',
   token_endpoint_auth_method: 'client_secret_basic',
-  redirect_uris: 'https://app.example.test/callback',
+  redirect_uris: redirectUri,
   grant_types: 'authorization_code refresh_token',
   scope: 'openid profile email offline_access',
 })

@@ -12,6 +12,7 @@ import { listConsents } from '#/domain/consents/consents.ts'
 import type { User } from '#/domain/users/users.ts'
 import { startTestApp, type TestApp } from '../support/app.ts'
 import { openBrowser } from '../support/browser.ts'
+import { basicAuth } from '../support/client.ts'
 import { obtainCode, postToken, redeemCode } from '../support/flow.ts'
 import { addAdmin, addClient, addUser } from '../support/people.ts'
 import { createKey, type ProofKey, signDpopProof } from '../support/proofs.ts'
@@ -485,9 +486,7 @@ describe('a request to exchange that is wrong', () => {
 
   it('is refused to whoever does not know the secret, by both methods, and to both at once', async () => {
     const { access_token } = await signIn()
-    const basic = (secret: string) => ({
-      authorization: `Basic ${Buffer.from(`${orders.id}:${secret}`).toString('base64')}`,
-    })
+    const basic = (secret: string) => basicAuth(orders.id, secret)
     const wrong = { ...orders, secret: 'wrong' }
     const byForm = await observeUnchanged(app, () => exchange(wrong, access_token))
     await expectError(byForm.result, 'invalid_client', 401)

@@ -7,6 +7,7 @@ import { systemOrigin } from '#/domain/audit/audit.ts'
 import { sha256 } from '#/protocol/secrets.ts'
 import { startTestApp, type TestApp } from '../support/app.ts'
 import { type Browser, openBrowser } from '../support/browser.ts'
+import { basicAuth } from '../support/client.ts'
 import { ageFamilyOf } from '../support/database-time.ts'
 import { obtainCode, obtainTokens, postToken, redeemCode, verifier } from '../support/flow.ts'
 import { graceMs } from '../support/grants.ts'
@@ -32,10 +33,6 @@ async function signedIn() {
   await opened.signIn(user.username)
   return opened
 }
-
-const basic = (id: string, secret: string) => ({
-  authorization: `Basic ${Buffer.from(`${id}:${secret}`).toString('base64')}`,
-})
 
 const form = 'application/x-www-form-urlencoded'
 
@@ -255,14 +252,14 @@ describe('client authentication', () => {
     [
       'both methods at once',
       () => ({
-        headers: basic(confidential.id, confidential.secret),
+        headers: basicAuth(confidential.id, confidential.secret),
         fields: { client_secret: confidential.secret },
       }),
     ],
     [
       'another client_id beside the header',
       () => ({
-        headers: basic(confidential.id, confidential.secret),
+        headers: basicAuth(confidential.id, confidential.secret),
         fields: { client_id: publicId },
       }),
     ],
@@ -293,7 +290,7 @@ describe('client authentication', () => {
     [
       'a client_id with a NUL in the header',
       'client_secret_basic',
-      () => ({ headers: basic('\0', 'x') }),
+      () => ({ headers: basicAuth('\0', 'x') }),
     ],
     [
       'an unknown client with a secret',
@@ -303,7 +300,7 @@ describe('client authentication', () => {
     [
       'an unknown client in the header',
       'client_secret_basic',
-      () => ({ headers: basic('x', 'x') }),
+      () => ({ headers: basicAuth('x', 'x') }),
     ],
     [
       'a wrong secret in the body',
@@ -313,9 +310,9 @@ describe('client authentication', () => {
     [
       'a wrong secret in the header',
       'client_secret_basic',
-      () => ({ headers: basic(confidential.id, 'x') }),
+      () => ({ headers: basicAuth(confidential.id, 'x') }),
     ],
-    ['an empty secret in the header', 'none', () => ({ headers: basic(confidential.id, '') })],
+    ['an empty secret in the header', 'none', () => ({ headers: basicAuth(confidential.id, '') })],
     [
       'the digest of the secret',
       'client_secret_post',
@@ -341,7 +338,7 @@ describe('client authentication', () => {
     [
       'a public client with a secret in the header',
       'client_secret_basic',
-      () => ({ headers: basic(publicId, 'x') }),
+      () => ({ headers: basicAuth(publicId, 'x') }),
     ],
   ]
   it.each(failing)(
@@ -364,7 +361,7 @@ describe('client authentication', () => {
         status,
       })
       await refuse(
-        { headers: basic(client.clientId, secret) },
+        { headers: basicAuth(client.clientId, secret) },
         401,
         'invalid_client',
         authenticated('client_secret_basic', 'failure'),
@@ -373,7 +370,9 @@ describe('client authentication', () => {
   })
 
   it('takes a public client that names itself in the header, without a secret (RFC 6749 §2.3.1)', async () => {
-    const { result, moved } = await observe(app, () => postToken(app, grant, basic(publicId, '')))
+    const { result, moved } = await observe(app, () =>
+      postToken(app, grant, basicAuth(publicId, '')),
+    )
     await expectError(result, 400, 'invalid_grant')
     expect(moved).toMatchObject(publicOk)
   })
@@ -387,7 +386,7 @@ describe('client authentication', () => {
       .where(eq(clients.clientId, client.clientId))
     const encode = (text: string) => new URLSearchParams({ x: text }).toString().slice(2)
     const { result, moved } = await observe(app, () =>
-      postToken(app, grant, basic(client.clientId, encode(secret))),
+      postToken(app, grant, basicAuth(client.clientId, encode(secret))),
     )
     await expectError(result, 400, 'invalid_grant')
     expect(moved).toMatchObject(authenticated('client_secret_basic', 'success'))
@@ -600,7 +599,7 @@ describe('the refresh grant', () => {
       const response = await postToken(
         fixed,
         { grant_type: 'refresh_token', refresh_token },
-        basic(id, secret),
+        basicAuth(id, secret),
       )
       expect(await response.json(), String(round)).toMatchObject({ refresh_token })
     }

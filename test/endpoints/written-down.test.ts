@@ -4,6 +4,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { auditEvents } from '#/database/schema/audit-events.ts'
 import { startTestApp, type TestApp } from '../support/app.ts'
 import { type Browser, openBrowser } from '../support/browser.ts'
+import { redirectUri } from '../support/client.ts'
 import { obtainTokens } from '../support/flow.ts'
 import { addAdmin, addClient, addUser } from '../support/people.ts'
 import { createKey, signDpopProof } from '../support/proofs.ts'
@@ -99,7 +100,7 @@ const requests: Record<string, [send: () => Promise<Response>, status: number, r
         ...secretOf(confidential),
         grant_type: 'authorization_code',
         code: 'a guess',
-        redirect_uri: 'https://app.example.test/callback',
+        redirect_uri: redirectUri,
         code_verifier: 'v'.repeat(43),
       }),
     400,

@@ -2,6 +2,7 @@
 import { sha256 } from '#/protocol/secrets.ts'
 import type { TestApp } from './app.ts'
 import { type Browser, csrfTokenOf, hiddenField } from './browser.ts'
+import { redirectUri } from './client.ts'
 
 export const verifier = 'v'.repeat(43)
 
@@ -12,7 +13,7 @@ export const authorizePath = (
   const parameters: Record<string, string | undefined> = {
     response_type: 'code',
     client_id: clientId,
-    redirect_uri: 'https://app.example.test/callback',
+    redirect_uri: redirectUri,
     scope: 'openid profile email offline_access',
     state: 'state-1',
     nonce: 'nonce-1',
@@ -79,7 +80,7 @@ export const redeemCode = (
     grant_type: 'authorization_code',
     client_id: clientId,
     code,
-    redirect_uri: 'https://app.example.test/callback',
+    redirect_uri: redirectUri,
     code_verifier: verifier,
     ...more,
   })

@@ -8,11 +8,11 @@ import { type NewSession, startSession } from '#/domain/sign-in/start-session.ts
 import { type PresentedRefreshToken, refreshTokens } from '#/domain/tokens/refresh-tokens.ts'
 import type { User } from '#/domain/users/users.ts'
 import { sha256 } from '#/protocol/secrets.ts'
+import { redirectUri } from './client.ts'
 import { judged } from './judged.ts'
 
 const verifier = 'v'.repeat(43)
 const challenge = sha256(verifier)
-export const redirectUri = 'https://app.example.test/callback'
 export const lifetimes = {
   accessMs: 3_600_000,
   refreshMs: 30 * 86_400_000,

@@ -4,6 +4,7 @@ import type { Database } from '#/database/client.ts'
 import { systemOrigin } from '#/domain/audit/audit.ts'
 import { createClient, type NewClient } from '#/domain/clients/clients.ts'
 import { createUser, type NewUser } from '#/domain/users/users.ts'
+import { redirectUri } from './client.ts'
 
 export const testPassword = 'correct horse battery staple'
 
@@ -37,7 +38,7 @@ export const addClient = (db: Database, more: Partial<NewClient> = {}) =>
       name: 'Test app',
       type: 'public',
       status: 'active',
-      redirectUris: ['https://app.example.test/callback'],
+      redirectUris: [redirectUri],
       grantTypes: ['authorization_code', 'refresh_token'],
       scope: 'openid profile email offline_access',
       ...more,

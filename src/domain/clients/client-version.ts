@@ -6,7 +6,7 @@ import { eq, getTableColumns, type Placeholder, type SQL, sql } from 'drizzle-or
 import type { Database } from '#/database/client.ts'
 import { sqlStates } from '#/database/errors.ts'
 import { type Client, clients } from '#/database/schema/clients.ts'
-import { type Placeholders, prepared } from '#/database/statements/prepared.ts'
+import { type Placeholders, prepared } from '#/database/statements/statements.ts'
 
 /** Postgres gives each update of a row another one: also what is changed by hand, or by replicas of a release before. */
 const rowVersion = sql<string>`${clients}.xmin::text`
