@@ -7,6 +7,7 @@ import { createClientKeys } from '#/domain/clients/client-keys.ts'
 import type { VersionedClient } from '#/domain/clients/client-version.ts'
 import type { EntityCounts } from '#/domain/entity-counts/caches.ts'
 import { createExternalApi } from '#/domain/external-api/external-api.ts'
+import { apiProofOf } from '#/domain/external-api/prove.ts'
 import { createProviders } from '#/domain/identity-providers/providers.ts'
 import type { KeySet } from '#/domain/keys/keys.ts'
 import type { FetchDocument } from '#/domain/outbound/fetch-document.ts'
@@ -62,7 +63,9 @@ export function createServices(parts: AppParts) {
     passwords: createPasswords(),
     isReserved: reserveUsernames(config.signIn.reservedUsernames),
     /** Who checks passwords besides us, if anybody. */
-    externalApi: externalApi && createExternalApi({ ...externalApi, recorder }),
+    externalApi:
+      externalApi &&
+      createExternalApi({ ...externalApi, proof: apiProofOf(externalApi.proof), recorder }),
     providers: createProviders(config.providers, { issuer, recorder }),
     loopbackHttp: config.server.privateAddresses,
     privateUseSchemes: config.clients.privateUseSchemes,

@@ -12,7 +12,7 @@ import { randomSecret } from '#/protocol/secrets.ts'
 
 /** Why nothing was done, in words for the operator. */
 export class AdminCommandError extends Error {
-  override readonly name = 'OperatorError'
+  override readonly name = 'AdminCommandError'
 }
 
 type Command = (db: Database, user: User, enabled: boolean) => Promise<string>

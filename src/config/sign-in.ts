@@ -122,7 +122,7 @@ const readExternalApi = (v: Values) =>
         proof: {
           mode: v.HTTP_API_AUTH_MODE,
           header: v.HTTP_API_AUTH_HEADER,
-          secret: v.HTTP_API_AUTH_SECRET ?? '',
+          secret: v.HTTP_API_AUTH_SECRET,
         },
         timeoutMs: v.HTTP_API_TIMEOUT,
         retries: v.HTTP_API_MAX_RETRIES,
