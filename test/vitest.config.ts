@@ -25,9 +25,9 @@ const processes = { testTimeout: 120_000, hookTimeout: 120_000 }
 const slow = { ...processes, fileParallelism: false }
 const special: Record<string, Record<string, unknown>> = {
   // A real browser on a busy machine may lose a picture; a fresh one gets a second try, and the summary says so.
-  browser: { retry: 1 },
+  browser: { retry: 1, fileParallelism: true },
   // Bounds in milliseconds are missed on a busy machine; there is a second try here, too.
-  faults: { testTimeout: 300_000, hookTimeout: 300_000, retry: 1 },
+  faults: { testTimeout: 300_000, hookTimeout: 300_000, retry: 1, fileParallelism: true },
   // It ends by its own clock.
   fuzz: { ...database, testTimeout: 24 * 3_600_000 },
 }

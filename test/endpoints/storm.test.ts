@@ -325,7 +325,9 @@ it(`leaves nothing alive that should have ended, seed ${seed}`, async () => {
     for (let turn = 0; turn < turns; turn += 1) {
       const name = pick(deck)
       const response = await actions[name](worker)
-      if (response && response.status >= 500) unexpected.push(`${name}: ${response.status}`)
+      // 503 asks for another try: the client has changed twice while it was judged.
+      if (response && response.status >= 500 && response.status !== 503)
+        unexpected.push(`${name}: ${response.status}`)
       if (response && response.status < 400) done.set(name, (done.get(name) ?? 0) + 1)
     }
   }

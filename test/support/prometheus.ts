@@ -5,12 +5,24 @@ export type Samples = ReadonlyMap<string, number>
 export function parseSamples(text: string): Samples {
   const samples = new Map<string, number>()
   for (const line of text.split('\n')) {
-    const match = /^([a-zA-Z_:][\w:]*)(?:\{(.*)\})? (\S+)/.exec(line)
-    if (!match || line.startsWith('#')) continue
-    const [, name = '', labels = '', value = ''] = match
-    samples.set(seriesKey(name, parseLabels(labels)), Number(value))
+    if (line === '' || line.startsWith('#')) continue
+    const end = line.lastIndexOf('}') + 1 || line.indexOf(' ')
+    const [value] = line.slice(end + 1).split(' ', 1)
+    samples.set(keyOf(line.slice(0, end)), Number(value))
   }
   return samples
+}
+
+/** A scrape has thousands of series, and the next one has the same. */
+const keys = new Map<string, string>()
+
+function keyOf(series: string): string {
+  const known = keys.get(series)
+  if (known !== undefined) return known
+  const [, name = '', labels = ''] = /^([a-zA-Z_:][\w:]*)(?:\{(.*)\})?$/.exec(series) ?? []
+  const key = seriesKey(name, parseLabels(labels))
+  keys.set(series, key)
+  return key
 }
 
 export function seriesKey(name: string, labels: Record<string, string> = {}): string {
