@@ -52,3 +52,22 @@ describe('relative links', () => {
     })
   }
 })
+
+/** A file or folder in backticks, from the root or from `src/`; those that are named by a pattern are none. */
+const pathsOf = (markdown: string): string[] =>
+  [...withoutCode(markdown).matchAll(/`((?:[\w.-]+\/)+[\w.-]*)`/g)]
+    .map(([, path = '']) => path)
+    .filter((path) => path.endsWith('/') || /\.(ts|css|ya?ml|json|md|sql)$/.test(path))
+
+describe('files that are named', () => {
+  for (const page of ['docs/ARCHITECTURE.md', 'docs/CONTRIBUTING.md']) {
+    it(`in ${page} are there`, () => {
+      const paths = pathsOf(readFileSync(join(root, page), 'utf8'))
+      expect(paths.length).toBeGreaterThan(10)
+      const missing = paths.filter((path) =>
+        ['', 'src', 'docs', 'test'].every((start) => !existsSync(join(root, start, path))),
+      )
+      expect(missing).toEqual([])
+    })
+  }
+})
