@@ -26,7 +26,7 @@ export async function createCaches(
   { db, canListen, listen }: Pick<OpenDatabase, 'db' | 'canListen' | 'listen'>,
   { recorder, ttlMs: wanted, ...keyOptions }: CacheOptions,
 ): Promise<Caches> {
-  const ttlMs = canListen ? wanted : Math.min(wanted, longestUnheardTtlMs)
+  const ttlMs = canListen ? wanted : Math.min(wanted, maxUnheardTtlMs)
   const clients = createReadCache({
     load: (clientId) => findClient(db, clientId),
     ttlMs,
@@ -36,7 +36,7 @@ export async function createCaches(
   const opened: OpenedKeys = { keys: new Map() }
   const keySets = createReadCache({
     load: () => loadKeySet(db, { ...keyOptions, opened, reload }),
-    ttlMs: Math.min(ttlMs, longestKeyTtlMs),
+    ttlMs: Math.min(ttlMs, maxKeyTtlMs),
     max: 1,
     onLookup: (outcome) => recorder.cacheLookup('signing_keys', outcome),
   })
@@ -46,7 +46,7 @@ export async function createCaches(
       if (!found) throw new Error('there are no signing keys')
       return found
     },
-    waitMs: longestKeyWaitMs,
+    waitMs: maxKeyWaitMs,
     alwaysAfresh: ttlMs === 0,
   })
   const forgetKeys = () => {
@@ -71,13 +71,13 @@ export async function createCaches(
 }
 
 /** Maximum cache time where notifications do not arrive. */
-const longestUnheardTtlMs = 5000
+const maxUnheardTtlMs = 5000
 
 /** A replica that misses the news of a key still sees it long before its first use, whatever the TTL of clients. */
-const longestKeyTtlMs = 60_000
+const maxKeyTtlMs = 60_000
 
 /** How long a key set that is known to be outdated is waited for: the last one is better than none. */
-const longestKeyWaitMs = 500
+const maxKeyWaitMs = 500
 
 /** Tokens with unknown key ids cause at most one load in this time. */
 const reloadPauseMs = 10_000

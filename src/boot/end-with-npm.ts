@@ -7,7 +7,7 @@ import { readFileSync } from 'node:fs'
 
 const everyMs = 500
 /** node --watch and a shell. */
-const mostBetween = 4
+const maxBetween = 4
 
 /** Ends this process by SIGTERM, and whatever stands between, once npm or one of those has ended. */
 export function endWithNpm({ npm_lifecycle_event: script }: NodeJS.ProcessEnv): void {
@@ -26,7 +26,7 @@ export function endWithNpm({ npm_lifecycle_event: script }: NodeJS.ProcessEnv): 
 /** From the parent upwards; the parent alone where npm cannot be found, as when the script was started in another way. */
 function ancestorsUpToNpm(parent: number): number[] {
   const pids: number[] = []
-  for (let pid = parent; pid > 1 && pids.length < mostBetween; ) {
+  for (let pid = parent; pid > 1 && pids.length < maxBetween; ) {
     const found = describeProcess(pid)
     if (!found) break
     pids.push(pid)

@@ -46,8 +46,8 @@ export function startTelemetry(config: Config['telemetry'], build: BuildInfo, lo
     /** Pushes while requests are drained, and so learns whether anybody takes it. */
     flush: () => metrics.flush(),
     /** The last push. Only a collector that took the one before, however slowly, is waited for as long as that. */
-    async stop(longestMs: number) {
-      const boundMs = collectorAnswers ? longestMs : Math.min(longestMs, lastPushToSilenceMs)
+    async stop(maxMs: number) {
+      const boundMs = collectorAnswers ? maxMs : Math.min(maxMs, lastPushToSilenceMs)
       await Promise.all([metrics.shutdown(boundMs), tracing.shutdown(boundMs)])
       stopRuntime?.()
     },

@@ -3,7 +3,7 @@ import { createPublicKey, type webcrypto } from 'node:crypto'
 import { z } from 'zod'
 import { isOfBoundedSize, rsaBits } from './key-size.ts'
 
-const mostKeys = 20
+const maxKeys = 20
 const text = z.string().regex(/^\P{C}{0,256}$/u)
 const number = z.string().regex(/^[A-Za-z0-9_-]{1,1400}$/)
 const described = {
@@ -29,8 +29,8 @@ export const publicKeySet = z.unknown().transform((value, context) => {
     context.addIssue({ code: 'custom', message })
     return z.NEVER
   }
-  const set = z.object({ keys: z.array(z.looseObject({})).min(1).max(mostKeys) }).safeParse(value)
-  if (!set.success) return refuse(`must be a JWK Set of 1 to ${mostKeys} keys`)
+  const set = z.object({ keys: z.array(z.looseObject({})).min(1).max(maxKeys) }).safeParse(value)
+  if (!set.success) return refuse(`must be a JWK Set of 1 to ${maxKeys} keys`)
   if (set.data.keys.some((key) => secretMembers.some((member) => member in key)))
     return refuse('must hold public keys only')
   const keys = z.array(publicKey).safeParse(set.data.keys)

@@ -62,13 +62,13 @@ function refuse(field: string, problem: string): never {
   )
 }
 
-const mostItems = 20
+const maxItems = 20
 const longest = 2048
 
 const text = (most: number) =>
   z.string('must be a string').max(most, `must have at most ${most} characters`)
 const listOf = <T extends z.ZodType>(item: T) =>
-  z.array(item, 'must be an array').max(mostItems, `must have at most ${mostItems} items`)
+  z.array(item, 'must be an array').max(maxItems, `must have at most ${maxItems} items`)
 const choice = <const T extends readonly string[]>(values: T) =>
   z.enum(values, `must be one of ${values.join(', ')}`)
 const orNull = <T extends z.ZodType>(schema: T) =>

@@ -41,16 +41,16 @@ export function bytesOf({ method, target, headers, body, framing }: WireRequest)
   ])
 }
 
-const longestMs = 15_000
+const maxMs = 15_000
 
 /** The answer to a request; rejects when there is neither one nor an end of the connection in time. */
 export function exchange(port: number, request: WireRequest): Promise<WireAnswer> {
   const { promise, resolve, reject } = Promise.withResolvers<WireAnswer>()
   const socket = connect({ port, host: '127.0.0.1' })
   let raw = ''
-  socket.setEncoding('latin1').setTimeout(longestMs, () => {
+  socket.setEncoding('latin1').setTimeout(maxMs, () => {
     socket.destroy()
-    reject(new Error(`no answer within ${longestMs} ms`))
+    reject(new Error(`no answer within ${maxMs} ms`))
   })
   socket.on('data', (text) => {
     raw += text

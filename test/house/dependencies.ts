@@ -81,13 +81,13 @@ function parse(text: string): unknown {
   }
 }
 
-const longestMs = 50_000
+const maxMs = 50_000
 
 /** It ends with 1 when it found something and when it could not ask, so only what it says counts. */
 async function askRegistry(): Promise<string> {
   const asked = promisify(execFile)('npm', ['audit', '--omit=dev', '--json', '--fetch-retries=0'], {
     cwd: root,
-    timeout: longestMs,
+    timeout: maxMs,
     maxBuffer: 64 * 1024 * 1024,
   })
   return asked.then(

@@ -40,7 +40,7 @@ const betweenTriesMs = 500
 /** What a client still tries again later than that is a refresh token, and rare. */
 const keptMs = 60 * 60 * 1000
 /** An outage that fails more than this is not to cost the memory, too. */
-const mostKept = 10_000
+const maxKept = 10_000
 
 /** Runs an attempt, and remembers it if its outcome is unknown. */
 export async function attempting<T>(
@@ -60,7 +60,7 @@ export async function attempting<T>(
 export function undoInTime(db: Database, attempt: Attempt): void {
   const mine = unsettled.get(db) ?? { all: new Set(), isAtWork: false }
   unsettled.set(db, mine)
-  if (mine.all.size >= mostKept) return
+  if (mine.all.size >= maxKept) return
   mine.all.add({ attempt, until: performance.now() + keptMs })
   if (mine.isAtWork) return
   mine.isAtWork = true

@@ -161,12 +161,12 @@ const cut = (text: string | undefined, longest = 256): string | undefined =>
   text === undefined || text.length <= longest ? text : text.slice(0, longest).toWellFormed()
 
 /** A scope can have as many characters. */
-const longestDetail = 1000
+const maxDetail = 1000
 
 const boundedDetails = (details: AuditEvent['details'] = {}) =>
   Object.fromEntries(
     Object.entries(details).map(([name, value]) => [
       name,
-      typeof value === 'string' ? (cut(value, longestDetail) ?? '') : value,
+      typeof value === 'string' ? (cut(value, maxDetail) ?? '') : value,
     ]),
   )

@@ -4,7 +4,7 @@ import { auditEvents } from '#/database/schema/audit-events.ts'
 import { countOf } from './repeated-events.ts'
 
 /** As many as anybody is shown. */
-const mostFailedSignIns = 10
+const maxFailedSignIns = 10
 const shownMs = 30 * 24 * 60 * 60_000
 
 export interface FailedSignIn {
@@ -37,4 +37,4 @@ export const listFailedSignIns = (
       ),
     )
     .orderBy(desc(auditEvents.at), desc(auditEvents.id))
-    .limit(mostFailedSignIns)
+    .limit(maxFailedSignIns)

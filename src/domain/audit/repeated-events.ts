@@ -38,7 +38,7 @@ export interface RepeatedEvents {
   /** Resolves when everything noted so far is written, or given up. */
   flush(): Promise<void>
   /** The same, and gives up what cannot be written by then. */
-  close(longestMs: number): Promise<void>
+  close(maxMs: number): Promise<void>
 }
 
 interface Options {
@@ -125,8 +125,8 @@ export function createRepeatedEvents(
       return isFirst
     },
     flush,
-    async close(longestMs) {
-      await withinTime(flush(), longestMs).catch(() => undefined)
+    async close(maxMs) {
+      await withinTime(flush(), maxMs).catch(() => undefined)
       clearTimeout(timer)
       if (unwritten.size > 0) drop([...unwritten], new Error('the server stops'))
     },

@@ -44,7 +44,7 @@ const freshMs = 10 * 60_000
 const staleMs = 60 * 60_000
 /** How long we do not ask again, whatever key ids we are shown. */
 const pauseMs = 30_000
-const mostClients = 1000
+const maxClients = 1000
 
 interface Fetched {
   keys: LocalKeys | undefined
@@ -58,7 +58,7 @@ interface Fetched {
 export function createClientKeys(options: ClientKeysOptions): ClientKeys {
   const { clock } = options
   const written = new WeakMap<object, LocalKeys>()
-  const fetched = new LRUCache<string, Fetched>({ max: mostClients })
+  const fetched = new LRUCache<string, Fetched>({ max: maxClients })
   return {
     async verify(client, jwt, verifyOptions) {
       if (client.jwks) return verifyWith(writtenKeys(client.jwks, written), jwt, verifyOptions)

@@ -61,7 +61,7 @@ export async function listLookalikes(
     .select({ clientId: clients.clientId, name: clients.name, skeleton: clients.nameSkeleton })
     .from(clients)
     .where(inArray(clients.nameSkeleton, [...skeletons]))
-    .limit(mostShown)
+    .limit(maxShown)
   return new Map(
     given.map(({ clientId, name }) => [
       clientId,
@@ -72,7 +72,7 @@ export async function listLookalikes(
   )
 }
 
-const mostShown = 1000
+const maxShown = 1000
 
 /** Gives a skeleton to clients that have none, on a transaction that holds the lock on names. */
 async function fillSkeletons(db: Database): Promise<void> {

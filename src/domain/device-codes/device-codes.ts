@@ -35,7 +35,7 @@ import {
 const slowDownSeconds = 5
 /** A poll may come this much too early: clocks and networks are not exact. */
 const toleranceSeconds = 1
-const mostCollisions = 10
+const maxCollisions = 10
 
 export interface NewDeviceCode extends JudgedClient {
   readonly scope: string
@@ -73,7 +73,7 @@ export function issueDeviceCode(
 async function insertUnused(db: Database, request: NewDeviceCode, origin: AuditOrigin) {
   const { clientId, clientVersion } = request
   const deviceCode = randomSecret()
-  for (let n = 0; n < mostCollisions; n += 1) {
+  for (let n = 0; n < maxCollisions; n += 1) {
     const userCode = request.newUserCode()
     const row = rowOf(request, { deviceCode, userCode })
     const event = {

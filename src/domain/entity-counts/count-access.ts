@@ -9,7 +9,7 @@ import { whereLiveToken } from '#/domain/tokens/token-state.ts'
 /** Beyond it nobody wants to know exactly, and a page must not count a million rows. */
 export const maxCounted = 1000
 
-/** Live tokens and consents of a client, each counted up to one more than `mostCounted`. */
+/** Live tokens and consents of a client, each counted up to one more than `maxCounted`. */
 export async function countAccess(
   db: Database,
   clientId: string,

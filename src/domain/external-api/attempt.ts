@@ -10,7 +10,7 @@ export type ApiAttempt =
       readonly again?: { readonly afterMs: number | undefined }
     }
 
-const largestAnswer = 64 * 1024
+const maxAnswerBytes = 64 * 1024
 const passing: readonly number[] = [429, 502, 503, 504]
 
 /** One request, from the connection to the last byte. It never throws, and tells nothing of what was sent or answered. */
@@ -48,7 +48,7 @@ function readResponse(status: number, text: string): ApiAttempt {
 
 /** One that is too large is as good as none: what there is of it is no JSON. */
 const readText = (response: Response): Promise<string | undefined> =>
-  readBounded(response.body ?? [], largestAnswer).catch((error: unknown) =>
+  readBounded(response.body ?? [], maxAnswerBytes).catch((error: unknown) =>
     error instanceof TooLargeError ? '' : undefined,
   )
 

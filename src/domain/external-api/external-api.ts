@@ -71,8 +71,8 @@ async function askUntilDecided(url: URL, body: string, options: ExternalApiOptio
 function delayOf(
   tries: number,
   asked: number | undefined,
-  { retryDelayMs, maxDelayMs: longestDelayMs }: ExternalApiOptions,
+  { retryDelayMs, maxDelayMs }: ExternalApiOptions,
 ): number {
-  if (asked !== undefined) return Math.min(asked, longestDelayMs)
-  return Math.random() * Math.min(longestDelayMs, retryDelayMs * 2 ** tries)
+  if (asked !== undefined) return Math.min(asked, maxDelayMs)
+  return Math.random() * Math.min(maxDelayMs, retryDelayMs * 2 ** tries)
 }

@@ -3,7 +3,7 @@ import type { CustomFetch } from 'openid-client'
 import { readBounded } from '#/domain/outbound/read-bounded.ts'
 
 /** More than any document of theirs holds, and little enough to be kept in memory. */
-const largestAnswer = 1024 * 1024
+const maxAnswerBytes = 1024 * 1024
 
 const work = new AsyncLocalStorage<{ asked: boolean }>()
 
@@ -26,6 +26,6 @@ export const boundedFetch: CustomFetch = async (url, { body = null, signal = nul
   if (noticed) noticed.asked = true
   const answer = await fetch(url, { ...more, body, signal })
   const { status, headers } = answer
-  const text = answer.body && (await readBounded(answer.body, largestAnswer))
+  const text = answer.body && (await readBounded(answer.body, maxAnswerBytes))
   return new Response(text, { status, headers })
 }

@@ -29,7 +29,7 @@ const batchSize = 20
  * take: as long as one is under way, nobody else begins another.
  */
 const delays = [10, 30, 120, 600, 3600] as const
-const mostAttempts = delays.length + 1
+const maxAttempts = delays.length + 1
 
 type Delivery = typeof logoutDeliveries.$inferSelect
 
@@ -68,7 +68,7 @@ async function deliver(db: Database, delivery: Delivery, options: DeliveryOption
   const { recorder, clock } = options
   const [client] = await db.select().from(clients).where(eq(clients.clientId, delivery.clientId))
   const delivered = client ? await send(client, delivery, options) : false
-  if (!delivered && delivery.attempts < mostAttempts) return recorder.logoutDelivery('retried')
+  if (!delivered && delivery.attempts < maxAttempts) return recorder.logoutDelivery('retried')
   // Whoever takes the row away counts, once; another attempt at the same row may have done so already.
   const [done] = await db
     .delete(logoutDeliveries)

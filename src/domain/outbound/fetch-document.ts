@@ -54,7 +54,7 @@ class OutboundError extends Error {
 }
 
 const defaultTimeoutMs = 5000
-const largestBody = 64 * 1024
+const maxBodyBytes = 64 * 1024
 
 /** Makes the function by which everything in this server asks the addresses of clients. */
 export function createFetchDocument(options: FetchOptions): FetchDocument {
@@ -163,7 +163,7 @@ async function readDocument(response: IncomingMessage): Promise<FetchedDocument>
     response.destroy()
     throw new OutboundError('failed', `it answered ${status}`)
   }
-  const text = await readBounded(response, largestBody)
+  const text = await readBounded(response, maxBodyBytes)
   return {
     text,
     contentType: response.headers['content-type']?.split(';')[0]?.trim().toLowerCase(),

@@ -27,7 +27,7 @@ export interface PresentedAssertion {
 }
 
 /** How far ahead `exp` may be: how long a `jti` has to be remembered. */
-const longestSeconds = 60 * 60
+const maxSeconds = 60 * 60
 
 /** Throws a `ProofError` unless the client has proven itself, for the first time with this assertion. */
 export async function verifyClientAssertion(
@@ -65,7 +65,7 @@ function requireBounds(
   // Whoever else is named could present it to us (RFC 9700 §4.17 warns of the like).
   if (![aud].flat().every((audience) => audience !== undefined && audiences.includes(audience)))
     throw new ProofError('the client assertion has further audiences')
-  if (exp > seconds + longestSeconds) throw new ProofError('the client assertion lives too long')
+  if (exp > seconds + maxSeconds) throw new ProofError('the client assertion lives too long')
   if (iat !== undefined && iat > seconds + clockSkewSeconds)
     throw new ProofError('the client assertion was issued in the future')
   if (typeof jti !== 'string' || jti === '') throw new ProofError('the client assertion has no jti')

@@ -22,11 +22,11 @@ export function countRows(db: Database, name: BoundedTable, most: number): Promi
 }
 
 /** Far beyond every limit that makes sense. */
-const mostCounted = 10_000_000
+const maxCounted = 10_000_000
 
 /** The rows of each table that unauthenticated requests can grow. */
 export async function countStored(db: Database): Promise<Readonly<Record<StrangersTable, number>>> {
-  const count = (name: BoundedTable) => countRows(db, name, mostCounted)
+  const count = (name: BoundedTable) => countRows(db, name, maxCounted)
   return {
     clients: await count('clients'),
     authorization_requests: await count('authorization_requests'),

@@ -42,7 +42,7 @@ import { lockedLiveToken } from './use-refresh-token.ts'
 import { verifyAccessToken } from './verify-access-token.ts'
 
 /** How many clients may act one for the other. */
-const longestChain = 4
+const maxChain = 4
 
 export interface PresentedSubject {
   readonly token: string
@@ -216,7 +216,7 @@ function grantFor(subject: Token, { clientId }: Client): NewTokens['grant'] {
 
 /** RFC 8693 §4.1: the one who acts now, and in it those who acted before. */
 function actorAfter(before: Actor | undefined, clientId: string): Actor {
-  if (chainOf(before).length >= longestChain)
+  if (chainOf(before).length >= maxChain)
     throw new OAuthError('invalid_request', 'too many clients have exchanged this token already')
   return before ? { sub: clientId, act: before } : { sub: clientId }
 }

@@ -46,11 +46,11 @@ export function accessDurationOf(
 /** The lifetimes for one response; `random` answers 0 up to 1. */
 export function lifetimesOf(
   profile: Profile,
-  { profiles, jitterMs, maxAccessMs: longestAccessMs, familyMs }: LifetimePolicy,
+  { profiles, jitterMs, maxAccessMs, familyMs }: LifetimePolicy,
   random: () => number = Math.random,
 ): TokenLifetimes {
   const { accessMs, refreshMs } = profiles[profile]
   // Whole seconds: `exp` knows no others, and `expires_in` is to say the same.
   const jitter = profile === 'standard' ? Math.floor((random() * jitterMs) / 1000) * 1000 : 0
-  return { accessMs: Math.min(accessMs + jitter, longestAccessMs), refreshMs, familyMs }
+  return { accessMs: Math.min(accessMs + jitter, maxAccessMs), refreshMs, familyMs }
 }

@@ -65,7 +65,7 @@ function isDressed(text: string, words: ReadonlySet<string>): boolean {
 }
 
 /** Shorter ones stand in many honest words by accident. */
-const shortestWord = 3
+const minWord = 3
 
 /** The longest first, so that none hides in a longer one. */
 function wordsOf({ username, fullName, email, issuer }: PasswordContext): string[] {
@@ -74,7 +74,7 @@ function wordsOf({ username, fullName, email, issuer }: PasswordContext): string
   const texts = ['authgate', username, fullName, local, ...hosts].map(fold)
   const words = texts.flatMap((text) => [text, ...text.split(/[^\p{L}\p{N}]+/u)])
   return [...new Set(words)]
-    .filter((word) => lengthOf(word) >= shortestWord)
+    .filter((word) => lengthOf(word) >= minWord)
     .sort((one, other) => other.length - one.length)
 }
 

@@ -106,14 +106,14 @@ function scopeIn(fields: URLSearchParams, current: Client | undefined): string[]
   return [...new Set([...stored.filter((word) => scope.includes(word)), ...scope])]
 }
 
-const longestDescription = 500
+const maxDescription = 500
 
 function descriptionIn(fields: URLSearchParams): string {
   const text = (fields.get('description') ?? '').replaceAll(/\s+/g, ' ').trim()
-  if (text.length > longestDescription)
+  if (text.length > maxDescription)
     throw new FormError(
       'description',
-      `The description must have at most ${longestDescription} characters.`,
+      `The description must have at most ${maxDescription} characters.`,
     )
   // As for names: operators read it when they decide.
   if (!isPlainText(text)) throw new FormError('description', 'The description must be plain text.')

@@ -87,14 +87,14 @@ const strangersAttempt = ({ refund }: Spent): LoginAttempt => ({
 
 const isOfAccount = ({ name }: Limiter) => name === 'login-account' || name === 'login-day'
 
-const shortestPauseMs = 2000
-const longestPauseMs = 60_000
+const minPauseMs = 2000
+const maxPauseMs = 60_000
 
 /** The pause between attempts of one network: doubles within a day, and is the longest from the start in a flood. */
 function pauseAfter({ exceeded, count }: Exceeded): number {
-  if (exceeded.name === 'login-account') return longestPauseMs
+  if (exceeded.name === 'login-account') return maxPauseMs
   const doublings = Math.floor(count / failuresWithoutPause) - 1
-  return Math.min(longestPauseMs, shortestPauseMs * 2 ** doublings)
+  return Math.min(maxPauseMs, minPauseMs * 2 ** doublings)
 }
 
 /** Once per day and account, and once per minute of a flood, so that operators see which user is under attack. */

@@ -191,14 +191,18 @@ function laneOf({ var: { address } }: AppContext, browser: string | undefined): 
   return { address: networkOf(address), network: widestNetworkOf(address), known: false }
 }
 
-interface Refusal {
+interface SignInRefusal {
   readonly redirect: string
   readonly username: string
   readonly reason: LoginFailureReason
 }
 
 /** One answer for every failed proof, so that it does not reveal whether an account exists. */
-function refuse(c: AppContext, options: LoginOptions, { redirect, username, reason }: Refusal) {
+function refuse(
+  c: AppContext,
+  options: LoginOptions,
+  { redirect, username, reason }: SignInRefusal,
+) {
   const { status, error } = refusals[reason] ?? mismatch
   if (status === 503) c.header('retry-after', '60')
   c.status(status)

@@ -8,7 +8,7 @@ export async function readObject(c: AppContext): Promise<Readonly<Record<string,
   if (type !== 'application/json')
     throw new OAuthError('invalid_request', 'the body must be application/json', { status: 415 })
   const text = await c.req.text()
-  if (Buffer.byteLength(text) > mostBytes)
+  if (Buffer.byteLength(text) > maxBytes)
     throw new OAuthError('invalid_client_metadata', 'the metadata must have at most 16 KiB', {
       status: 413,
     })
@@ -19,7 +19,7 @@ export async function readObject(c: AppContext): Promise<Readonly<Record<string,
 }
 
 /** No honest client comes near it, and it is stored. */
-const mostBytes = 16 * 1024
+const maxBytes = 16 * 1024
 
 function parse(text: string): unknown {
   try {

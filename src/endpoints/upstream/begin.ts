@@ -12,14 +12,14 @@ import { renderOnwardPage, renderRefusedPage, securityPath } from './pages.ts'
 import { requireProvider } from './provider.ts'
 
 /** A longer way back would not fit into a cookie. */
-const longestRedirect = 1024
+const maxRedirect = 1024
 const startPage = '/account/devices'
 
 export async function getLogin(c: AppContext, options: UpstreamOptions) {
   const provider = requireProvider(c, options)
   await limited(c, () => enforceCeiling(c, options.loginLimits))
   const asked = safePath(c.req.query('redirect'), startPage)
-  const redirect = asked.length > longestRedirect ? startPage : asked
+  const redirect = asked.length > maxRedirect ? startPage : asked
   const remember = c.req.query('remember_me') === '1'
   // Login CSRF: another site must not start a sign-in. The user can press the same link on our page.
   if (isFromOwnSite(c, options.issuer) === false)

@@ -18,7 +18,7 @@ import { renderRefusedPage, securityPath } from './pages.ts'
 import { leftAt, type PendingSignIn } from './pending.ts'
 import { requireProvider } from './provider.ts'
 
-type Refusal = UpstreamError['result']
+type ProviderRefusal = UpstreamError['result']
 
 export async function getCallback(c: AppContext, options: UpstreamOptions) {
   const provider = requireProvider(c, options)
@@ -90,7 +90,7 @@ async function identify(
   c: AppContext,
   provider: Provider,
   pending: PendingSignIn,
-): Promise<Profile | Refusal> {
+): Promise<Profile | ProviderRefusal> {
   try {
     return await provider.finish(new URL(c.req.url).searchParams, {
       ...pending,
@@ -155,7 +155,8 @@ const limited = (c: AppContext, { source }: Provider, enforce: () => Promise<unk
   })
 
 /** Results that call for no limit: users change their minds, and providers are down. */
-const isOrdinary = (result: Refusal) => result === 'access_denied' || result === 'unavailable'
+const isOrdinary = (result: ProviderRefusal) =>
+  result === 'access_denied' || result === 'unavailable'
 
 /** Linking is no sign-in, and counts as none. */
 function record(c: AppContext, { provider, pending, seconds }: Visit, result: UpstreamResult) {
@@ -178,7 +179,7 @@ function reasonOf(result: UpstreamResult): LoginFailureReason {
 async function refuse(
   c: AppContext,
   visit: Visit,
-  { result, user }: { result: Refusal; user?: ResolvedUser['user'] },
+  { result, user }: { result: ProviderRefusal; user?: ResolvedUser['user'] },
 ) {
   const { options, provider, pending } = visit
   const { source, title } = provider

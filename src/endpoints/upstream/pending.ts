@@ -41,7 +41,7 @@ export const leftAt = ({ expiresAt }: PendingSignIn): number => expiresAt - life
 const lifeSeconds = 600
 const prefix = 'oauth_upstream_'
 /** More than anybody has open at once; beyond it the request's header would grow too large. */
-const mostPending = 5
+const maxPending = 5
 
 export function createPendingSignIns({
   secrets,
@@ -64,7 +64,7 @@ export function createPendingSignIns({
         { password: password.seal, ttl: lifeSeconds },
       )
       const others = jar.list(c, prefix)
-      if (others.length >= mostPending) for (const name of others) jar.clear(c, cookieNamed(name))
+      if (others.length >= maxPending) for (const name of others) jar.clear(c, cookieNamed(name))
       jar.write(c, cookieOf(pending.state), seal, lifeSeconds)
     },
     async find(c, state) {

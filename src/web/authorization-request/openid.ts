@@ -49,13 +49,13 @@ export async function readInteraction(
   return {
     ...(prompt !== undefined && { prompt: parsePrompt(prompt) }),
     ...(maxAge !== undefined && { maxAge }),
-    ...(loginHint !== undefined && loginHint.length <= longestLoginHint && { loginHint }),
+    ...(loginHint !== undefined && loginHint.length <= maxLoginHint && { loginHint }),
     ...(subject !== undefined && { subject }),
   }
 }
 
 /** It is stored, so anything longer than a name or an email address is dropped. */
-const longestLoginHint = 256
+const maxLoginHint = 256
 
 function readMaxAge(text: string | undefined): number | undefined {
   if (text !== undefined && !/^\d{1,9}$/.test(text))

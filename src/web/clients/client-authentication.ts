@@ -121,11 +121,11 @@ function readAssertion(form: ReadonlyMap<string, string>): Credentials {
       'invalid_request',
       'client_assertion requires the client_assertion_type jwt-bearer',
     )
-  const clientId = form.get('client_id') ?? subjectOf(proof) ?? ''
+  const clientId = form.get('client_id') ?? assertedSubject(proof) ?? ''
   return { method: 'private_key_jwt', clientId, proof }
 }
 
-function subjectOf(assertion: string): string | undefined {
+function assertedSubject(assertion: string): string | undefined {
   try {
     const { sub } = decodeJwt(assertion)
     return typeof sub === 'string' && isStorable(sub) ? sub : undefined

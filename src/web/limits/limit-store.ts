@@ -50,14 +50,14 @@ interface Window {
 }
 
 /** Windows of each length; beyond it the oldest gives way, which is the one that would end first. */
-const mostWindows = 100_000
+const maxWindows = 100_000
 
 export interface MemoryStore {
   consume(charges: readonly Charge[]): Charged
 }
 
 /** Counts in this process, and remembers so many windows at most. */
-export function createMemoryStore(now: () => number, most = mostWindows): MemoryStore {
+export function createMemoryStore(now: () => number, most = maxWindows): MemoryStore {
   // One map for each length, so that the order of insertion is the order in which windows end.
   const lengths = new Map<number, Map<string, Window>>()
   const find = (key: string) => {

@@ -17,7 +17,7 @@ export interface KnownBrowsers {
 
 const knownBrowser: Cookie = { name: 'oauth_known_browser', path: '/login', shared: false }
 const yearSeconds = 365 * 24 * 60 * 60
-const mostAccounts = 8
+const maxAccounts = 8
 
 interface Known {
   readonly id: string
@@ -52,7 +52,7 @@ export function createKnownBrowsers({
       const known = await read(c)
       const mark = accountMark(username)
       if (known?.accounts.includes(mark)) return
-      const accounts = [mark, ...(known?.accounts ?? [])].slice(0, mostAccounts)
+      const accounts = [mark, ...(known?.accounts ?? [])].slice(0, maxAccounts)
       const seal = await sealData(
         { id: known?.id ?? crypto.randomUUID(), accounts },
         { password: password.seal, ttl: yearSeconds },

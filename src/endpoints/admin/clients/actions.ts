@@ -140,14 +140,14 @@ export async function postClient(c: AppContext, options: AdminOptions, parse: Pa
 }
 
 export async function getClientEdit(c: AppContext, options: AdminOptions) {
-  const client = await requireClient(c, options)
+  const client = await requireClientOfPath(c, options)
   const form = { values: fieldsOf(client), problem: '', field: '' }
   return editPage(c, options, { ...client, seen: versionOf(client), form })
 }
 
 /** Consents stay; the page says which tokens are revoked. */
 export async function postClientEdit(c: AppContext, options: AdminOptions, parse: ParseClient) {
-  const current = await requireClient(c, options)
+  const current = await requireClientOfPath(c, options)
   const { clientId } = current
   const fields = await readFields(c)
   const seen = fields.get('seen') ?? ''
@@ -177,7 +177,7 @@ async function noticePath({ db }: AdminOptions, before: Client, after: Client): 
 }
 
 export async function postOutdatedClientEdit(c: AppContext, options: AdminOptions) {
-  const client = await requireClient(c, options)
+  const client = await requireClientOfPath(c, options)
   const form = outdatedForm(await readFields(c))
   return editPage(c, options, { ...client, seen: form.values.get('seen') ?? '', form })
 }
@@ -187,7 +187,7 @@ const methodOf = (metadata: ClientMetadata) => ({
 })
 
 /** The client that the path names. */
-export async function requireClient(c: AppContext, { db }: AdminOptions): Promise<Client> {
+export async function requireClientOfPath(c: AppContext, { db }: AdminOptions): Promise<Client> {
   const client = await findClient(db, uuidParameter(c, 'id') ?? '')
   if (!client) throw new PageError(404, 'Client not found', 'There is no client at this address.')
   return client

@@ -8,7 +8,7 @@ const doubts: Readonly<Record<NameWarning, string>> = {
   looks_latin: 'The name has letters from another alphabet that look like Latin ones.',
 }
 
-const mostNamed = 3
+const maxNamed = 3
 
 /** The clients of a page, each with the warnings about its name. */
 export async function withNameNotes<C extends { clientId: string; name: string }>(
@@ -24,7 +24,7 @@ export async function withNameNotes<C extends { clientId: string; name: string }
 
 function notesOn(name: string, lookalikes: readonly string[]): string[] {
   const doubt = nameWarningFor(name)
-  const named = lookalikes.slice(0, mostNamed).map((other) => `“${other}”`)
+  const named = lookalikes.slice(0, maxNamed).map((other) => `“${other}”`)
   const more =
     lookalikes.length > named.length ? ` and ${lookalikes.length - named.length} more` : ''
   return [

@@ -11,7 +11,7 @@ import { recordEndedAccess } from '#/web/sessions/record-ended.ts'
 import { viewer } from '#/web/sessions/viewer.ts'
 import { cursorByUuid } from '../cursor.ts'
 import type { AdminOptions } from '../options.ts'
-import { clientNotices, listed, requireClient } from './actions.ts'
+import { clientNotices, listed, requireClientOfPath } from './actions.ts'
 import { withNameNotes } from './name-notes.ts'
 import { renderClientPage, renderConsentsPage } from './one-client-pages.ts'
 
@@ -24,7 +24,7 @@ const frame = (c: AppContext, { csrf }: AdminOptions) => ({
 })
 
 export async function getClient(c: AppContext, options: AdminOptions) {
-  const client = await requireClient(c, options)
+  const client = await requireClientOfPath(c, options)
   const held = await countAccess(options.db, client.clientId, c.var.now)
   const { ownerId } = client
   const [shown] = await withNameNotes(options.db, [listed(client)])
@@ -39,7 +39,7 @@ export async function getClient(c: AppContext, options: AdminOptions) {
 }
 
 export async function getConsents(c: AppContext, options: AdminOptions) {
-  const { clientId, name } = await requireClient(c, options)
+  const { clientId, name } = await requireClientOfPath(c, options)
   const after = cursorByUuid.optional().safeParse(c.req.query('after'))
   if (!after.success)
     throw new PageError(400, 'Page not found', 'The address of this page is not valid.')
@@ -65,7 +65,7 @@ export async function getConsents(c: AppContext, options: AdminOptions) {
 /** Takes back one person's consent, in the operator's name. A second time changes nothing. */
 export async function postRevokeConsent(c: AppContext, options: AdminOptions) {
   const { db } = options
-  const { clientId } = await requireClient(c, options)
+  const { clientId } = await requireClientOfPath(c, options)
   const path = `/admin/clients/${clientId}/authorizations`
   const id = uuidParameter(c, 'consentId')
   const user = id && (await findConsentUser(db, { id, clientId }))
