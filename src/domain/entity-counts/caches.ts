@@ -2,6 +2,7 @@
  * The counts that gauges and pages share: one cache per group, so that a failing count affects no other, and readers
  * cause no counts of their own.
  */
+import { setImmediate } from 'node:timers/promises'
 import type { Database } from '#/database/client.ts'
 import { withoutDeadline } from '#/database/deadline.ts'
 import { countStored } from '#/domain/row-limits/count-rows.ts'
@@ -73,7 +74,8 @@ function createTurns() {
   let last: Promise<unknown> = Promise.resolve()
   return <T>(run: () => Promise<T>): Promise<T> => {
     const turn = last.then(run)
-    last = turn.catch(() => undefined)
+    // Whoever times it hears of its end before the next one keeps the process busy.
+    last = turn.catch(() => undefined).then(() => setImmediate())
     return turn
   }
 }
