@@ -1,4 +1,5 @@
 /** The operator's commands, as processes of their own on the database of a server. */
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { openBrowser } from '../support/browser.ts'
@@ -42,7 +43,12 @@ describe('npm run admin', () => {
   })
 
   it('says in words what it cannot do, and ends with 1', async () => {
-    const nothing = { ...home.settings, DATABASE_URL: '', SESSION_SECRET: '' }
+    const nothing = {
+      ...home.settings,
+      DATABASE_URL: '',
+      SESSION_SECRET: '',
+      DATA_DIR: join(home.dataDir, 'nothing'),
+    }
     const empty = await runNode([adminPath, 'reset-password', 'admin'], { settings: nothing })
       .exited
     expect([empty.code, empty.stderr]).toEqual([1, expect.stringContaining('There is no database')])

@@ -95,7 +95,7 @@ describe('first start', () => {
     expect((await openBrowser(server).signIn('admin', { password })).status).toBe(303)
     const file = readFileSync(join(home.dataDir, 'authgate-credentials.txt'), 'utf8')
     expect(file).toMatch(/^username=admin\nclient_id=[\w-]+\n$/)
-    expect(server.output()).toContain('DEFAULT_ADMIN_PASSWORD should be changed. Many people')
+    expect(server.output()).toContain('DEFAULT_ADMIN_PASSWORD should be changed. This is a common password')
     const { stdout, stderr } = await server.stop()
     expect(stdout + stderr).not.toContain(password)
   })
@@ -225,6 +225,7 @@ describe('SIGTERM', () => {
 
 describe('a start that cannot be', () => {
   it('lists every problem of the configuration at once, without a secret, and exits 1', async () => {
+    await startFromNothing()
     const { code, stdout, stderr } = await home.run({
       PORT: 'eighty',
       SESSION_SECRET: 'too-short-secret',
