@@ -80,7 +80,7 @@ async function load(perSecond: number, ms: number): Promise<Answer[]> {
 async function untilKnown(): Promise<number> {
   await expect
     .poll(() => server.output(), { timeout: 15_000, interval: 20 })
-    .toContain('the database is out of reach')
+    .toContain('the database is unreachable')
   return performance.now()
 }
 
@@ -119,7 +119,7 @@ describe('a frozen database', () => {
     await database.thaw()
     expect(await untilServed()).toBeLessThan(1500)
     expect(await ask('/readyz')).toMatchObject({ status: 200 })
-    expect(server.output().match(/the database is out of reach/g)).toHaveLength(1)
+    expect(server.output().match(/the database is unreachable/g)).toHaveLength(1)
     expect(server.output().match(/the database is back/g)).toHaveLength(1)
   })
 

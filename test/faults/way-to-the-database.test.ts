@@ -240,7 +240,7 @@ describe('several hosts', () => {
     expect(await ask(url(hosts), port)).toBe(String(primary.port))
     expect(await ask(url(hosts.toReversed()), port)).toBe(String(primary.port))
     const one = url(hosts.slice(0, 1))
-    await expect(meet(`${one}?target_session_attrs=read-write`)).rejects.toThrow(/only reads/)
+    await expect(meet(`${one}?target_session_attrs=read-write`)).rejects.toThrow(/read-only/)
 
     const target = parseConnectionString(url(hosts), 'DATABASE_URL')
     const client = postgres({ ...driverOptions(target), max: 3 })
@@ -255,7 +255,7 @@ describe('several hosts', () => {
     // Who takes writes is asked at most once a second.
     await expect
       .poll(refusal, { timeout: 10_000, interval: 100 })
-      .toMatch(/no host accepts writes \(.*only reads/)
+      .toMatch(/no host accepts writes \(.*read-only/)
     expect(await ask(one, 'select pg_promote() as answer')).toBe(true)
     await expect
       .poll(() => where().catch(() => undefined), { timeout: 20_000, interval: 50 })

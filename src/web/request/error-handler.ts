@@ -64,7 +64,7 @@ function answerFull(c: AppContext, { table }: TableFullError) {
 /** A known outage was logged when it began. */
 function answerOutage(c: AppContext, error: Error) {
   if (codeOf(error) !== 'DATABASE_DOWN')
-    c.var.log.error({ err: error }, 'a request failed because the database is unavailable')
+    c.var.log.error({ err: error }, 'request refused: the database is unavailable')
   return answerPageError(
     c,
     new PageError(503, 'Temporarily unavailable', 'Please try again in a few seconds.', {
