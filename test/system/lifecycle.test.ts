@@ -95,7 +95,9 @@ describe('first start', () => {
     expect((await openBrowser(server).signIn('admin', { password })).status).toBe(303)
     const file = readFileSync(join(home.dataDir, 'authgate-credentials.txt'), 'utf8')
     expect(file).toMatch(/^username=admin\nclient_id=[\w-]+\n$/)
-    expect(server.output()).toContain('DEFAULT_ADMIN_PASSWORD should be changed. This is a common password')
+    expect(server.output()).toContain(
+      'DEFAULT_ADMIN_PASSWORD should be changed. This is a common password',
+    )
     const { stdout, stderr } = await server.stop()
     expect(stdout + stderr).not.toContain(password)
   })
