@@ -209,6 +209,11 @@ describe('POST /oauth/logout', () => {
     expect(await result.text()).toContain('You are signed out')
     expect(moved).toMatchObject(ended)
   })
+
+  it('takes along what the endpoint reads, and nothing else', async () => {
+    const answer = await browser.post('/oauth/logout', { state: 's', device_code: 'a secret' })
+    expect(answer.headers.get('location')).toBe('/oauth/logout?state=s')
+  })
 })
 
 describe('the question', () => {

@@ -36,8 +36,9 @@ export async function getEndSession(c: AppContext, options: LogoutOptions) {
 
 /** A form of another site arrives without our cookie (SameSite=Lax); as a GET of the browser's own it comes with it. */
 export async function postEndSession(c: AppContext) {
-  const parameters = new URLSearchParams([...uniqueParameters(await readFields(c))])
-  return c.redirect(`/oauth/logout?${parameters}`, 303)
+  const form = uniqueParameters(await readFields(c))
+  const asked = [...form].filter(([name]) => knownParameters.includes(name))
+  return c.redirect(`/oauth/logout?${new URLSearchParams(asked)}`, 303)
 }
 
 /** Asks again, or leads on when the session has ended meanwhile. */
@@ -47,8 +48,13 @@ export async function askAgain(c: AppContext) {
 }
 
 /** What comes back with the answer to our question. */
+const returned = ['client_id', 'post_logout_redirect_uri', 'state']
+
+/** What the endpoint reads (§2); whatever else is sent in a form has no place in an address. */
+const knownParameters = ['id_token_hint', ...returned]
+
 const returning = (form: ReadonlyMap<string, string>) =>
-  [...form].filter(([name]) => ['client_id', 'post_logout_redirect_uri', 'state'].includes(name))
+  [...form].filter(([name]) => returned.includes(name))
 
 /** The answer to our own question, so it carries our CSRF token. */
 export async function postSignOut(c: AppContext, options: LogoutOptions) {
