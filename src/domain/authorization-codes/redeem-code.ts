@@ -104,7 +104,7 @@ async function redeem(
   const endsWithSession = doesEndWithSession(code, presented)
   const first = firstRefreshToken(scope, presented)
   const refreshToken = first?.token
-  const { access, refresh, values } = tokenParams({
+  const { access, ids, values } = tokenParams({
     grant: { ...code, endsWithSession },
     scope,
     resources: narrowResources(code.resources, presented.resources),
@@ -126,7 +126,7 @@ async function redeem(
     familyId,
     clientId,
     userId,
-    ids: refresh ? [access.id, refresh.id] : [access.id],
+    ids,
     deadline,
     event: 'AUTHORIZATION_CODE_EXCHANGED',
     origin,

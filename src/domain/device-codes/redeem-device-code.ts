@@ -86,7 +86,7 @@ async function redeem(
   const { id, clientId, familyId, scope } = code
   const first = firstRefreshToken(scope, poll)
   const refreshToken = first?.token
-  const { access, refresh, values } = tokenParams({
+  const { access, ids, values } = tokenParams({
     // The device is not the browser that approved: it stays signed in when that one signs out.
     grant: { ...code, sessionId: null },
     scope,
@@ -109,7 +109,7 @@ async function redeem(
     familyId,
     clientId,
     userId: user.id,
-    ids: refresh ? [access.id, refresh.id] : [access.id],
+    ids,
     deadline,
     event: 'DEVICE_CODE_EXCHANGED',
     origin,

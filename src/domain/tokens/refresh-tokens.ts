@@ -108,11 +108,7 @@ async function refresh(
   const { clientVersion, now, rotate: rotated } = presented
   const { id, clientId, familyId } = token
   const successor = rotated ? newestOf(successors(presented)) : presented.token
-  const {
-    access,
-    refresh: next,
-    values,
-  } = tokenParams({
+  const { access, ids, values } = tokenParams({
     ...accessFrom(token, presented),
     refresh: rotated ? { ...token, token: successor } : undefined,
   })
@@ -132,7 +128,7 @@ async function refresh(
     familyId,
     clientId,
     userId: user.id,
-    ids: next ? [access.id, next.id] : [access.id],
+    ids,
     deadline,
     event: 'TOKEN_REFRESHED',
     origin,

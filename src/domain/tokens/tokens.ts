@@ -97,7 +97,8 @@ export function tokenParams(issue: NewTokens) {
   const offline = refresh !== undefined
   return {
     access,
-    refresh,
+    /** Of all rows. */
+    ids: refresh ? [access.id, refresh.id] : [access.id],
     values: { offline, ...valuesFor('access', access), ...valuesFor('refresh', refresh ?? {}) },
   }
 }
